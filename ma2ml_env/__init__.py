@@ -1,0 +1,39 @@
+"""Search a whole machine-learning pipeline: one PettingZoo environment, one agent per module."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ma2ml_env.env import AutoMLEnv
+from ma2ml_env.registry import add_entries, env_ids, make, read_entries, register_file, shipped_file
+from ma2ml_env.search_space import Decision, SearchSpace
+from ma2ml_env.types import Evaluator, Pipeline, Result, RewardFn, Trial
+
+if TYPE_CHECKING:
+    from ma2ml_env.classifier import Classifier
+
+add_entries(read_entries(shipped_file()))
+
+
+def load_model(path: str | Path) -> Classifier:
+    """Load a trained model from its safetensors file; see `ma2ml_env.classifier.load_model`."""
+    from ma2ml_env import classifier
+
+    return classifier.load_model(path)
+
+
+__all__ = [
+    "AutoMLEnv",
+    "Decision",
+    "Evaluator",
+    "Pipeline",
+    "Result",
+    "RewardFn",
+    "SearchSpace",
+    "Trial",
+    "env_ids",
+    "load_model",
+    "make",
+    "register_file",
+]

@@ -1,0 +1,149 @@
+"""The names of the parts that environments are assembled from, and how a named part is made."""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import inspect
+import json
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
+from typing import Any, get_type_hints
+
+SEARCH_SPACES = {
+    "autoaugment": "ma2ml_env.search_spaces.autoaugment:autoaugment",
+    "darts": "ma2ml_env.search_spaces.darts:darts",
+    "fbnetv3": "ma2ml_env.search_spaces.fbnetv3:fbnetv3",
+    "nasnet": "ma2ml_env.search_spaces.nasnet:nasnet",
+    "plain": "ma2ml_env.search_spaces.plain:plain",
+    "recipe": "ma2ml_env.search_spaces.recipe:recipe",
+}
+TASKS = {"digits": "ma2ml_env.tasks.digits:Digits"}
+NETWORKS = {
+    "darts": "ma2ml_env.models.darts:DARTSSkeleton",
+    "fbnetv3": "ma2ml_env.models.fbnetv3:FBNetV3Skeleton",
+    "nasnet": "ma2ml_env.models.nasnet:NASNetSkeleton",
+}
+GENOTYPES = {
+    "darts": "ma2ml_env.search_spaces.darts:Genotype",
+    "fbnetv3": "ma2ml_env.search_spaces.fbnetv3:Architecture",
+    "nasnet": "ma2ml_env.search_spaces.nasnet:Genotype",
+}
+EVALUATORS = {
+    "synthetic": "ma2ml_env.evaluators.synthetic:synthetic",
+    "train": "ma2ml_env.evaluators.train:TrainEvaluator",
+}
+REWARDS = {
+    "accuracy": "ma2ml_env.reward:accuracy",
+    "flops_constrained": "ma2ml_env.reward:flops_constrained",
+}
+NESTED = {"task": TASKS, "network": NETWORKS}
+
+Spec = Mapping[str, Any]
+
+
+def nearest(name: str, names: Iterable[str]) -> str:
+    """A sentence that offers the nearest of `names`, or all of them if none is near."""
+    known = sorted(names)
+    close = difflib.get_close_matches(str(name), known, n=1, cutoff=0.5)
+    return f"did you mean {close[0]!r}?" if close else f"choose from {known}"
+
+
+def load(reference: str) -> Any:
+    """The object that `module:name` refers to.
+
+    Raises:
+        ValueError: if the text has another form, or there is no such module or name.
+    """
+    module_name, colon, name = reference.partition(":")
+    if not (module_name and colon and name):
+        raise ValueError(f"{reference!r} is not of the form package.module:name")
+    try:
+        return getattr(importlib.import_module(module_name), name)
+    except (ImportError, AttributeError) as error:
+        raise ValueError(f"cannot load {reference!r}: {error}") from error
+
+
+def factory(kind: str, catalogue: Mapping[str, str], where: str) -> Callable[..., Any]:
+    """What makes parts of a kind.
+
+    Args:
+        kind: a name of the catalogue, or `module:name`.
+        catalogue: {kind: module:name}.
+        where: for the message, the place of the part.
+
+    Raises:
+        ValueError: if there is no such kind.
+    """
+    if ":" in kind:
+        made: Callable[..., Any] = load(kind)
+    elif kind in catalogue:
+        made = load(catalogue[kind])
+    else:
+        raise ValueError(f"{where}: unknown kind {kind!r}; {nearest(kind, catalogue)}")
+    return made
+
+
+def build(spec: Spec, catalogue: Mapping[str, str], where: str, **injected: Any) -> Any:
+    """Make the part that a spec describes.
+
+    Args:
+        spec: `kind` and the arguments of that kind; the arguments named in `NESTED` are specs themselves.
+        catalogue: where to look the kind up.
+        where: for messages, the place of the part.
+        **injected: handed over where the kind takes an argument of that name.
+
+    Raises:
+        ValueError: for an unknown kind, an unknown or missing argument, or one of a wrong type.
+    """
+    make, arguments = _resolve(spec, catalogue, where, injected)
+    return make(**arguments)
+
+
+def build_reward(spec: Spec, where: str) -> Callable[[Any], float]:
+    """The reward function that a spec describes, a function of a result alone; raises as `build` does."""
+    make, arguments = _resolve(spec, REWARDS, where, {"result": None})
+    del arguments["result"]
+    return partial(make, **arguments) if arguments else make
+
+
+def parameters(spec: Spec, catalogue: Mapping[str, str], where: str) -> list[str]:
+    """The names of the arguments that a spec's kind takes."""
+    return list(inspect.signature(factory(spec["kind"], catalogue, where)).parameters)
+
+
+def _resolve(
+    spec: Spec, catalogue: Mapping[str, str], where: str, injected: Mapping[str, Any]
+) -> tuple[Callable[..., Any], dict[str, Any]]:
+    make = factory(spec["kind"], catalogue, where)
+    signature, hints = inspect.signature(make), _hints(make)
+    arguments = {name: value for name, value in injected.items() if name in signature.parameters}
+    for name, value in spec.items():
+        if name == "kind":
+            continue
+        if name not in signature.parameters or name in arguments:
+            offered = [p for p in signature.parameters if p not in arguments]
+            raise ValueError(f"{where}: {spec['kind']} has no argument {name!r}; {nearest(name, offered)}")
+        if name in NESTED and isinstance(value, Mapping):
+            arguments[name] = build(value, NESTED[name], f"{where}, {name}")
+        else:
+            arguments[name] = _typed(value, hints.get(name, Any), f"{where}, {name}")
+    missing = [n for n, p in signature.parameters.items() if p.default is p.empty and n not in arguments]
+    if missing:
+        raise ValueError(f"{where}: {spec['kind']} needs {missing}")
+    return make, arguments
+
+
+def _hints(make: Callable[..., Any]) -> dict[str, Any]:
+    return get_type_hints(make.__init__ if inspect.isclass(make) else make)
+
+
+def _typed(value: Any, annotation: Any, where: str) -> Any:
+    """`value` as `annotation` wants it: a YAML list may be a tuple, an int a float, and nothing else."""
+    from pydantic import TypeAdapter, ValidationError
+
+    try:
+        return TypeAdapter(annotation).validate_json(json.dumps(value), strict=True)
+    except (ValidationError, TypeError) as error:
+        reason = error.errors()[0]["msg"] if isinstance(error, ValidationError) else str(error)
+        raise ValueError(f"{where}: {value!r} does not fit: {reason}") from error

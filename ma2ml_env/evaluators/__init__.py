@@ -1,0 +1,1 @@
+"""The catalogue of evaluators: one file each."""

@@ -1,0 +1,205 @@
+"""From a line of YAML to an environment: `make`, `env_ids`, `register_file`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from ma2ml_env import catalog
+from ma2ml_env.env import AutoMLEnv
+from ma2ml_env.types import AgentID
+
+ID_FORM = re.compile(r"[\w.-]+/[\w.-]+-v\d+")
+ENTRY_KEYS = ("summary", "agents", "evaluator", "reward")
+
+
+@dataclass(frozen=True)
+class EnvEntry:
+    """One registered environment, as data.
+
+    Attributes:
+        id: `namespace/name-vN`.
+        summary: one sentence.
+        agents: {agent: spec of its search space}.
+        evaluator: spec of the evaluator.
+        reward: spec of the reward function.
+
+    Source: ours.
+    """
+
+    id: str
+    summary: str
+    agents: Mapping[AgentID, catalog.Spec]
+    evaluator: catalog.Spec
+    reward: catalog.Spec
+
+    def build(self, **options: Any) -> AutoMLEnv:
+        """Assemble the environment; `options` are `AutoMLEnv`'s own keyword arguments.
+
+        Raises:
+            ValueError: if a part is unknown, or an argument of it unknown, missing or of a wrong type.
+        """
+        spaces = {
+            agent: catalog.build(spec, catalog.SEARCH_SPACES, f"{self.id}, agent {agent!r}")
+            for agent, spec in self.agents.items()
+        }
+        evaluator = catalog.build(self.evaluator, catalog.EVALUATORS, f"{self.id}, evaluator", search_spaces=spaces)
+        return AutoMLEnv(
+            spaces, evaluator, catalog.build_reward(self.reward, f"{self.id}, reward"), name=self.id, **options
+        )
+
+    def override(self, **values: Any) -> EnvEntry:
+        """This entry with arguments of its evaluator, task, network or reward replaced.
+
+        Raises:
+            ValueError: if none of these has an argument of that name.
+        """
+        evaluator, reward = dict(self.evaluator), dict(self.reward)
+        places = [(evaluator, catalog.EVALUATORS), (reward, catalog.REWARDS)]
+        for name, catalogue in catalog.NESTED.items():
+            if name in evaluator:
+                evaluator[name] = dict(evaluator[name])
+                places.append((evaluator[name], catalogue))
+        offered: dict[str, dict[str, Any]] = {}
+        for spec, catalogue in places:
+            for name in catalog.parameters(spec, catalogue, self.id):
+                offered.setdefault(name, spec)
+        for injected in ("search_spaces", "result"):
+            offered.pop(injected, None)
+        for name, value in values.items():
+            if name not in offered:
+                raise ValueError(f"{self.id} has no setting {name!r}; {catalog.nearest(name, offered)}")
+            offered[name][name] = value
+        return EnvEntry(self.id, self.summary, self.agents, evaluator, reward)
+
+
+_entries: dict[str, EnvEntry] = {}
+
+
+def env_ids() -> list[str]:
+    """The ids of all registered environments."""
+    return list(_entries)
+
+
+def entry(env_id: str) -> EnvEntry:
+    """The registered entry of an id.
+
+    Raises:
+        ValueError: if there is none; the message offers the nearest.
+    """
+    if env_id not in _entries:
+        raise ValueError(f"unknown environment {env_id!r}; {catalog.nearest(env_id, _entries)}")
+    return _entries[env_id]
+
+
+def make(
+    env_id: str, *, render_mode: str | None = None, log_path: str | Path | None = None, **overrides: Any
+) -> AutoMLEnv:
+    """Make a registered environment.
+
+    Args:
+        env_id: one of `env_ids()`.
+        render_mode: `None`, `"ansi"` or `"rgb_array"`.
+        log_path: an SQLite file to which every trial is appended; several processes may share it.
+        **overrides: arguments of the evaluator, task, network or reward that replace the registered ones.
+
+    Raises:
+        ValueError: for an unknown id or setting.
+
+    Source: PettingZoo's and Gymnasium's `make`.
+    """
+    from ma2ml_env.render import draw
+    from ma2ml_env.trials import TrialStore
+
+    record = None if log_path is None else TrialStore(log_path).append
+    return entry(env_id).override(**overrides).build(render_mode=render_mode, record=record, draw=draw)
+
+
+def register_file(path: str | Path) -> list[str]:
+    """Register the environments of a YAML file.
+
+    Args:
+        path: a file in the form of the package's own `envs_registry.yaml`.
+
+    Returns:
+        The new ids.
+
+    Raises:
+        ValueError: for an unknown or missing key, a wrong type, a duplicate id, or a part that cannot be made;
+            then nothing of the file is registered.
+    """
+    entries = read_entries(Path(path))
+    for new in entries:
+        if new.id in _entries:
+            raise ValueError(f"{path}: {new.id!r} is registered already")
+        new.build()
+    add_entries(entries)
+    return [new.id for new in entries]
+
+
+def add_entries(entries: list[EnvEntry]) -> None:
+    """Make entries known to `make`."""
+    _entries.update({new.id: new for new in entries})
+
+
+def read_entries(path: Path) -> list[EnvEntry]:
+    """Read and check a registry file without building anything.
+
+    Raises:
+        ValueError: with file, id and key, for anything that is not in the documented form.
+    """
+    try:
+        document = yaml.load(path.read_text(encoding="utf-8"), Loader=_UniqueKeyLoader)
+    except OSError as error:
+        raise ValueError(f"cannot read {path}: {error.strerror}") from error
+    except yaml.YAMLError as error:
+        raise ValueError(f"{path} is not valid YAML: {error}") from error
+    if not isinstance(document, dict):
+        raise ValueError(f"{path}: a registry is a mapping from id to entry, not a {type(document).__name__}")
+    return [_entry(f"{path}, {env_id}", env_id, body) for env_id, body in document.items()]
+
+
+def _entry(where: str, env_id: Any, body: Any) -> EnvEntry:
+    if not isinstance(env_id, str) or not ID_FORM.fullmatch(env_id):
+        raise ValueError(f"{where}: an id has the form namespace/name-v0")
+    if not isinstance(body, dict):
+        raise ValueError(f"{where}: an entry is a mapping with the keys {list(ENTRY_KEYS)}")
+    for key in body:
+        if key not in ENTRY_KEYS:
+            raise ValueError(f"{where}: unknown key {key!r}; {catalog.nearest(key, ENTRY_KEYS)}")
+    missing = [key for key in ENTRY_KEYS if key not in body]
+    if missing:
+        raise ValueError(f"{where}: missing {missing}")
+    if not isinstance(body["summary"], str):
+        raise ValueError(f"{where}: summary is a sentence, not {body['summary']!r}")
+    agents = body["agents"]
+    if not isinstance(agents, dict) or not agents:
+        raise ValueError(f"{where}: agents is a mapping from agent to search space, with at least one")
+    specs = {f"agent {agent!r}": spec for agent, spec in agents.items()}
+    for name, spec in {**specs, "evaluator": body["evaluator"], "reward": body["reward"]}.items():
+        if not isinstance(spec, dict) or not isinstance(spec.get("kind"), str):
+            raise ValueError(f"{where}, {name}: a part is a mapping with a `kind`, not {spec!r}")
+    return EnvEntry(id=env_id, **body)
+
+
+class _UniqueKeyLoader(yaml.SafeLoader):
+    """A safe loader that refuses a key given twice, where YAML would keep the last."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
+        for key in keys:
+            if keys.count(key) > 1:
+                raise yaml.constructor.ConstructorError(None, None, f"{key!r} is given twice", node.start_mark)
+        return super().construct_mapping(node, deep=deep)
+
+
+def shipped_file() -> Path:
+    """The package's own registry, beside the package in a checkout and inside it when installed."""
+    package = Path(__file__).parent
+    inside = package / "envs_registry.yaml"
+    return inside if inside.exists() else package.parent / "envs_registry.yaml"

@@ -1,0 +1,243 @@
+"""The trial log: an SQLite file that several processes may append to, and what one asks of it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import sqlite3
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from ma2ml_env.types import JointAction, Pipeline, Result, Trial
+
+SCHEMA_VERSION = 1
+SCHEMA = """
+CREATE TABLE trials (
+    number   INTEGER PRIMARY KEY,  -- place in the search, from 0
+    seed     INTEGER NOT NULL,     -- the environment's seed
+    key      TEXT NOT NULL,        -- name of the joint action: equal pipelines have equal keys
+    action   TEXT NOT NULL,        -- JSON, {agent: [index, ...]}
+    pipeline TEXT NOT NULL,        -- in words
+    accuracy REAL NOT NULL,        -- on validation, 0 to 1
+    flops    REAL NOT NULL,        -- multiply-accumulates of one image
+    params   REAL NOT NULL,
+    reward   REAL NOT NULL,
+    seconds  REAL NOT NULL,        -- that the evaluation took
+    error    TEXT,                 -- why it failed
+    state    TEXT NOT NULL,        -- complete or failed
+    curve    TEXT NOT NULL,        -- JSON, validation accuracy after each epoch
+    finished TEXT NOT NULL,        -- UTC
+    digest   TEXT NOT NULL         -- of the other columns, to notice damage
+);
+CREATE INDEX trials_by_key ON trials (key, seed);
+CREATE VIEW top AS SELECT number, reward, accuracy, flops, params, seconds, pipeline FROM trials
+    WHERE number IN (SELECT min(number) FROM trials GROUP BY key) ORDER BY reward DESC;
+"""
+COLUMNS = (
+    "number", "seed", "key", "action", "pipeline", "accuracy", "flops", "params",
+    "reward", "seconds", "error", "state", "curve", "finished", "digest",
+)  # fmt: skip
+LOCK_TIMEOUT = 60.0
+
+
+class TrialLogError(ValueError):
+    """A trial log cannot be used; the message says why. What it holds is untouched."""
+
+
+class TrialStore:
+    """Trials in an SQLite file (WAL), each durable when the call that stores it returns.
+
+    Args:
+        path: the file; created with its folders at the first trial if there is none.
+
+    Raises:
+        TrialLogError: on first use, if the file is damaged or not a trial log.
+
+    Source: ours.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        self._connection: sqlite3.Connection | None = None
+
+    def add(self, trial: Trial) -> None:
+        """Store a trial under its own number.
+
+        Raises:
+            TrialLogError: if the number is taken.
+        """
+        try:
+            self._insert(trial, trial.number)
+        except sqlite3.IntegrityError as error:
+            raise TrialLogError(f"{self.path} already holds a trial {trial.number}") from error
+
+    def append(self, trial: Trial) -> None:
+        """Store a trial under the next free number, whatever other processes append meanwhile."""
+        self._insert(trial, None)
+
+    def load(self, decode: Callable[[JointAction], Pipeline]) -> list[Trial]:
+        """All trials by number.
+
+        Args:
+            decode: turns a stored joint action into a pipeline, as `env.decode` does.
+
+        Raises:
+            TrialLogError: if a row is damaged, or its action does not fit.
+        """
+        if not self.path.exists():
+            return []
+        with self._errors():
+            rows = self._open().execute(f"SELECT {', '.join(COLUMNS)} FROM trials ORDER BY number").fetchall()
+        return [self._trial(row, decode) for row in rows]
+
+    def close(self) -> None:
+        """Close the file; the next call opens it again."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"path": self.path}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__init__(state["path"])  # type: ignore[misc]
+
+    def _insert(self, trial: Trial, number: int | None) -> None:
+        with self._errors():
+            connection = self._open()
+            with _transaction(connection):
+                if number is None:
+                    (number,) = connection.execute("SELECT coalesce(max(number) + 1, 0) FROM trials").fetchone()
+                marks = ", ".join("?" * len(COLUMNS))
+                connection.execute(f"INSERT INTO trials VALUES ({marks})", _row(trial, number))
+
+    def _open(self) -> sqlite3.Connection:
+        if self._connection is None:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            connection = sqlite3.connect(self.path, timeout=LOCK_TIMEOUT, isolation_level=None, check_same_thread=False)
+            try:
+                _prepare(connection, self.path)
+            except BaseException:
+                connection.close()
+                raise
+            self._connection = connection
+        return self._connection
+
+    @contextmanager
+    def _errors(self) -> Iterator[None]:
+        """SQLite's own errors as one clear sentence."""
+        try:
+            yield
+        except sqlite3.IntegrityError:
+            raise
+        except sqlite3.OperationalError as error:
+            raise TrialLogError(f"cannot use {self.path}: {error}; what it holds is untouched") from error
+        except sqlite3.DatabaseError as error:
+            raise TrialLogError(_damaged(self.path, error)) from error
+
+    def _trial(self, row: tuple[Any, ...], decode: Callable[[JointAction], Pipeline]) -> Trial:
+        stored = dict(zip(COLUMNS, row, strict=True))
+        if stored["digest"] != _digest(row[:-1]):
+            raise TrialLogError(_damaged(self.path, f"trial {stored['number']} does not match its digest"))
+        pipeline = decode({agent: tuple(indices) for agent, indices in json.loads(stored["action"]).items()})
+        result = Result(
+            accuracy=stored["accuracy"],
+            flops=stored["flops"],
+            params=stored["params"],
+            seconds=stored["seconds"],
+            error=stored["error"],
+            curve=tuple(json.loads(stored["curve"])),
+        )
+        return Trial(stored["number"], stored["seed"], pipeline, result, stored["reward"])
+
+
+def _prepare(connection: sqlite3.Connection, path: Path) -> None:
+    """Create the schema in an empty file, check it in any other."""
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute("PRAGMA synchronous = FULL")
+    with _transaction(connection):
+        (version,) = connection.execute("PRAGMA user_version").fetchone()
+        tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+        if version == 0 and not tables:
+            for statement in SCHEMA.split(";\n"):
+                connection.execute(statement)
+            connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+            return
+    if version != SCHEMA_VERSION or "trials" not in tables:
+        raise TrialLogError(f"{path} is not a trial log of version {SCHEMA_VERSION} (it says {version})")
+    (verdict,) = connection.execute("PRAGMA quick_check(1)").fetchone()
+    if verdict != "ok":
+        raise TrialLogError(_damaged(path, verdict))
+
+
+def _damaged(path: Path, reason: object) -> str:
+    return f"{path} is damaged ({reason}); move it away or restore it, it is never overwritten"
+
+
+@contextmanager
+def _transaction(connection: sqlite3.Connection) -> Iterator[None]:
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+    except BaseException:
+        connection.execute("ROLLBACK")
+        raise
+    connection.execute("COMMIT")
+
+
+def _row(trial: Trial, number: int) -> tuple[Any, ...]:
+    result = trial.result
+    values = (
+        number,
+        trial.seed,
+        trial.pipeline.key,
+        json.dumps({agent: list(action) for agent, action in trial.pipeline.action.items()}),
+        str(trial.pipeline),
+        float(result.accuracy),
+        float(result.flops),
+        float(result.params),
+        float(trial.reward),
+        float(result.seconds),
+        result.error,
+        trial.state,
+        json.dumps(result.curve),
+        datetime.now(UTC).isoformat(timespec="seconds"),
+    )
+    return (*values, _digest(values))
+
+
+def _digest(values: Sequence[Any]) -> str:
+    return hashlib.sha256(repr(tuple(values)).encode()).hexdigest()[:16]
+
+
+def best(trials: Iterable[Trial]) -> Trial | None:
+    """The earliest trial of the highest reward among those that did not fail; None if there is none.
+
+    Source: ours.
+    """
+    complete = [trial for trial in trials if not trial.result.failed]
+    return max(complete, key=lambda trial: (trial.reward, -trial.number), default=None)
+
+
+def top_k(trials: Iterable[Trial], k: int) -> list[Trial]:
+    """The best k distinct pipelines, each by its earliest trial, best first.
+
+    Source: the paper's figures; distinct, so that proposing one pipeline often does not help (ours).
+    """
+    first: dict[str, Trial] = {}
+    for trial in sorted(trials, key=lambda trial: trial.number):
+        first.setdefault(trial.pipeline.key, trial)
+    return sorted(first.values(), key=lambda trial: (-trial.reward, trial.number))[:k]
+
+
+def top_k_mean(trials: Iterable[Trial], k: int) -> float:
+    """Mean reward of the best k distinct pipelines (of fewer where there are fewer); NaN of none.
+
+    Source: the paper's figures, which show it for k = 20 and k = 30.
+    """
+    rewards = [trial.reward for trial in top_k(trials, k)]
+    return math.fsum(rewards) / len(rewards) if rewards else math.nan

@@ -1,0 +1,169 @@
+"""The nouns that everything else is written in: agents, pipelines, results, trials."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from textwrap import indent
+from typing import Any, Protocol
+
+AgentID = str
+JointAction = Mapping[AgentID, tuple[int, ...]]
+
+
+@dataclass(frozen=True, eq=False)
+class Pipeline(Mapping[AgentID, Any]):
+    """One complete machine-learning pipeline: what every agent chose, and what it means.
+
+    A mapping from agent to the decoded choice (`pipeline["nas"]`). Two pipelines are equal when
+    their actions are.
+
+    Attributes:
+        action: the joint action, one tuple of choice indices per agent.
+        parts: the decoded choices, one object per agent, as its `SearchSpace` builds them.
+
+    Source: ours.
+    """
+
+    action: JointAction
+    parts: Mapping[AgentID, Any]
+
+    @property
+    def key(self) -> str:
+        """A stable name of the joint action, 16 hexadecimal digits."""
+        canonical = json.dumps(sorted((agent, list(action)) for agent, action in self.action.items()))
+        return hashlib.sha256(canonical.encode()).hexdigest()[:16]
+
+    def random_seed(self, seed: int) -> int:
+        """The seed, in [0, 2**63), of everything random in this pipeline's evaluation.
+
+        It depends on the environment's seed and on the pipeline alone, so a result depends neither
+        on the order of evaluation nor on the process that computes it.
+
+        Args:
+            seed: the environment's seed.
+        """
+        digest = hashlib.sha256(f"{seed}:{self.key}".encode()).digest()
+        return int.from_bytes(digest[:8], "big") >> 1
+
+    def __getitem__(self, agent: AgentID) -> Any:
+        return self.parts[agent]
+
+    def __iter__(self) -> Iterator[AgentID]:
+        return iter(self.parts)
+
+    def __len__(self) -> int:
+        return len(self.parts)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Pipeline) and self.key == other.key
+
+    def __hash__(self) -> int:
+        return hash(self.key)
+
+    def __str__(self) -> str:
+        return "\n".join(f"{agent}\n{indent(str(part), '  ')}" for agent, part in self.parts.items())
+
+
+@dataclass(frozen=True)
+class Result:
+    """What evaluating one pipeline gave.
+
+    Attributes:
+        accuracy: in [0, 1]; 0 for a failed pipeline.
+        flops: multiply-accumulates of one image.
+        params: trainable parameters.
+        seconds: wall-clock seconds that the evaluation took.
+        error: why the pipeline failed, None if it did not.
+        curve: validation accuracy after each epoch, empty where there are no epochs.
+
+    Source: ours.
+    """
+
+    accuracy: float
+    flops: float
+    params: float
+    seconds: float
+    error: str | None = None
+    curve: tuple[float, ...] = ()
+
+    @property
+    def failed(self) -> bool:
+        """Whether the pipeline failed."""
+        return self.error is not None
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One evaluated pipeline in a search.
+
+    Attributes:
+        number: its place in the search, from 0.
+        seed: the environment's seed under which it was evaluated.
+        pipeline: what was evaluated.
+        result: what came out.
+        reward: the shared reward that was paid for it.
+
+    Source: ours.
+    """
+
+    number: int
+    seed: int
+    pipeline: Pipeline
+    result: Result
+    reward: float
+
+    @property
+    def state(self) -> str:
+        """`"complete"` or `"failed"`."""
+        return "failed" if self.result.failed else "complete"
+
+    def __str__(self) -> str:
+        outcome = self.result
+        summary = (
+            f"failed: {outcome.error}"
+            if outcome.failed
+            else f"reward {self.reward:.4f}, accuracy {outcome.accuracy:.2%}, "
+            f"{outcome.flops / 1e6:.2f} M multiply-accumulates, {outcome.params / 1e3:.1f} k parameters"
+        )
+        return f"pipeline {self.number}: {summary}\n{self.pipeline}"
+
+
+class Evaluator(Protocol):
+    """Scores a pipeline; any callable of this shape serves.
+
+    A failure of the trained pipeline (a loss that is not a number, memory, time) is a `Result` with
+    an error; any other exception is a bug of the evaluator.
+    """
+
+    def __call__(self, pipeline: Pipeline, *, seed: int) -> Result:
+        """Evaluate `pipeline` under the environment's `seed`."""
+        ...
+
+
+class RewardFn(Protocol):
+    """Turns a result into the shared reward."""
+
+    def __call__(self, result: Result, /) -> float:
+        """The reward of `result`."""
+        ...
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What a network costs.
+
+    Attributes:
+        flops: multiply-accumulates of convolutions and linear layers for one image.
+        params: trainable parameters.
+
+    Source: the convention of the NASNet and FBNetV3 papers.
+    """
+
+    flops: int
+    params: int
+
+
+__all__ = ["AgentID", "Cost", "Evaluator", "JointAction", "Pipeline", "Result", "RewardFn", "Trial"]
