@@ -1,0 +1,94 @@
+"""What NAS choices build, and what it costs; one entry for every family of networks.
+
+An evaluator calls `build_network(pipeline["nas"], skeleton, image_size=..., in_channels=..., num_classes=...,
+drop_path=...)` and `count(pipeline["nas"], skeleton, image_size=..., in_channels=..., num_classes=...)`, and need not
+know which family it is. Counting loads no torch.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from ma2ml_env.types import Cost
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from ma2ml_env.models.counting import cost
+
+FAMILIES = {
+    "ma2ml_env.search_spaces.nasnet:Genotype": "ma2ml_env.models.nasnet:NASNetSkeleton",
+    "ma2ml_env.search_spaces.darts:Genotype": "ma2ml_env.models.darts:DARTSSkeleton",
+    "ma2ml_env.search_spaces.fbnetv3:Architecture": "ma2ml_env.models.fbnetv3:FBNetV3Skeleton",
+}
+
+
+def build_network(
+    architecture: Any,
+    skeleton: Any,
+    *,
+    image_size: int,
+    in_channels: int,
+    num_classes: int,
+    drop_path: float = 0.0,
+) -> nn.Module:
+    """The network of an architecture of any family.
+
+    It has a method `set_drop_path_progress(progress)`, the part of the training that is over, in [0, 1].
+
+    Args:
+        architecture: a `Genotype` of nasnet or darts, or an `Architecture` of fbnetv3.
+        skeleton: what it is put into, of the same family.
+        image_size: rows and columns of the square images; FBNetV3 resizes them to its own resolution.
+        in_channels: 1 for grey images, 3 for colored ones.
+        num_classes: number of logits.
+        drop_path: probability of removing the deepest path at the end of training, in [0, 1).
+
+    Raises:
+        ValueError: for an architecture of no family, a skeleton of another, or an image that is too small.
+
+    Source: ours.
+    """
+    module: nn.Module = _family(architecture, skeleton).build(
+        architecture,
+        skeleton,
+        image_size=image_size,
+        in_channels=in_channels,
+        num_classes=num_classes,
+        drop_path=drop_path,
+    )
+    return module
+
+
+def count(architecture: Any, skeleton: Any, *, image_size: int, in_channels: int, num_classes: int) -> Cost:
+    """What the network of `build_network` costs, by arithmetic on the choices alone; same arguments and errors.
+
+    Source: ours.
+    """
+    result: Cost = _family(architecture, skeleton).count(
+        architecture, skeleton, image_size=image_size, in_channels=in_channels, num_classes=num_classes
+    )
+    return result
+
+
+def _family(architecture: Any, skeleton: Any) -> Any:
+    family = f"{type(architecture).__module__}:{type(architecture).__name__}"
+    if family not in FAMILIES:
+        raise ValueError(f"no network is built from a {family}; architectures are {list(FAMILIES)}")
+    name, _, expected = FAMILIES[family].partition(":")
+    module = import_module(name)
+    if not isinstance(skeleton, getattr(module, expected)):
+        raise ValueError(f"a {family} goes into a {expected}, not into a {type(skeleton).__name__}")
+    return module
+
+
+def __getattr__(name: str) -> Any:
+    if name == "cost":
+        from ma2ml_env.models.counting import cost
+
+        return cost
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+__all__ = ["FAMILIES", "build_network", "cost", "count"]

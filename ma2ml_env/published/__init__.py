@@ -1,0 +1,62 @@
+"""The published architectures and policies, as networks and as actions.
+
+Importing this loads no torch; building a network does.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ma2ml_env.published.actions import Action, action
+from ma2ml_env.published.catalog import ENTRIES
+from ma2ml_env.published.networks import Network, architecture, network
+from ma2ml_env.published.table import Row, table
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+def names() -> list[str]:
+    """The names of everything published, in alphabetical order.
+
+    Source: ours.
+    """
+    return sorted(ENTRIES)
+
+
+def build(
+    name: str,
+    *,
+    image_size: int | None = None,
+    in_channels: int = 3,
+    num_classes: int | None = None,
+    drop_path: float = 0.0,
+    **skeleton: Any,
+) -> nn.Module:
+    """A published network, untrained.
+
+    What is not given is as published: for images of up to 64 pixels as on CIFAR, above as on ImageNet, and
+    without image size as on the data it was published for.
+
+    Args:
+        name: as `names` lists them.
+        image_size: rows and columns of the images; FBNetV3's resolution.
+        in_channels: 1 for grey images, 3 for colored ones.
+        num_classes: number of logits.
+        drop_path: probability of removing the deepest path at the end of training, in [0, 1).
+        skeleton: fields of `NASNetSkeleton` (as `filters`, `repeats`), `DARTSSkeleton` (as `filters`, `layers`,
+            `auxiliary`) or `FBNetV3Skeleton`, whichever the network has.
+
+    Returns:
+        A module from images (N, C, H, W) to logits (N, num_classes).
+
+    Raises:
+        ValueError: for an unknown name or option, a policy, or an image that is too small.
+
+    Source: ours; the networks' are in the catalogue.
+    """
+    sizes = {"image_size": image_size, "num_classes": num_classes}
+    return network(name, in_channels=in_channels, drop_path=drop_path, **sizes, **skeleton).build()
+
+
+__all__ = ["Action", "Network", "Row", "action", "architecture", "build", "names", "network", "table"]

@@ -1,0 +1,111 @@
+"""What is published, said as actions of an environment's agents."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any, Protocol
+
+from ma2ml_env.published.networks import architecture, entry
+from ma2ml_env.search_space import SearchSpace
+from ma2ml_env.search_spaces import fbnetv3, nasnet
+from ma2ml_env.types import AgentID
+
+
+class HasSearchSpaces(Protocol):
+    """An environment, as far as it matters here.
+
+    Source: ours.
+    """
+
+    @property
+    def search_spaces(self) -> Any:
+        """What each agent chooses from, {agent: search space}."""
+        ...
+
+
+class Action(tuple[int, ...]):
+    """An action that stands for something published: a tuple of ints, one per decision.
+
+    Attributes:
+        agent: whose action it is.
+        changes: what had to be changed to say it, in words; empty if it is exact.
+
+    Source: ours.
+    """
+
+    agent: AgentID
+    changes: tuple[str, ...]
+
+    @classmethod
+    def of(cls, indices: Iterable[int], agent: AgentID, changes: Iterable[str]) -> Action:
+        """An action with its agent and its changes."""
+        action = cls(indices)
+        action.agent, action.changes = agent, tuple(changes)
+        return action
+
+
+def action(name: str, env: HasSearchSpaces, *, nearest: bool = False) -> Action:
+    """The action that says a published architecture or policy.
+
+    Args:
+        name: as `names` lists them.
+        env: an environment; one of its agents chooses what was published.
+        nearest: give the closest action where there is no exact one; its `changes` say what differs.
+
+    Returns:
+        A tuple of ints, with `agent` and `changes`.
+
+    Raises:
+        ValueError: for an unknown name, an environment without such an agent, or, unless `nearest`, an
+            architecture that its space cannot say, with the reason.
+
+    Source: ours.
+    """
+    what = architecture(name)
+    agent, space = _agent(name, what, env)
+    closest = NEAREST.get(entry(name).family)
+    try:
+        return Action.of(space.encode(what), agent, ())
+    except ValueError as error:
+        if not nearest or closest is None:
+            hint = "; nearest=True gives the closest that it can say" if closest else ""
+            raise ValueError(f"the agent {agent!r} cannot say {name} exactly: {error}{hint}") from error
+    sayable, changes = closest(what)
+    return Action.of(space.encode(sayable), agent, changes)
+
+
+def _agent(name: str, what: Any, env: HasSearchSpaces) -> tuple[AgentID, SearchSpace]:
+    chosen: dict[AgentID, str] = {}
+    for agent, space in env.search_spaces.items():
+        part = space.decode(space.default)
+        if type(part) is type(what):
+            return agent, space
+        chosen[agent] = f"{type(part).__module__.rpartition('.')[2]}.{type(part).__name__}"
+    kind = f"{type(what).__module__.rpartition('.')[2]}.{type(what).__name__}"
+    if entry(name).family == "timm":
+        kind = "network of timm"
+    raise ValueError(f"{name} is a {kind}, which no agent of this environment chooses; they choose {chosen}")
+
+
+def _strict(what: nasnet.Genotype) -> tuple[nasnet.Genotype, list[str]]:
+    """The same blocks under the strict rule of concatenation."""
+    changes = [
+        f"the {cell} cell concatenates the unused states {part.unused} instead of {part.outputs}"
+        for cell, part in (("normal", what.normal), ("reduction", what.reduction))
+        if sorted(part.outputs) != list(part.unused)
+    ]
+    return nasnet.Genotype(nasnet.Cell(what.normal.blocks), nasnet.Cell(what.reduction.blocks)), changes
+
+
+def _first_subpolicies(what: Any) -> tuple[Any, list[str]]:
+    from ma2ml_env.search_spaces.autoaugment import SUBPOLICIES, Policy
+
+    kept = Policy(what.subpolicies[:SUBPOLICIES])
+    return kept, [f"the first {SUBPOLICIES} of {len(what.subpolicies)} sub-policies"]
+
+
+NEAREST: dict[str, Callable[[Any], tuple[Any, list[str]]]] = {
+    "nasnet": _strict,
+    "fbnetv3": fbnetv3.nearest_values,
+    "policy": _first_subpolicies,
+}
