@@ -1,0 +1,53 @@
+"""The last trial of an environment as a picture: a column per agent, and what came out."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from ma2ml_env.env import AutoMLEnv
+    from ma2ml_env.render.page import Page
+    from ma2ml_env.types import Trial
+
+
+def draw(env: AutoMLEnv, trial: Trial | None) -> NDArray[np.uint8]:
+    """Draw a trial: cells as graphs, augmentations on sample images, settings as tables, cost against the constraint.
+
+    What a part looks like is `ma2ml_env.render.panels.panel`'s to say, by the part's type. Sample images come from
+    `env.evaluator.sample_images()`, where there is such a method. Matplotlib is loaded at the first call.
+
+    Args:
+        env: where the trial comes from.
+        trial: what to draw, None before the first one.
+
+    Returns:
+        An RGB image, (height, width, 3); its size depends on what there is to show.
+
+    Source: ours.
+    """
+    return compose(env, trial).pixels()
+
+
+def compose(env: AutoMLEnv, trial: Trial | None) -> Page:
+    """The page that `draw` draws, before it becomes pixels.
+
+    Source: ours.
+    """
+    from ma2ml_env.render.page import Page
+    from ma2ml_env.render.panels import overview, panel, result_panel
+
+    if trial is None:
+        return Page(env.name, "no pipeline has been evaluated yet", {"agents": overview(env.search_spaces)})
+    sample_images = getattr(env.evaluator, "sample_images", None)
+    images = None if sample_images is None else sample_images()
+    columns = {agent: panel(part, images) for agent, part in trial.pipeline.items()}
+    constraint = getattr(env.reward, "keywords", {}).get("constraint")
+    columns["result"] = result_panel(trial, constraint)
+    outcome = "failed" if trial.result.failed else f"reward {trial.reward:.4f}"
+    return Page(env.name, f"pipeline {trial.number}: {outcome}", columns)
+
+
+__all__ = ["compose", "draw"]
