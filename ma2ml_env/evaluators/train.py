@@ -1,0 +1,183 @@
+"""The evaluator that trains a real network: augmentation x architecture x recipe -> validation accuracy."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import torch
+from torch import nn
+
+from ma2ml_env.classifier import Classifier
+from ma2ml_env.evaluators.training import DivergedError, Fitting, Normalization, accuracy, fit
+from ma2ml_env.models import build_network, count
+from ma2ml_env.search_spaces.recipe import Recipe
+from ma2ml_env.tasks.task import Images, Splits, Task
+from ma2ml_env.types import Cost, Pipeline, Result
+
+
+@dataclass(frozen=True)
+class TrainEvaluator:
+    """Trains the network that a pipeline describes.
+
+    Reads `pipeline["nas"]`, and `pipeline["aug"]` and `pipeline["hpo"]` where there are such agents.
+
+    Args:
+        task: the images.
+        network: the skeleton that the architecture is put into.
+        epochs: of a training in the search, at least 1.
+        retrain_epochs: of the training that makes the final model, at least 1.
+        device: `"cpu"` or `"cuda"`, with bfloat16 and channels last on CUDA.
+        threads: CPU threads of one training. Results depend on it in the last digits, so it is fixed here and
+            does not follow the machine.
+
+    Raises:
+        ValueError: for fewer than one epoch or thread, or a device that torch does not see.
+
+    Source: MA2ML trains each sampled pipeline on a proxy and measures validation accuracy; the details are ours.
+    """
+
+    task: Any
+    network: Any
+    epochs: int
+    retrain_epochs: int
+    device: str = "cpu"
+    threads: int = 1
+
+    def __post_init__(self) -> None:
+        for name in ("epochs", "retrain_epochs", "threads"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be at least 1, not {getattr(self, name)}")
+        if self.device not in ("cpu", "cuda") and not self.device.startswith("cuda:"):
+            raise ValueError(f"unknown device {self.device!r}; it is 'cpu', 'cuda' or 'cuda:0', 'cuda:1', ...")
+        if self.device != "cpu" and not torch.cuda.is_available():
+            raise ValueError(f"device {self.device!r} is asked for, but torch sees no CUDA device; use 'cpu'")
+
+    def __call__(self, pipeline: Pipeline, *, seed: int) -> Result:
+        """Train on the train part, measure on the validation part."""
+        started = time.perf_counter()
+        cost = self.cost(pipeline)
+        splits = _on_device(self.task, self.device)
+        curve: list[float] = []
+        try:
+            self._fit(pipeline, seed, splits.train, self.epochs, splits.validation, curve)
+            error = None
+        except DivergedError as failure:
+            error = str(failure)
+        except (MemoryError, RuntimeError) as failure:
+            if not _out_of_memory(failure):
+                raise
+            error = f"out of memory: {str(failure).splitlines()[0]}"
+        final = 0.0 if error else curve[-1]
+        return Result(final, cost.flops, cost.params, time.perf_counter() - started, error, tuple(curve))
+
+    def cost(self, pipeline: Pipeline) -> Cost:
+        """FLOPs and parameters of the network, by arithmetic, before anything is trained."""
+        task: Task = self.task
+        return count(
+            pipeline["nas"],
+            self.network,
+            image_size=task.image_size,
+            in_channels=task.channels,
+            num_classes=len(task.classes),
+        )
+
+    def prepare(self) -> None:
+        """Read the images, so that missing data is noticed before anything is trained.
+
+        Raises:
+            ValueError: if the task's files are not there.
+        """
+        _on_device(self.task, self.device)
+
+    def retrain(self, pipeline: Pipeline, *, seed: int) -> tuple[Classifier, float]:
+        """Train the final model on train and validation together.
+
+        Returns:
+            The model, in evaluation mode on the CPU, and its test accuracy.
+
+        Raises:
+            DivergedError: if the longer training diverges.
+        """
+        splits = _on_device(self.task, self.device)
+        both = Images(
+            torch.cat([splits.train.pixels, splits.validation.pixels]),
+            torch.cat([splits.train.labels, splits.validation.labels]),
+        )
+        network = self._fit(pipeline, seed, both, self.retrain_epochs, None, [])
+        normalization = Normalization.of(splits.train)
+        with _deterministic(0, self.device, self.threads):
+            test = accuracy(network, splits.test, normalization)
+        model = Classifier(network.cpu(), pipeline["nas"], self.network, normalization, self.task)
+        return model.eval(), test
+
+    def sample_images(self, count: int = 8) -> Any:
+        """A few training images, uint8 (count, channels, height, width), for pictures."""
+        return self.task.load().train.pixels[:count]
+
+    def _fit(
+        self,
+        pipeline: Pipeline,
+        seed: int,
+        images: Images,
+        epochs: int,
+        validation: Images | None,
+        curve: list[float],
+    ) -> nn.Module:
+        """Train a fresh network; its validation accuracy after each epoch is appended to `curve`."""
+        task: Task = self.task
+        recipe = pipeline.get("hpo", Recipe())
+        random_seed = pipeline.random_seed(seed)
+        device = torch.device(self.device)
+        normalization = Normalization.of(_on_device(self.task, self.device).train)
+
+        def measure(network: nn.Module) -> None:
+            if validation is not None:
+                curve.append(accuracy(network, validation, normalization))
+
+        with _deterministic(random_seed, self.device, self.threads):
+            network = build_network(
+                pipeline["nas"],
+                self.network,
+                image_size=task.image_size,
+                in_channels=task.channels,
+                num_classes=len(task.classes),
+                drop_path=recipe.drop_path,
+            ).to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+            generator = torch.Generator(device).manual_seed(random_seed)
+            policy = pipeline.get("aug")
+            fitting = Fitting(images, normalization, policy, recipe, epochs, len(task.classes), device)
+            return fit(network, fitting, generator, measure)
+
+
+@cache
+def _on_device(task: Any, device: str) -> Splits:
+    """The images on the device, once a process."""
+
+    def move(images: Images) -> Images:
+        return Images(images.pixels.to(device, non_blocking=True), images.labels.to(device, non_blocking=True))
+
+    splits = task.load()
+    return Splits(move(splits.train), move(splits.validation), move(splits.test))
+
+
+@contextmanager
+def _deterministic(seed: int, device: str, threads: int) -> Iterator[None]:
+    """Torch's own randomness and threads as this evaluation wants them, and afterwards as they were."""
+    before = torch.get_num_threads()
+    with torch.random.fork_rng(devices=[device] if device != "cpu" else []):
+        torch.manual_seed(seed)
+        torch.set_num_threads(threads)
+        try:
+            yield
+        finally:
+            torch.set_num_threads(before)
+
+
+def _out_of_memory(failure: Exception) -> bool:
+    text = str(failure).lower()
+    return isinstance(failure, (MemoryError, torch.OutOfMemoryError)) or "allocate memory" in text

@@ -1,0 +1,199 @@
+"""Train one network on images in memory, as fast as the device allows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import torch
+import torch.nn.functional as F
+from timm.optim import create_optimizer_v2
+from timm.scheduler import create_scheduler_v2
+from timm.utils import ModelEmaV3
+from torch import Tensor, nn
+from torchvision.transforms.v2 import MixUp
+
+from ma2ml_env.augment import augment
+from ma2ml_env.search_spaces.autoaugment import Policy
+from ma2ml_env.search_spaces.recipe import Recipe
+from ma2ml_env.tasks.task import Images
+
+AUGMENT_CHUNK = 4096
+EVALUATION_BATCH = 512
+
+
+class DivergedError(ArithmeticError):
+    """The loss is not a finite number."""
+
+
+class Network(Protocol):
+    """What training needs of a network beside being a module."""
+
+    def set_drop_path_progress(self, progress: float) -> None:
+        """Tell scheduled drop-path how far the training is, in [0, 1]."""
+
+
+@dataclass(frozen=True)
+class Normalization:
+    """Channel means and standard deviations of pixels in [0, 1].
+
+    Source: the usual input standardization.
+    """
+
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+
+    @classmethod
+    def of(cls, images: Images) -> Normalization:
+        """Measured on `images`; a constant channel keeps standard deviation 1."""
+        pixels = images.pixels.float().div(255.0)
+        deviation = pixels.std(dim=(0, 2, 3))
+        return cls(
+            tuple(pixels.mean(dim=(0, 2, 3)).tolist()),
+            tuple(torch.where(deviation > 0, deviation, torch.ones_like(deviation)).tolist()),
+        )
+
+    def __call__(self, pixels: Tensor) -> Tensor:
+        """Uint8 (N, C, H, W) to standardized float32, channels last."""
+        mean = torch.tensor(self.mean, device=pixels.device).mul_(255.0).view(1, -1, 1, 1)
+        scale = torch.tensor(self.std, device=pixels.device).mul_(255.0).reciprocal_().view(1, -1, 1, 1)
+        return pixels.float().sub_(mean).mul_(scale).contiguous(memory_format=torch.channels_last)
+
+
+@dataclass(frozen=True)
+class Fitting:
+    """One training: everything but the network.
+
+    Attributes:
+        images: to train on.
+        normalization: of the network's input.
+        policy: augmentation, None for none.
+        recipe: hyper-parameters.
+        epochs: passes over the images, at least 1.
+        num_classes: for mixup.
+        device: where to train.
+
+    Source: ours.
+    """
+
+    images: Images
+    normalization: Normalization
+    policy: Policy | None
+    recipe: Recipe
+    epochs: int
+    num_classes: int
+    device: torch.device
+
+
+def fit(
+    network: nn.Module, fitting: Fitting, generator: torch.Generator, after_epoch: Callable[[nn.Module], None]
+) -> nn.Module:
+    """Train a network.
+
+    Args:
+        network: on the device of the fitting, channels last; trained in place.
+        fitting: what to train it with.
+        generator: draws the order of images, the augmentations (on the device of the images).
+        after_epoch: called after each epoch with the network that would be evaluated.
+
+    Returns:
+        The network to evaluate: the averaged one where the recipe has `ema_decay`, else the given one.
+
+    Raises:
+        DivergedError: if the loss of an epoch is not finite.
+
+    Source: ours; optimizers, schedules and weight averaging are timm's, mixup is torchvision's.
+    """
+    recipe = fitting.recipe
+    batches_per_epoch = max(1, len(fitting.images) // recipe.batch_size)
+    optimizer = create_optimizer_v2(network, **_optimizer_arguments(recipe))
+    schedule = _schedule(optimizer, recipe, fitting.epochs * batches_per_epoch)
+    average = ModelEmaV3(network, decay=recipe.ema_decay, foreach=True) if recipe.ema_decay else None
+    mixup = MixUp(alpha=recipe.mixup, num_classes=fitting.num_classes) if recipe.mixup else None
+    step = 0
+    for epoch in range(fitting.epochs):
+        network.train()
+        total = torch.zeros((), device=fitting.device)
+        for pixels, labels in _epoch(fitting, generator, batches_per_epoch):
+            schedule(step)
+            network.set_drop_path_progress(step / (fitting.epochs * batches_per_epoch))  # type: ignore[operator]
+            inputs, targets = (pixels, labels) if mixup is None else mixup(pixels, labels)
+            with autocast(fitting.device):
+                loss = F.cross_entropy(network(inputs), targets, label_smoothing=recipe.label_smoothing)
+            optimizer.zero_grad(set_to_none=True)
+            torch.autograd.backward(loss)
+            optimizer.step()
+            if average is not None:
+                average.update(network)
+            total += loss.detach()
+            step += 1
+        if not torch.isfinite(total):
+            raise DivergedError(f"the loss is {total.item()} after epoch {epoch + 1} of {fitting.epochs}")
+        after_epoch(network if average is None else average.module)
+    return network if average is None else average.module
+
+
+@torch.no_grad()
+def accuracy(network: nn.Module, images: Images, normalization: Normalization) -> float:
+    """The share of images, already on the network's device, that it classifies rightly, in [0, 1]."""
+    network.eval()
+    correct = torch.zeros((), dtype=torch.int64, device=images.pixels.device)
+    for start in range(0, len(images), EVALUATION_BATCH):
+        part = slice(start, start + EVALUATION_BATCH)
+        with autocast(images.pixels.device):
+            predicted = network(normalization(images.pixels[part])).argmax(dim=1)
+        correct += (predicted == images.labels[part]).sum()
+    return int(correct) / len(images)
+
+
+@contextmanager
+def autocast(device: torch.device) -> Iterator[None]:
+    """bfloat16 where it pays: on CUDA, not on a CPU."""
+    with torch.autocast(device.type, dtype=torch.bfloat16, enabled=device.type == "cuda"):
+        yield
+
+
+def _epoch(fitting: Fitting, generator: torch.Generator, batches: int) -> Iterator[tuple[Tensor, Tensor]]:
+    """Shuffled, augmented, normalized batches; whole chunks are augmented at once, a last partial batch is left out."""
+    images, size = fitting.images, fitting.recipe.batch_size
+    order = torch.randperm(len(images), generator=generator, device=images.pixels.device)[: batches * size]
+    chunk = max(1, AUGMENT_CHUNK // size) * size
+    for start in range(0, len(order), chunk):
+        chosen = order[start : start + chunk]
+        pixels, labels = images.pixels[chosen], images.labels[chosen]
+        if fitting.policy is not None:
+            pixels = augment(pixels, fitting.policy, generator)
+        inputs = fitting.normalization(pixels)
+        yield from zip(torch.split(inputs, size), torch.split(labels, size), strict=True)
+
+
+def _optimizer_arguments(recipe: Recipe) -> dict[str, Any]:
+    """Timm's names: its `sgd` has Nesterov momentum, its `momentum` has not, `rmsproptf` is TensorFlow's RMSProp."""
+    arguments: dict[str, Any] = {
+        "opt": {"rmsprop": "rmsproptf"}.get(recipe.optimizer, recipe.optimizer),
+        "lr": recipe.learning_rate,
+        "weight_decay": recipe.weight_decay,
+    }
+    if recipe.optimizer == "adamw":
+        return {**arguments, "betas": (recipe.momentum, 0.999)}
+    return {**arguments, "momentum": recipe.momentum}
+
+
+def _schedule(optimizer: torch.optim.Optimizer, recipe: Recipe, steps: int) -> Callable[[int], None]:
+    """A function that sets the learning rate of a step."""
+    scheduler, _ = create_scheduler_v2(
+        optimizer,
+        sched={"linear": "poly", "constant": "step"}.get(recipe.schedule, recipe.schedule),
+        num_epochs=steps,
+        decay_epochs=steps + 1,
+        decay_rate=1.0,
+        warmup_epochs=round(recipe.warmup * steps),
+        warmup_lr=0.0,
+        min_lr=0.0,
+    )
+    if scheduler is None:
+        raise ValueError(f"no schedule {recipe.schedule!r}")
+    step: Callable[[int], None] = scheduler.step
+    return step

@@ -1,0 +1,1 @@
+"""The catalogue of tasks: one file each."""
