@@ -1,0 +1,57 @@
+"""A learner on disk: a cache of what replaying the trials would give, written atomically."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+FILE = "learner.pt"
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A search just after an update of its learner.
+
+    Attributes:
+        updates: how many batches the learner has learned from.
+        proposals: joint actions that were proposed and are not yet learned from, {number: {agent: indices}}.
+        learner: its `state_dict`.
+
+    Source: ours.
+    """
+
+    updates: int
+    proposals: dict[int, dict[str, list[int]]]
+    learner: dict[str, Any]
+
+
+def save(folder: Path, checkpoint: Checkpoint) -> None:
+    """Replace the folder's checkpoint; a crash leaves the old one or the new one, never half of it."""
+    import torch
+
+    folder.mkdir(parents=True, exist_ok=True)
+    temporary = folder / f"{FILE}.new"
+    with temporary.open("wb") as file:
+        torch.save(vars(checkpoint), file)
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.replace(folder / FILE)
+
+
+def load(folder: Path) -> Checkpoint | None:
+    """The folder's checkpoint, None if there is none.
+
+    Raises:
+        ValueError: if it is damaged.
+    """
+    import torch
+
+    path = folder / FILE
+    if not path.exists():
+        return None
+    try:
+        return Checkpoint(**torch.load(path, weights_only=True))
+    except Exception as error:
+        raise ValueError(f"the checkpoint {path} is damaged ({type(error).__name__})") from error

@@ -1,0 +1,88 @@
+"""All agents' decisions side by side: the joint action as one row of integers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ma2ml_agents.learner import Actions, AgentSpec, Observations
+
+
+class Layout:
+    """Where each agent's decisions are in the joint action, a row of D integers.
+
+    Args:
+        specs: the agents, in order.
+        single_agent: let one policy make all decisions, as if they were one agent's.
+
+    Attributes:
+        nvec: choices per decision, shape (D,).
+        owner: which policy makes each decision, shape (D,), values in 0..N-1.
+        policies: N, the number of policies: one per agent, or 1.
+
+    Raises:
+        ValueError: if there is no agent, or two have the same name.
+
+    Source: ours; the single agent is the one that MA2ML compares its agents with.
+    """
+
+    def __init__(self, specs: Sequence[AgentSpec], *, single_agent: bool = False) -> None:
+        names = [spec.name for spec in specs]
+        if not names or len(set(names)) < len(names):
+            raise ValueError(f"a learner needs at least one agent, each with a name of its own, not {names}")
+        sizes = [len(spec.nvec) for spec in specs]
+        ends = np.cumsum(sizes)
+        self._slices = {n: slice(end - size, end) for n, end, size in zip(names, ends.tolist(), sizes, strict=True)}
+        self.nvec: NDArray[np.int64] = np.concatenate([np.array(spec.nvec, dtype=np.int64) for spec in specs])
+        owner = np.repeat(np.arange(len(specs)), sizes)
+        self.owner: NDArray[np.int64] = np.zeros_like(owner) if single_agent else owner
+        self.policies = 1 if single_agent else len(specs)
+
+    def __len__(self) -> int:
+        return len(self.nvec)
+
+    @cached_property
+    def offsets(self) -> NDArray[np.int64]:
+        """Where each decision's choices begin among all choices, shape (D,)."""
+        return np.cumsum(self.nvec) - self.nvec
+
+    def columns(self, policy: int) -> NDArray[np.int64]:
+        """The decisions that a policy makes, in order."""
+        return np.flatnonzero(self.owner == policy)
+
+    def split(self, joint: NDArray[np.int64]) -> dict[str, NDArray[np.int64]]:
+        """Joint actions, shape (B, D), as each agent's own, {agent: (B, K_i)}."""
+        return {name: joint[:, where].copy() for name, where in self._slices.items()}
+
+    def join(self, actions: Actions) -> NDArray[np.int64]:
+        """The inverse of `split`.
+
+        Raises:
+            ValueError: if an agent is missing or the shapes do not fit.
+        """
+        missing = [name for name in self._slices if name not in actions]
+        if missing:
+            raise ValueError(f"actions of {missing} are missing; given: {list(actions)}")
+        joint = np.concatenate([np.asarray(actions[name], dtype=np.int64) for name in self._slices], axis=1)
+        if joint.shape[1] != len(self):
+            raise ValueError(f"a joint action has {len(self)} decisions, not {joint.shape[1]}")
+        return joint
+
+    def uniform(self, rows: int, rng: np.random.Generator) -> NDArray[np.int64]:
+        """Joint actions drawn uniformly, shape (rows, D)."""
+        return rng.integers(self.nvec, size=(rows, len(self)))
+
+
+def rows_of(observations: Observations) -> int:
+    """How many joint actions are asked for: B, the common length of all observations.
+
+    Raises:
+        ValueError: if the agents' observations differ in length, or there are none.
+    """
+    lengths = {agent: len(observation) for agent, observation in observations.items()}
+    if len(set(lengths.values())) != 1:
+        raise ValueError(f"every agent needs the same number of observations, at least one agent; given: {lengths}")
+    return next(iter(lengths.values()))

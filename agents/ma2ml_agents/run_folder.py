@@ -1,0 +1,92 @@
+"""The folder of one run: its configuration, which never changes, and its lock."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import filelock
+
+CONFIG_FILE, LOCK_FILE, PID_FILE = "config.json", "lock", "pid"
+FORMAT = 1
+
+
+@contextmanager
+def run_folder(folder: Path, identity: Mapping[str, Any], options: Mapping[str, Any]) -> Iterator[Path]:
+    """Hold a run's folder for this process, alone.
+
+    Args:
+        folder: of the run; created if there is none.
+        identity: what makes it this run, as JSON values; must equal what the folder holds.
+        options: what may differ when the run is resumed, written beside it.
+
+    Raises:
+        ValueError: if another process holds the folder, it holds another run or other files,
+            or its `config.json` is damaged.
+
+    Source: ours.
+    """
+    _check(folder, identity)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = filelock.FileLock(folder / LOCK_FILE, timeout=0)
+        with lock:
+            _check(folder, identity)
+            write_atomically(folder / PID_FILE, str(os.getpid()))
+            document = {"format": FORMAT, "run": identity, "options": options}
+            write_atomically(folder / CONFIG_FILE, json.dumps(document, indent=2) + "\n")
+            yield folder
+    except filelock.Timeout:
+        raise ValueError(
+            f"{folder} is in use by process {_pid(folder)}; wait for it, or choose another --out"
+        ) from None
+    except PermissionError as error:
+        raise ValueError(f"cannot write in {folder}: {error.strerror}") from error
+
+
+def write_atomically(path: Path, text: str) -> None:
+    """Replace a file; a crash leaves the old text or the new one."""
+    temporary = path.with_name(path.name + ".new")
+    with temporary.open("w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.replace(path)
+
+
+def _check(folder: Path, identity: Mapping[str, Any]) -> None:
+    """Refuse a folder that is not this run's."""
+    path = folder / CONFIG_FILE
+    if not path.exists():
+        if (folder / "trials.db").exists():
+            raise ValueError(
+                f"{folder} holds a trials.db but no {CONFIG_FILE}, so it cannot be resumed; choose another --out"
+            )
+        return
+    try:
+        held = json.loads(path.read_text(encoding="utf-8"))["run"]
+    except (json.JSONDecodeError, KeyError, TypeError, UnicodeDecodeError) as error:
+        raise ValueError(f"{path} is damaged; restore it, or choose another --out") from error
+    wanted = json.loads(json.dumps(identity))
+    if held != wanted:
+        differences = "; ".join(_differences(held, wanted)) or "its form is another"
+        raise ValueError(f"{folder} holds another run ({differences}); choose another --out")
+
+
+def _differences(held: Any, wanted: Any, name: str = "") -> Iterator[str]:
+    if isinstance(held, dict) and isinstance(wanted, dict):
+        for key in sorted(held.keys() | wanted.keys()):
+            yield from _differences(held.get(key), wanted.get(key), f"{name}.{key}" if name else key)
+    elif held != wanted:
+        yield f"{name} is {held} there, {wanted} here"
+
+
+def _pid(folder: Path) -> str:
+    try:
+        return (folder / PID_FILE).read_text(encoding="utf-8")
+    except OSError:
+        return "unknown"
