@@ -1,0 +1,108 @@
+"""Who may import whom, and what importing the package may load."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+ENV, AGENTS = ROOT / "ma2ml_env", ROOT / "agents" / "ma2ml_agents"
+MAY_KNOW_THE_ENVIRONMENT = {
+    "__init__", "benchmark", "checkpoint", "cli", "executors", "loggers", "progress", "report", "run_folder", "search",
+    "testing", "train_command",
+}  # fmt: skip
+ALGORITHMS = sorted(path.name for path in AGENTS.iterdir() if (path / "__init__.py").exists())
+
+
+def imports(path: Path, *, top_level_only: bool = False) -> set[str]:
+    """Modules that a file imports, absolute; those for type checking only are left out."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    hidden = {
+        id(node)
+        for guard in ast.walk(tree)
+        if isinstance(guard, ast.If) and "TYPE_CHECKING" in ast.unparse(guard.test)
+        for node in ast.walk(guard)
+    }
+    found: set[str] = set()
+    for node in tree.body if top_level_only else ast.walk(tree):
+        if id(node) in hidden:
+            continue
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found |= {node.module} | {f"{node.module}.{alias.name}" for alias in node.names}
+    return found
+
+
+def inside(package: str, modules: set[str]) -> set[str]:
+    return {module for module in modules if module == package or module.startswith(package + ".")}
+
+
+@pytest.mark.parametrize("path", sorted(ENV.rglob("*.py")), ids=lambda path: str(path.relative_to(ROOT)))
+def test_the_environment_never_imports_the_learners(path: Path) -> None:
+    assert not inside("ma2ml_agents", imports(path))
+
+
+@pytest.mark.parametrize("path", sorted(AGENTS.rglob("*.py")), ids=lambda path: str(path.relative_to(ROOT)))
+def test_learners_do_not_import_the_environment(path: Path) -> None:
+    name = path.relative_to(AGENTS).parts[0].removesuffix(".py")
+    if name not in MAY_KNOW_THE_ENVIRONMENT:
+        assert not inside("ma2ml_env", imports(path))
+
+
+@pytest.mark.parametrize("folder", ALGORITHMS)
+def test_algorithms_never_import_one_another(folder: str) -> None:
+    for path in (AGENTS / folder).rglob("*.py"):
+        for other in set(ALGORITHMS) - {folder}:
+            assert not inside(f"ma2ml_agents.{other}", imports(path)), f"{path} imports {other}"
+
+
+def test_env_imports_only_types_and_search_space_of_this_package() -> None:
+    own = {module.split(".")[1] for module in inside("ma2ml_env", imports(ENV / "env.py")) if "." in module}
+    assert own == {"search_space", "types"}
+
+
+def test_types_and_reward_know_nothing_above_them() -> None:
+    assert not inside("ma2ml_env", imports(ENV / "types.py"))
+    assert {m.split(".")[1] for m in inside("ma2ml_env", imports(ENV / "reward.py"))} == {"types"}
+    assert {m.split(".")[1] for m in inside("ma2ml_env", imports(ENV / "search_space.py"))} == {"types"}
+
+
+@pytest.mark.parametrize("path", sorted((ENV / "search_spaces").glob("*.py")), ids=lambda path: path.name)
+def test_search_spaces_know_neither_networks_nor_training(path: Path) -> None:
+    own = {module.split(".")[1] for module in inside("ma2ml_env", imports(path)) if "." in module}
+    assert own <= {"search_space", "types", "search_spaces"}
+
+
+@pytest.mark.parametrize("path", sorted((ENV / "models").glob("*.py")), ids=lambda path: path.name)
+def test_models_know_only_search_spaces(path: Path) -> None:
+    own = {module.split(".")[1] for module in inside("ma2ml_env", imports(path)) if "." in module}
+    assert own <= {"models", "search_spaces", "types"}
+
+
+def test_importing_the_environment_loads_no_torch() -> None:
+    heavy = "{'torch', 'torchvision', 'timm', 'sklearn', 'wandb', 'matplotlib'}"
+    code = f"import sys, ma2ml_env; print(sorted({heavy} & sys.modules.keys()))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_nothing_unsafe_is_called() -> None:
+    for path in [*ENV.rglob("*.py"), *AGENTS.rglob("*.py")]:
+        assert not inside("pickle", imports(path)), path
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call) and ast.unparse(node.func) == "torch.load":
+                assert any(k.arg == "weights_only" and ast.unparse(k.value) == "True" for k in node.keywords), path
+
+
+def test_every_public_name_has_a_docstring() -> None:
+    for path in [*ENV.rglob("*.py"), *AGENTS.rglob("*.py")]:
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        assert ast.get_docstring(tree), f"{path} has no docstring"
+        for node in tree.body:
+            if isinstance(node, ast.FunctionDef | ast.ClassDef) and not node.name.startswith("_"):
+                assert ast.get_docstring(node), f"{path}: {node.name} has no docstring"

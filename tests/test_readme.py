@@ -1,0 +1,36 @@
+"""The README says what works."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from ma2ml_agents import learner_names
+from ma2ml_env import env_ids
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", README, flags=re.DOTALL)
+
+
+def test_the_readme_begins_with_the_two_commands() -> None:
+    assert blocks("")[0].splitlines() == [
+        "pip install -e . && python train.py --algo ma2ml",
+        "pip install -e '.[test]' && pytest",
+    ]
+
+
+def test_the_python_of_the_readme_runs() -> None:
+    names: dict[str, object] = {}
+    code = [block for block in blocks("python") if "digits" not in block]
+    assert code
+    for block in code:
+        exec(block, names)
+
+
+def test_the_readme_names_every_environment_and_every_learner() -> None:
+    for name in [*env_ids(), *learner_names()]:
+        assert f"`{name}`" in README, f"{name} is not in the README"
