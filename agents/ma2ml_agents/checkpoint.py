@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
+import io
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +18,7 @@ class Checkpoint:
     """A search just after an update of its learner.
 
     Attributes:
+        origin: fingerprint of the learner's state before it learned anything.
         updates: how many batches the learner has learned from.
         proposals: joint actions that were proposed and are not yet learned from, {number: {agent: indices}}.
         learner: its `state_dict`.
@@ -22,9 +26,19 @@ class Checkpoint:
     Source: ours.
     """
 
+    origin: str
     updates: int
     proposals: dict[int, dict[str, list[int]]]
     learner: dict[str, Any]
+
+
+def fingerprint(state: Mapping[str, Any]) -> str:
+    """A short name of a learner's state; equal states have equal names under one version of torch."""
+    import torch
+
+    buffer = io.BytesIO()
+    torch.save(dict(state), buffer)
+    return hashlib.sha256(buffer.getvalue()).hexdigest()[:16]
 
 
 def save(folder: Path, checkpoint: Checkpoint) -> None:

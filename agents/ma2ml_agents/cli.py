@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import signal
 import sys
+import threading
 from collections.abc import Sequence
 from typing import Annotated, Any
 
@@ -50,10 +52,11 @@ def train_main(argv: Sequence[str], prog: str = "ma2ml train") -> int:
     Returns:
         The exit code, as of `main`.
     """
-    from ma2ml_agents.train_command import train
-
+    _stop_in_order_on_sigterm()
     console = Console()
     try:
+        from ma2ml_agents.train_command import train
+
         options, settings = parse_train(argv, prog)
         train(options, settings, console)
     except ValueError as error:
@@ -85,11 +88,21 @@ def parse_train(argv: Sequence[str], prog: str) -> tuple[Any, dict[str, Any]]:
     settings_class = learner_class(algo).Config
     flat = tyro.conf.arg(name="")
     command = dataclasses.make_dataclass(
-        "Train", [("options", Annotated[TrainOptions, flat]), (algo, Annotated[settings_class, flat])]
+        "Train", [("options", Annotated[TrainOptions, flat]), ("learner", Annotated[settings_class, flat])]
     )
     description = f"Search for a pipeline with {algo}, retrain the best one, save the model."
     parsed: Any = tyro.cli(command, args=list(argv), prog=prog, description=description)
-    return parsed.options, dataclasses.asdict(getattr(parsed, algo))
+    return parsed.options, dataclasses.asdict(parsed.learner)
+
+
+def _stop_in_order_on_sigterm() -> None:
+    """Let SIGTERM end the program as Ctrl-C does."""
+
+    def interrupt(signum: int, frame: object) -> None:
+        raise KeyboardInterrupt
+
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, interrupt)
 
 
 def _value_of(flag: str, argv: Sequence[str], default: str) -> str:

@@ -147,6 +147,7 @@ class _Search:
     results: dict[str, Result] = field(default_factory=dict)
     waiting: deque[int] = field(default_factory=deque)
     running: dict[Future[Result], int] = field(default_factory=dict)
+    origin: str = ""
     proposed: int = 0
     updates: int = 0
     saved_at: float = field(default_factory=time.monotonic)
@@ -170,13 +171,16 @@ class _Search:
         """Take the learner from the checkpoint, if there is one of use; else replaying will rebuild it."""
         if self.checkpoints is None:
             return
+        self.origin = checkpoint.fingerprint(self.learner.state_dict())
         try:
             found = checkpoint.load(self.checkpoints)
         except ValueError as damage:
             self.events.on_notice(f"{damage}; the learner is rebuilt from the trials, of which none is lost")
             return
         learned = found.updates * self.learner.batch_size if found else 0
-        if found is None or learned > self.budget or any(number not in self.stored for number in range(learned)):
+        if found is None or found.origin != self.origin or learned > self.budget:
+            return
+        if any(number not in self.stored for number in range(learned)):
             return
         self.learner.load_state_dict(found.learner)
         self.updates, self.proposed = found.updates, learned
@@ -281,7 +285,8 @@ class _Search:
         """Write the checkpoint; the proposals that are not yet learned from belong to it."""
         if self.checkpoints is not None and self.updates:
             actions = {n: {a: list(c) for a, c in p.action.items()} for n, p in self.proposals.items()}
-            checkpoint.save(self.checkpoints, checkpoint.Checkpoint(self.updates, actions, self.learner.state_dict()))
+            now = checkpoint.Checkpoint(self.origin, self.updates, actions, self.learner.state_dict())
+            checkpoint.save(self.checkpoints, now)
             self.saved_at = time.monotonic()
 
     def _observations(self, rows: int) -> dict[str, Any]:

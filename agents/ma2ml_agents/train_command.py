@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
@@ -93,7 +92,6 @@ def train(options: TrainOptions, settings: Mapping[str, Any], console: Console) 
     if prepare is not None:
         prepare()
     out = options.out or _default_folder(options)
-    signal.signal(signal.SIGTERM, _interrupt)
     with run_folder(out, _identity(options, settings, overrides), _resumable(options)):
         trials = _search(env, learner, options, out, console)
         _conclude(env, learner, trials, options, out, console)
@@ -130,10 +128,6 @@ def _identity(options: TrainOptions, settings: Mapping[str, Any], overrides: Map
 def _resumable(options: TrainOptions) -> dict[str, Any]:
     """What may differ, for the reader of config.json."""
     return {name: getattr(options, name) for name in ("budget", "time_limit", "workers", "timeout", "log")}
-
-
-def _interrupt(signum: int, frame: object) -> None:
-    raise KeyboardInterrupt
 
 
 def _search(env: AutoMLEnv, learner: Learner, options: TrainOptions, out: Path, console: Console) -> list[Trial]:

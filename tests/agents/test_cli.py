@@ -1,0 +1,195 @@
+"""The command line: what it makes, and what it says to a mistake."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from ma2ml_agents.cli import main
+
+ROOT = Path(__file__).parent.parent.parent
+QUICK = ["train", "--env", "ma2ml/synthetic-v0", "--algo", "random_search", "--budget", "12"]
+DIGITS = ["train", "--algo", "regularized_evolution", "--budget", "12", "--set", "epochs=1", "retrain_epochs=1"]
+
+
+def run(*arguments: str, out: Path) -> int:
+    try:
+        return main([*arguments, "--out", str(out)])
+    except SystemExit as end:
+        return int(end.code or 0)
+
+
+def table(out: Path) -> list[tuple]:
+    connection = sqlite3.connect(out / "trials.db")
+    rows = connection.execute(
+        "SELECT number, seed, action, accuracy, reward, state FROM trials ORDER BY number"
+    ).fetchall()
+    connection.close()
+    return rows
+
+
+def test_a_run_leaves_what_the_readme_names(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(*QUICK, out=tmp_path / "run") == 0
+    names = {path.name for path in (tmp_path / "run").iterdir()}
+    assert {"config.json", "trials.db", "checkpoint", "top_reward.png", "batch_reward.png", "result.json"} <= names
+    rows = table(tmp_path / "run")
+    assert [row[0] for row in rows] == list(range(12))
+    result = json.loads((tmp_path / "run" / "result.json").read_text())
+    assert result["reward"] == max(row[4] for row in rows)
+    said = capsys.readouterr().out
+    assert "12/12 pipelines" in said
+    assert "\x1b" not in said, "control characters where there is no terminal"
+
+
+def test_the_same_command_again_changes_nothing_and_a_larger_budget_goes_on(tmp_path: Path) -> None:
+    for budget in ("12", "12", "20"):
+        assert run(*QUICK[:-1], budget, out=tmp_path / "run") == 0
+    assert run(*QUICK[:-1], "20", out=tmp_path / "whole") == 0
+    assert table(tmp_path / "run") == table(tmp_path / "whole")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["--algo", "ma2mll"], "did you mean 'ma2ml'"),
+        (["--algo", "no_module:X"], "no_module"),
+        (["--env", "ma2ml/digit-v0"], "did you mean 'ma2ml/digits-v0'"),
+        (["--log", "wandbb"], "did you mean 'wandb'"),
+        (["--set", "nois=1"], "did you mean 'noise'"),
+        (["--set", "noise"], "NAME=VALUE"),
+        (["--set", "structure_seed=abc"], "valid integer"),
+        (["--budget", "0"], "budget must be at least 1"),
+        (["--budget", "many"], "--budget"),
+        (["--workers", "0"], "workers must be at least 1"),
+        (["--window", "0"], "window must be at least 1"),
+        (["--time-limit", "-1"], "time_limit must be above 0"),
+        (["--algo", "ma2ml_lite", "--batch-size", "0"], "batch_size"),
+        (["--algo", "ma2ml", "--critic-step", "3"], "--critic-steps"),
+        (["--registry", "/no/such/file.yaml"], "/no/such/file.yaml"),
+    ],
+)
+def test_a_mistake_is_one_message_code_2_and_nothing_written(
+    arguments: list[str], says: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(*QUICK, *arguments, out=tmp_path / "run") == 2
+    said = capsys.readouterr()
+    assert says in said.err + said.out
+    assert "Traceback" not in said.err
+    assert not (tmp_path / "run").exists()
+
+
+def test_an_unknown_command_is_answered_with_the_nearest(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["trian"]) == 2
+    assert "did you mean 'train'" in capsys.readouterr().err
+
+
+def test_a_folder_of_another_run_is_refused_and_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run(*QUICK, out=tmp_path)
+    before = {path: path.read_bytes() for path in tmp_path.glob("*") if path.is_file()}
+    assert run(*QUICK, "--seed", "1", out=tmp_path) == 2
+    assert "seed is 0 there, 1 here" in capsys.readouterr().err
+    assert {path: path.read_bytes() for path in tmp_path.glob("*") if path.is_file()} == before
+
+
+@pytest.mark.parametrize("damage", ["truncated", "garbage", "flipped", "config"])
+def test_damage_is_told_and_never_overwritten(damage: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run(*QUICK, out=tmp_path)
+    file = tmp_path / ("config.json" if damage == "config" else "trials.db")
+    content = file.read_bytes()
+    position = content.find(b'{"aug": [') + len(b'{"aug": [')
+    broken = {
+        "truncated": content[: len(content) // 2],
+        "garbage": bytes(np.random.default_rng(0).integers(0, 256, len(content), dtype=np.uint8)),
+        "flipped": content[:position] + bytes([content[position] ^ 1]) + content[position + 1 :],
+        "config": b"{",
+    }[damage]
+    file.write_bytes(broken)
+    assert run(*QUICK, out=tmp_path) == 2
+    assert "damaged" in capsys.readouterr().err
+    assert file.read_bytes() == broken
+
+
+def test_help_shows_the_settings_of_the_chosen_learner(capsys: pytest.CaptureFixture[str]) -> None:
+    for algo, setting in (("ma2ml", "--kl-coef"), ("regularized_evolution", "--population")):
+        with pytest.raises(SystemExit, match="0"):
+            main(["train", "--algo", algo, "--help"])
+        said = capsys.readouterr().out
+        assert setting in said
+        assert "Source:" in said
+
+
+def test_a_learner_of_ones_own_runs_by_module_and_class(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "mine.py").write_text(
+        "from ma2ml_agents.random_search import RandomSearch\nclass Mine(RandomSearch): ...\n"
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    assert run(*QUICK, "--algo", "mine:Mine", out=tmp_path / "run") == 0
+
+
+def test_envs_lists_every_environment(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["envs"]) == 0
+    listed = capsys.readouterr().out
+    assert all(name in listed for name in ("ma2ml/digits-v0", "ma2ml/digits-flops-v0", "ma2ml/synthetic-v0"))
+
+
+def started(out: Path) -> subprocess.Popen[str]:
+    command = [sys.executable, str(ROOT / "train.py"), *DIGITS[1:], "--out", str(out)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def wait_for_trials(out: Path, count: int) -> None:
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline:
+        if (out / "trials.db").exists() and len(table_or_nothing(out)) >= count:
+            return
+        time.sleep(0.1)
+    raise AssertionError("no trial in two minutes")
+
+
+def table_or_nothing(out: Path) -> list[tuple]:
+    try:
+        return table(out)
+    except sqlite3.Error:
+        return []
+
+
+def test_a_real_run_that_is_killed_stopped_and_resumed_ends_as_one_that_was_not(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """SIGKILL, then SIGTERM, then SIGINT, then the end."""
+    out = tmp_path / "run"
+    kept: list[tuple] = []
+    for stop in (signal.SIGKILL, signal.SIGTERM, signal.SIGINT):
+        process = started(out)
+        wait_for_trials(out, len(kept) + 1)
+        os.kill(process.pid, stop)
+        _, errors = process.communicate(timeout=60)
+        if stop != signal.SIGKILL:
+            assert process.returncode == 130
+            assert "the same command goes on" in errors
+            assert "Traceback" not in errors
+        assert table(out)[: len(kept)] == kept
+        kept = table(out)
+    assert run(*DIGITS, out=out) == 0
+    said = capsys.readouterr().out
+    assert run(*DIGITS, "--workers", "1", out=tmp_path / "whole") == 0
+    assert table(out) == table(tmp_path / "whole")
+    assert table(out)[: len(kept)] == kept
+    _check_the_printed_model_lines(said)
+
+
+def _check_the_printed_model_lines(said: str) -> None:
+    lines = re.findall(r"^    (from ma2ml_env .*|model = .*|print.*)$", said, flags=re.MULTILINE)
+    assert len(lines) == 3
+    done = subprocess.run([sys.executable, "-c", "\n".join(lines)], capture_output=True, text=True, check=True)
+    assert len(re.findall(r"'\d'", done.stdout)) == 10
