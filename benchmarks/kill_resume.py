@@ -39,8 +39,9 @@ def rows(out: Path) -> dict[int, tuple[object, ...]]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--kills", type=int, default=20)
-    parser.add_argument("--budget", type=int, default=40)
-    parser.add_argument("--longest", type=float, default=12.0, help="seconds before a kill, at most")
+    parser.add_argument("--budget", type=int, default=60)
+    parser.add_argument("--shortest", type=float, default=6.0, help="seconds before a kill, at least")
+    parser.add_argument("--longest", type=float, default=20.0, help="seconds before a kill, at most")
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     rng = random.Random(options.seed)
@@ -51,7 +52,7 @@ def main() -> None:
         for kill in range(1, options.kills + 1):
             before = rows(killed)
             process = start(arguments, killed)
-            time.sleep(rng.uniform(0.5, options.longest))
+            time.sleep(rng.uniform(options.shortest, options.longest))
             process.send_signal(signal.SIGKILL)
             process.wait()
             after = rows(killed)
