@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ma2ml_env.env import AutoMLEnv
-from ma2ml_env.registry import add_entries, env_ids, make, read_entries, register_file, shipped_file
+from ma2ml_env.registry import add_entries, env_ids, read_entries, register_file, shipped_file
 from ma2ml_env.search_space import Decision, SearchSpace
 from ma2ml_env.types import Evaluator, Pipeline, Result, RewardFn, Trial
+from ma2ml_env.wrappers.making import make, make_aec, make_joint
 
 if TYPE_CHECKING:
     from ma2ml_env.classifier import Classifier
@@ -35,5 +36,7 @@ __all__ = [
     "env_ids",
     "load_model",
     "make",
+    "make_aec",
+    "make_joint",
     "register_file",
 ]

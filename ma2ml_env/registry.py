@@ -100,7 +100,7 @@ def entry(env_id: str) -> EnvEntry:
 def make(
     env_id: str, *, render_mode: str | None = None, log_path: str | Path | None = None, **overrides: Any
 ) -> AutoMLEnv:
-    """Make a registered environment.
+    """Make the native form of a registered environment; `ma2ml_env.make` makes the others too.
 
     Args:
         env_id: one of `env_ids()`.
@@ -143,8 +143,13 @@ def register_file(path: str | Path) -> list[str]:
 
 
 def add_entries(entries: list[EnvEntry]) -> None:
-    """Make entries known to `make`."""
+    """Make entries known to `make`, to Gymnasium and, where it has a registry, to PettingZoo."""
+    from ma2ml_env.wrappers import registration
+
     _entries.update({new.id: new for new in entries})
+    ids = [new.id for new in entries]
+    registration.register_gymnasium(ids)
+    registration.register_pettingzoo(ids)
 
 
 def read_entries(path: Path) -> list[EnvEntry]:
