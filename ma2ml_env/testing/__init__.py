@@ -1,0 +1,50 @@
+"""Checks for people who add parts or assemble environments of their own: `check_env` and the like."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ma2ml_env.env import AutoMLEnv
+from ma2ml_env.testing.conventions import CONVENTIONS
+from ma2ml_env.testing.forms import Remembered, forms_of
+from ma2ml_env.testing.parts import check_evaluator, check_search_space
+from ma2ml_env.testing.rollout import play, rollout
+
+
+def check_env(env: AutoMLEnv, *, pipelines: int = 2, seed: int = 0) -> None:
+    """Check that an environment keeps the conventions in every form, and that every form pays the same.
+
+    Each pipeline is evaluated once; `check_evaluator` checks the evaluator itself.
+
+    Args:
+        env: an `AutoMLEnv`; it is copied, not stepped.
+        pipelines: how many are played.
+        seed: of their draw.
+
+    Raises:
+        AssertionError: naming form, convention, and what does not hold.
+        ValueError: if it is not one of our environments.
+
+    Source: ours, after PettingZoo's `parallel_api_test`.
+    """
+    if not isinstance(env, AutoMLEnv):
+        raise ValueError(f"check_env checks an AutoMLEnv, not a {type(env).__name__}; it makes the forms itself")
+    rng = np.random.default_rng(seed)
+    actions = [{agent: space.sample(rng) for agent, space in env.search_spaces.items()} for _ in range(pipelines)]
+    evaluator, env.evaluator = env.evaluator, Remembered(env.evaluator)
+    try:
+        forms = forms_of(env, actions)
+        for form, make in forms.items():
+            for number, check in CONVENTIONS.items():
+                try:
+                    check(make, actions)
+                except AssertionError as broken:
+                    raise AssertionError(f"{env.name} as {form!r}, convention {number}: {broken}") from broken
+        for action in actions:
+            paid = {form: play(make(), action) for form, make in forms.items()}
+            assert len(set(paid.values())) == 1, f"{env.name}, convention 10: one pipeline is paid {paid}"
+    finally:
+        env.evaluator = evaluator
+
+
+__all__ = ["check_env", "check_evaluator", "check_search_space", "forms_of", "play", "rollout"]
