@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import argparse
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 import ma2ml_env
+from ma2ml_env.testing.rollout import moves
 from ma2ml_env.wrappers import wrap, wrap_aec, wrap_joint
 
 FORMS: dict[str, tuple[Callable[..., Any], str, dict[str, Any]]] = {
@@ -31,57 +32,26 @@ FORMS: dict[str, tuple[Callable[..., Any], str, dict[str, Any]]] = {
     "joint native": (wrap_joint, "native", {}),
     "joint tokens": (wrap_joint, "tokens", {}),
 }
-Player = Callable[[], None]
 
 
-def parallel_player(env: Any, actions: Any, steps: int) -> Player:
-    schedule = [actions] if steps == 1 else [{a: actions[a][t] for a in actions} for t in range(steps)]
-
-    def play() -> None:
-        env.reset()
-        for joint in schedule:
-            env.step(joint)
-
-    return play
-
-
-def aec_player(env: Any, moves: Iterable[Any]) -> Player:
-    schedule = [*moves, *[None] * len(env.possible_agents)]
-
-    def play() -> None:
-        env.reset()
-        for move in schedule:
-            env.last()
-            env.step(move)
-
-    return play
-
-
-def joint_player(env: Any, moves: Iterable[Any]) -> Player:
-    schedule = list(moves)
-
-    def play() -> None:
-        env.reset()
-        for move in schedule:
-            env.step(move)
-
-    return play
-
-
-def player(name: str, env: Any, action: dict[str, tuple[int, ...]]) -> tuple[Player, int]:
-    """What plays one pipeline in a form, and in how many steps."""
-    spaces = env.search_spaces.values()
-    if name.startswith("joint"):
-        moves = env.from_native(action)
-        return joint_player(env, [moves] if name == "joint native" else moves), 1 if name == "joint native" else len(moves)
-    if name.startswith("aec"):
-        by_agent = env.from_native(action)
-        moves = list(by_agent.values()) if name == "aec native" else [t for ts in by_agent.values() for t in ts]
-        return aec_player(env, moves), len(moves) + len(by_agent)
+def player(name: str, env: Any) -> tuple[Callable[[], None], int]:
+    """What plays one pipeline in a form to the end, and in how many steps."""
+    rng = np.random.default_rng(0)
+    action = {module: space.sample(rng) for module, space in env.search_spaces.items()}
     if name == "flat":
-        return parallel_player(env, dict.fromkeys(env.possible_agents, 3), 1), 1
-    steps = max(len(space) for space in spaces) if name.startswith("tokens") else 1
-    return parallel_player(env, action if name == "native" else env.from_native(action), steps), steps
+        action = {module: actions[3] for module, actions in env.codebook.items()}
+    schedule = moves(env, action)
+    turns = name.startswith("aec")
+    schedule += [None] * len(env.possible_agents) if turns else []
+
+    def play() -> None:
+        env.reset()
+        for move in schedule:
+            if turns:
+                env.last()
+            env.step(move)
+
+    return play, len(schedule)
 
 
 def main() -> None:
@@ -91,12 +61,10 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=7)
     arguments = parser.parse_args()
     best: dict[str, float] = dict.fromkeys(FORMS, np.inf)
-    players = {}
-    for name, (form, variant, options) in FORMS.items():
-        env = form(ma2ml_env.make(arguments.env), variant, **options)
-        rng = np.random.default_rng(0)
-        action = {module: space.sample(rng) for module, space in env.search_spaces.items()}
-        players[name] = player(name, env, action)
+    players = {
+        name: player(name, form(ma2ml_env.make(arguments.env), variant, **options))
+        for name, (form, variant, options) in FORMS.items()
+    }
     for _ in range(arguments.rounds):
         for name, (play, _) in players.items():
             started = time.perf_counter()

@@ -63,7 +63,9 @@ def main() -> None:
             if start(arguments, out).wait():
                 raise SystemExit("the run did not end in order")
         same = rows(killed) == rows(whole)
-        print(f"lost {lost}, changed {changed}, trials equal to an uninterrupted run: {same} ({len(rows(whole))} trials)")
+        print(
+            f"lost {lost}, changed {changed}, trials equal to an uninterrupted run: {same} ({len(rows(whole))} trials)"
+        )
 
 
 if __name__ == "__main__":

@@ -1,0 +1,146 @@
+"""Write `docs/environments.md` from the registry: `python docs/generate_environments.py`."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from ma2ml_env import AutoMLEnv, registry
+from ma2ml_env.testing.rollout import moves
+from ma2ml_env.wrappers import AEC, JOINT, PARALLEL, wrap, wrap_aec, wrap_joint
+from ma2ml_env.wrappers.codebook import DEFAULT_SIZE
+from ma2ml_env.wrappers.registration import joint_ids
+
+PAGE = Path(__file__).parent / "environments.md"
+SHIPPED = [entry.id for entry in registry.read_entries(registry.shipped_file())]
+HERE, STAND_IN, FITS = "tested in this repository", "tried on a stand-in for this game", "by its requirements"
+LIBRARIES = [
+    ("stable-baselines3", "`make_joint(id)`; `padded` or `flat` through SuperSuit", HERE),
+    ("sb3-contrib (MaskablePPO)", '`make_joint(id, variant="tokens")`', HERE),
+    ("Gymnasium, any single-agent library", "`gymnasium.make` of the joint ids", HERE),
+    ("PettingZoo", "any parallel or AEC form", HERE),
+    ("TorchRL, RLlib, AgileRL's IPPO", "`native`", STAND_IN),
+    ("EPyMARL, JaxMARL, other libraries that demand equal `Discrete` spaces", "`flat` or `tokens`", STAND_IN),
+    ("QMIX, VDN and others that share one network among the agents", "`flat` or `tokens`", FITS),
+    ("algorithms for continuous actions (MADDPG, SAC)", "`box`", FITS),
+    ("turn-based libraries", "`make_aec(id)`", FITS),
+]
+INTRODUCTION = f"""# Environments
+
+Written by `python docs/generate_environments.py` from the registry; do not edit.
+
+What an environment is, its observations, rewards and seeds, is in the docstring of `ma2ml_env.AutoMLEnv`; what each
+form makes of it is in those of `ma2ml_env.wrappers`.
+
+## Forms
+
+The same pipeline gets the same reward in every form. Steps of the token forms are decisions.
+
+| form | made by | agents | action space | steps per pipeline |
+|---|---|---|---|---|
+| `native` | `make(id)` | the modules | `MultiDiscrete`, one number per decision | 1 |
+| `padded` | `make(id, variant="padded")` | `agent_0`, ... | one `MultiDiscrete` for all, folded by `% n` | 1 |
+| `flat` | `make(id, variant="flat")` | `agent_0`, ... | one `Discrete` for all, an index into a codebook | 1 |
+| `tokens` | `make(id, variant="tokens")` | `agent_0`, ... | one masked `Discrete` for all | those of the longest |
+| `box` | `make(id, variant="box")` | the modules | `Box(0, 1)`, one number per decision | 1 |
+| AEC `native` | `make_aec(id)` | the modules, in turn | `MultiDiscrete` | 1 per module |
+| AEC `tokens` | `make_aec(id, variant="tokens")` | `agent_0`, ... in turn | one masked `Discrete` for all | all |
+| joint `native` | `make_joint(id)` | one | `MultiDiscrete` over all decisions | 1 |
+| joint `tokens` | `make_joint(id, variant="tokens")` | one | `Discrete`, with `action_masks()` | all |
+
+- `padded` folds a number by `% n`: where n does not divide the width, some choices are twice as likely as others when
+  actions are sampled uniformly.
+- `flat` reaches the pipelines of its codebooks only: `codebook_size` actions per module ({DEFAULT_SIZE} if not given),
+  always the same ones, or a `codebook={{module: actions}}` of your own, for example `codebook_of(pipelines)` of the
+  best pipelines of an earlier run.
+- `tokens` has `mask="obs"` (observations are `Dict({{"observation", "action_mask"}})`), `"info"` or `"none"`. An
+  illegal token is folded by `% n` and counted in the info's `illegal`.
+
+## Which form for which library
+
+| library | form | known from |
+|---|---|---|
+"""
+
+
+def page() -> str:
+    """The whole page."""
+    rows = "".join(f"| {library} | {form} | {known} |\n" for library, form, known in LIBRARIES)
+    return INTRODUCTION + rows + "".join(section(env_id) for env_id in SHIPPED)
+
+
+def section(env_id: str) -> str:
+    """What one environment is: a table in PettingZoo's manner, its modules, and its spaces in every form."""
+    entry, env = registry.entry(env_id), registry.make(env_id)
+    facts = {
+        "Import": f'`ma2ml_env.make("{env_id}")`',
+        "Gymnasium": ", ".join(f"`{joint_id}`" for joint_id in joint_ids(env_id).values()),
+        "Agents": ", ".join(f"`{agent}`" for agent in env.possible_agents),
+        "Pipelines": _power(math.prod(space.size for space in env.search_spaces.values())),
+        "Observation": f"`{env.observation_space(env.possible_agents[0])}`",
+        "State": f"`{env.state_space}`",
+        "Evaluator": _spec(entry.evaluator),
+        "Reward": f"shared; {_spec(entry.reward)}",
+    }
+    modules = [
+        (f"`{agent}`", _spec(entry.agents[agent]), str(len(space)), _power(space.size), _runs(space.nvec.tolist()))
+        for agent, space in env.search_spaces.items()
+    ]
+    return (
+        f"\n## {env_id}\n\n{entry.summary}\n\n"
+        + _table(("", ""), facts.items())
+        + "\n"
+        + _table(("module", "search space", "decisions", "actions", "choices per decision"), modules)
+        + "\n"
+        + _table(("form", "action space", "steps per pipeline"), _forms(env))
+    )
+
+
+def _forms(env: AutoMLEnv) -> list[tuple[str, str, str]]:
+    families = [("", wrap, PARALLEL), ("AEC ", wrap_aec, AEC), ("joint ", wrap_joint, JOINT)]
+    rows = []
+    for prefix, wrapper, family in families:
+        for variant in family:
+            form = wrapper(env, variant)
+            if variant == "flat":
+                first = {module: actions[0] for module, actions in form.codebook.items()}
+            else:
+                first = {module: space.default for module, space in env.search_spaces.items()}
+            spaces = [form.action_space] if prefix == "joint " else list(form.action_spaces.values())
+            rows.append((f"{prefix}`{variant}`", _space(spaces), str(len(moves(form, first)))))
+    return rows
+
+
+def _space(spaces: Sequence[Any]) -> str:
+    texts = [f"`MultiDiscrete` of {len(s.nvec)}" if hasattr(s, "nvec") else f"`{s}`" for s in spaces]
+    return texts[0] if len(set(texts)) == 1 else ", ".join(texts)
+
+
+def _spec(spec: Mapping[str, Any]) -> str:
+    """`kind` and its arguments as one line; parts inside in parentheses."""
+    arguments = [f"{k} {f'({_spec(v)})' if isinstance(v, Mapping) else v}" for k, v in spec.items() if k != "kind"]
+    return ", ".join([f"`{spec['kind']}`", *arguments])
+
+
+def _runs(nvec: Sequence[int]) -> str:
+    """Numbers with their repetition written out once: the shortest period of the list."""
+    period = next(
+        p for p in range(1, len(nvec) + 1) if len(nvec) % p == 0 and list(nvec[:p]) * (len(nvec) // p) == nvec
+    )
+    times = f", {len(nvec) // period} times" if period < len(nvec) else ""
+    return ", ".join(map(str, nvec[:period])) + times
+
+
+def _power(number: int) -> str:
+    return f"{number:,}" if number < 10**6 else f"about 10^{math.log10(number):.0f}"
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    lines = [f"| {' | '.join(row)} |" for row in (head, *rows)]
+    return "\n".join([lines[0], "|---" * len(head) + "|", *lines[1:]]) + "\n"
+
+
+if __name__ == "__main__":
+    PAGE.write_text(page(), encoding="utf-8")
