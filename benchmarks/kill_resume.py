@@ -42,10 +42,11 @@ def main() -> None:
     parser.add_argument("--budget", type=int, default=60)
     parser.add_argument("--shortest", type=float, default=6.0, help="seconds before a kill, at least")
     parser.add_argument("--longest", type=float, default=20.0, help="seconds before a kill, at most")
+    parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     rng = random.Random(options.seed)
-    arguments = f"--budget {options.budget} --set epochs=1 retrain_epochs=1".split()
+    arguments = f"--budget {options.budget} --workers {options.workers} --set epochs=1 retrain_epochs=1".split()
     with tempfile.TemporaryDirectory() as folder:
         killed, whole = Path(folder) / "killed", Path(folder) / "whole"
         lost, changed = 0, 0
