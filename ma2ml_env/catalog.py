@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import Any, get_type_hints
 
+from ma2ml_env.types import Result
+
 SEARCH_SPACES = {
     "autoaugment": "ma2ml_env.search_spaces.autoaugment:autoaugment",
     "darts": "ma2ml_env.search_spaces.darts:darts",
@@ -76,12 +78,15 @@ def factory(kind: str, catalogue: Mapping[str, str], where: str) -> Callable[...
         ValueError: if there is no such kind.
     """
     if ":" in kind:
-        made: Callable[..., Any] = load(kind)
+        made = load(kind)
     elif kind in catalogue:
         made = load(catalogue[kind])
     else:
         raise ValueError(f"{where}: unknown kind {kind!r}; {nearest(kind, catalogue)}")
-    return made
+    if not callable(made):
+        raise ValueError(f"{where}: {kind!r} is a {type(made).__name__}; a kind is a class or a function")
+    maker: Callable[..., Any] = made
+    return maker
 
 
 def build(spec: Spec, catalogue: Mapping[str, str], where: str, **injected: Any) -> Any:
@@ -101,10 +106,15 @@ def build(spec: Spec, catalogue: Mapping[str, str], where: str, **injected: Any)
 
 
 def build_reward(spec: Spec, where: str) -> Callable[[Any], float]:
-    """The reward function that a spec describes, a function of a result alone; raises as `build` does."""
+    """The reward function that a spec describes, a function of a result alone; raises as `build` does.
+
+    It is asked for the reward of a failed pipeline at once: what it refuses shows here, not after a training.
+    """
     make, arguments = _resolve(spec, REWARDS, where, {"result": None})
     del arguments["result"]
-    return partial(make, **arguments) if arguments else make
+    reward = partial(make, **arguments) if arguments else make
+    reward(Result(accuracy=0.0, flops=1.0, params=1.0, seconds=0.0, error="not evaluated"))
+    return reward
 
 
 def parameters(spec: Spec, catalogue: Mapping[str, str], where: str) -> list[str]:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from pydantic import TypeAdapter, ValidationError
+from pydantic import TypeAdapter
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
@@ -105,14 +105,14 @@ def load_model(path: str | Path) -> Classifier:
     try:
         model = _built(json.loads(metadata["description"]))
         model.network.load_state_dict(weights)
-    except (KeyError, RuntimeError, ValidationError) as error:
+    except (KeyError, TypeError, ValueError, RuntimeError) as error:
         raise ValueError(f"{path} does not describe its own weights: {error}") from error
     return model.eval()
 
 
 def _built(description: dict[str, Any]) -> Classifier:
-    task = catalog.build(description["task"], catalog.TASKS, "task of the model")
-    skeleton = catalog.build(description["network"], catalog.NETWORKS, "network of the model")
+    task = _part(description["task"], catalog.TASKS, "task of the model")
+    skeleton = _part(description["network"], catalog.NETWORKS, "network of the model")
     genotype_type = catalog.load(catalog.GENOTYPES[description["network"]["kind"]])
     genotype = TypeAdapter(genotype_type).validate_json(json.dumps(description["genotype"]))
     normalization = TypeAdapter(Normalization).validate_json(json.dumps(description["normalization"]))
@@ -125,6 +125,13 @@ def _built(description: dict[str, Any]) -> Classifier:
         drop_path=0.0,
     )
     return Classifier(network, genotype, skeleton, normalization, task)
+
+
+def _part(spec: dict[str, Any], catalogue: dict[str, str], where: str) -> Any:
+    """The part of a spec, by the catalogue's names alone: a file must not choose what code is run."""
+    if spec["kind"] not in catalogue:
+        raise ValueError(f"{where}: unknown kind {spec['kind']!r}; {catalog.nearest(spec['kind'], catalogue)}")
+    return catalog.build(spec, catalogue, where)
 
 
 def _described(part: Any, catalogue: dict[str, str]) -> dict[str, Any]:

@@ -162,7 +162,7 @@ def read_entries(path: Path) -> list[EnvEntry]:
         document = yaml.load(path.read_text(encoding="utf-8"), Loader=_UniqueKeyLoader)
     except OSError as error:
         raise ValueError(f"cannot read {path}: {error.strerror}") from error
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise ValueError(f"{path} is not valid YAML: {error}") from error
     if not isinstance(document, dict):
         raise ValueError(f"{path}: a registry is a mapping from id to entry, not a {type(document).__name__}")

@@ -32,9 +32,9 @@ def flops_constrained(result: Result, *, constraint: float, exponent: float = -0
 
     Source: MA2ML's reward; the exponent's default is MnasNet's; the one-sided form is ours.
     """
-    if constraint <= 0:
+    if not constraint > 0:
         raise ValueError(f"the FLOPs constraint must be above 0, not {constraint}")
-    if exponent > 0:
+    if not exponent <= 0:
         raise ValueError(f"the exponent must be at most 0, not {exponent}: above 0 it would reward large networks")
     if result.failed:
         return 0.0

@@ -106,7 +106,7 @@ class SearchSpace:
         Raises:
             ValueError: if type, length or range do not fit; the message names agent, decision, value and range.
         """
-        array = np.atleast_1d(np.asarray(action))
+        array = _array(action)
         if array.dtype.kind not in "iu" or array.ndim != 1:
             raise ValueError(
                 f"agent {agent!r}: an action is {len(self)} whole numbers, "
@@ -156,6 +156,14 @@ class SearchSpace:
     def sample(self, rng: np.random.Generator) -> tuple[int, ...]:
         """A uniformly random action."""
         return tuple(int(index) for index in rng.integers(self.nvec))
+
+
+def _array(action: Any) -> NDArray[Any]:
+    """`action` as NumPy sees it; without a type where NumPy can make nothing of it, as of a ragged list."""
+    try:
+        return np.atleast_1d(np.asarray(action))
+    except (TypeError, ValueError, RuntimeError):
+        return np.array([None])
 
 
 def _index(decision: Decision, chosen: Mapping[str, Any]) -> int:

@@ -7,7 +7,7 @@ import json
 import math
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -156,8 +156,7 @@ class TrialStore:
 
 
 def _prepare(connection: sqlite3.Connection, path: Path) -> None:
-    """Create the schema in an empty file, check it in any other."""
-    connection.execute("PRAGMA journal_mode = WAL")
+    """Create the schema in an empty file, check it in any other; a file that is refused is not written to."""
     connection.execute("PRAGMA synchronous = FULL")
     with _transaction(connection):
         (version,) = connection.execute("PRAGMA user_version").fetchone()
@@ -166,9 +165,10 @@ def _prepare(connection: sqlite3.Connection, path: Path) -> None:
             for statement in SCHEMA.split(";\n"):
                 connection.execute(statement)
             connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
-            return
-    if version != SCHEMA_VERSION or "trials" not in tables:
-        raise TrialLogError(f"{path} is not a trial log of version {SCHEMA_VERSION} (it says {version})")
+        elif version != SCHEMA_VERSION or "trials" not in tables:
+            raise TrialLogError(f"{path} is not a trial log of version {SCHEMA_VERSION} (it says {version})")
+    with suppress(sqlite3.OperationalError):  # locked: another process opens it too, and a later one will switch
+        connection.execute("PRAGMA journal_mode = WAL")
     (verdict,) = connection.execute("PRAGMA quick_check(1)").fetchone()
     if verdict != "ok":
         raise TrialLogError(_damaged(path, verdict))

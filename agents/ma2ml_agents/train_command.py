@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+import torch
 import yaml
 from rich.console import Console
 
@@ -91,6 +92,7 @@ def train(options: TrainOptions, settings: Mapping[str, Any], console: Console) 
     prepare = getattr(env.evaluator, "prepare", None)
     if prepare is not None:
         prepare()
+    torch.set_num_threads(1)  # the cores are the workers'; a learner's tensors are small
     out = options.out or _default_folder(options)
     with run_folder(out, _identity(options, settings, overrides), _resumable(options)):
         trials = _search(env, learner, options, out, console)

@@ -36,6 +36,9 @@ class SyntheticEvaluator:
         pairs_across: how many pairs between modules.
         noise: standard deviation of the observed accuracy, seeded by environment and pipeline.
 
+    Raises:
+        ValueError: for a seed, a number of pairs or a noise below 0.
+
     Source: ours.
     """
 
@@ -45,6 +48,11 @@ class SyntheticEvaluator:
     pairs_across: int = 30
     noise: float = 0.0
     instant: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        for name in ("structure_seed", "pairs_within", "pairs_across", "noise"):
+            if not getattr(self, name) >= 0:
+                raise ValueError(f"{name} must be at least 0, not {getattr(self, name)}")
 
     def __call__(self, pipeline: Pipeline, *, seed: int) -> Result:
         """The noisy score of a pipeline."""

@@ -56,9 +56,9 @@ class Recipe:
             if not 0 <= getattr(self, name) < 1:
                 raise ValueError(f"recipe: {name} must be in [0, 1), not {getattr(self, name)}")
         for name in ("weight_decay", "mixup"):
-            if getattr(self, name) < 0:
+            if not getattr(self, name) >= 0:
                 raise ValueError(f"recipe: {name} must be at least 0, not {getattr(self, name)}")
-        if self.learning_rate <= 0 or self.batch_size < 1:
+        if not self.learning_rate > 0 or self.batch_size < 1:
             raise ValueError("recipe: learning_rate must be above 0 and batch_size at least 1")
 
     def __str__(self) -> str:
@@ -77,6 +77,9 @@ def recipe(
         learning_rates: to choose from.
         batch_sizes: to choose from.
 
+    Raises:
+        ValueError: if there is nothing to choose from, or a value that no `Recipe` can have.
+
     Source: ours; the paper only names learning rate and weight decay.
     """
     decisions = (
@@ -90,6 +93,9 @@ def recipe(
         Decision("mixup", (0.0, 0.1, 0.2)),
         Decision("drop_path", (0.0, 0.05, 0.1, 0.2)),
     )
+    for decision in decisions:
+        for value in decision.choices:
+            Recipe(**{decision.name: value})
     usual = {**asdict(Recipe()), "learning_rate": learning_rates[len(learning_rates) // 2]}
     usual["batch_size"] = batch_sizes[len(batch_sizes) // 2]
     default = [decision.choices.index(usual[decision.name]) for decision in decisions]

@@ -67,6 +67,8 @@ def test_parts_of_ones_own_are_named_by_module_and_name(tmp_path: Path, monkeypa
         ({"mine-g": GOOD}, "namespace/name-v0"),
         ({"ma2ml/digits-v0": GOOD}, "registered already"),
         ("mine/g-v0: {summary: x, summary: y}", "'summary' is given twice"),
+        ({"mine/g-v0": {**GOOD, "reward": {"kind": "os:name"}}}, "'os:name' is a str; a kind is a class or a function"),
+        ({"mine/g-v0": {**GOOD, "reward": {"kind": "flops_constrained", "constraint": -1}}}, "must be above 0, not -1"),
         ("mine/g-v0: [", "not valid YAML"),
         ("- a list", "mapping from id to entry"),
         ("mine/g-v0: !!python/object/apply:os.getcwd []", "not valid YAML"),
@@ -79,6 +81,13 @@ def test_a_mistake_in_a_file_is_named_and_nothing_is_registered(document: object
     with pytest.raises(ValueError, match=says):
         ma2ml_env.register_file(path)
     assert ma2ml_env.env_ids() == before
+
+
+def test_a_file_that_is_no_text_or_not_there_is_refused_by_name(tmp_path: Path) -> None:
+    (tmp_path / "binary.yaml").write_bytes(b"\xff\xfe\x00")
+    for name in ("binary.yaml", "missing.yaml"):
+        with pytest.raises(ValueError, match=name):
+            ma2ml_env.register_file(tmp_path / name)
 
 
 def test_an_unknown_id_or_setting_is_answered_with_the_nearest() -> None:

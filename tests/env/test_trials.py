@@ -81,8 +81,21 @@ def test_a_file_of_another_kind_is_refused_and_left_alone(tmp_path: Path) -> Non
             path.write_bytes(content)
         with pytest.raises(TrialLogError):
             TrialStore(path).append(trial(0, 0.5, 1))
-        if name == "text.db":
-            assert path.read_bytes() == content
+        assert path.read_bytes() == content
+
+
+@pytest.mark.parametrize("missing", [1, 4096, 8192, 16000])
+def test_a_truncated_file_is_refused_and_left_alone(missing: int, tmp_path: Path) -> None:
+    store = TrialStore(tmp_path / "trials.db")
+    for number in range(60):
+        store.add(trial(number, 0.5, number))
+    store.close()
+    rest = store.path.read_bytes()[:-missing]
+    store.path.write_bytes(rest)
+    with pytest.raises(TrialLogError, match=r"trials\.db is damaged .*; move it away or restore it"):
+        store.load(decode)
+    store.close()
+    assert store.path.read_bytes() == rest
 
 
 def test_the_view_shows_distinct_pipelines_best_first(tmp_path: Path) -> None:
