@@ -144,7 +144,12 @@ def test_envs_lists_every_environment(capsys: pytest.CaptureFixture[str]) -> Non
 
 def started(out: Path) -> subprocess.Popen[str]:
     command = [sys.executable, str(ROOT / "train.py"), *DIGITS[1:], "--out", str(out)]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=_hear_ctrl_c)
+
+
+def _hear_ctrl_c() -> None:
+    """A program started from a background job inherits that SIGINT is ignored."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def wait_for_trials(out: Path, count: int) -> None:
