@@ -32,7 +32,6 @@ def figures(folder: Path) -> dict[str, float]:
         "best validation accuracy": result["accuracy"],
         "mean reward, top 20": top_k_mean(trials, 20),
         "mean reward, last 20": statistics.fmean(trial.reward for trial in trials[-20:]),
-        "seconds a pipeline": statistics.fmean(trial.result.seconds for trial in trials),
     }
 
 

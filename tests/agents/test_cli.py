@@ -183,13 +183,13 @@ def test_a_real_run_that_is_killed_stopped_and_resumed_ends_as_one_that_was_not(
             assert process.returncode == 130
             assert "the same command goes on" in errors
             assert "Traceback" not in errors
-        assert table(out)[: len(kept)] == kept
+        assert set(kept) <= set(table(out)), "lost or changed"
         kept = table(out)
     assert run(*DIGITS, out=out) == 0
     said = capsys.readouterr().out
     assert run(*DIGITS, "--workers", "1", out=tmp_path / "whole") == 0
     assert table(out) == table(tmp_path / "whole")
-    assert table(out)[: len(kept)] == kept
+    assert set(kept) <= set(table(out)), "lost or changed"
     _check_the_printed_model_lines(said)
 
 
