@@ -73,7 +73,7 @@ class ProcessExecutor:
     Args:
         evaluate: as `env.evaluate`; sent to each worker once, with cloudpickle.
         workers: how many processes, at least 1.
-        timeout: seconds that one evaluation may take, None for no limit.
+        timeout: seconds that one evaluation may take, the start of a worker not counted; None for no limit.
         memory_limit: bytes of address space that one worker may use, None for no limit (Linux only).
 
     Raises:
@@ -88,7 +88,7 @@ class ProcessExecutor:
         if workers < 1:
             raise ValueError(f"workers must be at least 1, not {workers}")
         for name, limit in (("timeout", timeout), ("memory_limit", memory_limit)):
-            if limit is not None and limit <= 0:
+            if limit is not None and not limit > 0:
                 raise ValueError(f"{name} must be above 0, not {limit}")
         self.capacity = workers
         try:
@@ -130,16 +130,20 @@ class _Worker:
         self._payload = payload
         self._timeout = timeout
         self._memory_limit = memory_limit
-        self._closed = False
+        self._closed = self._ready = False
         self._process: Any = None
         self._pipe: Connection | None = None
         self._lock = threading.Lock()
 
     def evaluate(self, pipeline: Pipeline, seed: int) -> Result:
         """The result of one pipeline, failed if the process did not live to tell it."""
-        result, exit_code = self._attempt(pipeline, seed)
+        try:
+            request = cloudpickle.dumps((pipeline, seed))
+        except Exception as error:
+            return _failed(f"this pipeline cannot be sent to another process ({error})")
+        result, exit_code = self._attempt(request)
         if result is None and exit_code in self.KILLED_FROM_OUTSIDE:
-            result, exit_code = self._attempt(pipeline, seed)
+            result, exit_code = self._attempt(request)
         return result if result is not None else _failed(_death(exit_code))
 
     def kill(self) -> None:
@@ -149,13 +153,15 @@ class _Worker:
             if self._process is not None:
                 self._process.kill()
 
-    def _attempt(self, pipeline: Pipeline, seed: int) -> tuple[Result | None, int | None]:
+    def _attempt(self, request: bytes) -> tuple[Result | None, int | None]:
         """The result, or None and the exit code of the process."""
         process, pipe = self._running()
-        started = time.monotonic()
         try:
-            pipe.send((pipeline, seed))
-        except (BrokenPipeError, ConnectionResetError):
+            if not self._ready:
+                self._ready = pipe.recv()  # a process says so once it has loaded the evaluator
+            started = time.monotonic()
+            pipe.send_bytes(request)
+        except (EOFError, OSError):
             return None, self._bury(process, pipe)
         wait([pipe, process.sentinel], self._timeout)
         if pipe.poll():
@@ -181,6 +187,7 @@ class _Worker:
                     target=_serve, args=(theirs, self._payload, self._memory_limit), daemon=True
                 )
                 self._process.start()
+                self._ready = False
                 theirs.close()
             return self._process, self._pipe
 
@@ -203,6 +210,7 @@ def _serve(pipe: Connection, payload: bytes, memory_limit: int | None) -> None:
         import resource
 
         resource.setrlimit(resource.RLIMIT_AS, (memory_limit, memory_limit))
+    pipe.send(True)
     while True:
         try:
             pipeline, seed = pipe.recv()

@@ -67,7 +67,7 @@ class SearchProgress:
 
     def notice(self, sentence: str) -> None:
         """Show a sentence that the user should read."""
-        self._console.print(f"note: {sentence}", highlight=False, soft_wrap=True)
+        self._console.print(f"note: {sentence}", highlight=False, markup=False, soft_wrap=True)
 
     def summary(self) -> str:
         """The figures so far, in one line."""

@@ -60,6 +60,9 @@ def write_atomically(path: Path, text: str) -> None:
 
 def _check(folder: Path, identity: Mapping[str, Any]) -> None:
     """Refuse a folder that is not this run's."""
+    for part in (folder, *folder.parents):
+        if part.is_file():
+            raise ValueError(f"{part} is a file, not a folder; choose another --out")
     path = folder / CONFIG_FILE
     if not path.exists():
         if (folder / "trials.db").exists():

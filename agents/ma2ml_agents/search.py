@@ -123,7 +123,7 @@ def check_limits(budget: int, window: int, time_limit: float | None) -> None:
     for name, value in (("budget", budget), ("window", window)):
         if value < 1:
             raise ValueError(f"{name} must be at least 1, not {value}")
-    if time_limit is not None and time_limit <= 0:
+    if time_limit is not None and not time_limit > 0:
         raise ValueError(f"time_limit must be above 0 seconds, not {time_limit}")
 
 

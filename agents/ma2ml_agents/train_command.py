@@ -79,9 +79,7 @@ def train(options: TrainOptions, settings: Mapping[str, Any], console: Console) 
         TrialLogError: if the run's trial log cannot be used.
         KeyboardInterrupt: on Ctrl-C or SIGTERM; nothing that was evaluated is lost.
     """
-    check_limits(options.budget, options.window, options.time_limit)
-    if options.workers < 1:
-        raise ValueError(f"workers must be at least 1, not {options.workers}")
+    _check_ranges(options)
     check_loggers(options.log)
     if options.registry is not None:
         ma2ml_env.register_file(options.registry)
@@ -99,6 +97,15 @@ def train(options: TrainOptions, settings: Mapping[str, Any], console: Console) 
         _conclude(env, learner, trials, options, out, console)
 
 
+def _check_ranges(options: TrainOptions) -> None:
+    check_limits(options.budget, options.window, options.time_limit)
+    for name, value, least in (("workers", options.workers, 1), ("seed", options.seed, 0)):
+        if value < least:
+            raise ValueError(f"{name} must be at least {least}, not {value}")
+    if options.timeout is not None and not options.timeout > 0:
+        raise ValueError(f"timeout must be above 0 seconds, not {options.timeout}")
+
+
 def _settings(pairs: Sequence[str]) -> dict[str, Any]:
     """NAME=VALUE texts as a dict, values read as YAML."""
     settings: dict[str, Any] = {}
@@ -106,7 +113,10 @@ def _settings(pairs: Sequence[str]) -> dict[str, Any]:
         name, equals, value = pair.partition("=")
         if not equals:
             raise ValueError(f"--set takes NAME=VALUE, not {pair!r}")
-        settings[name.replace("-", "_")] = yaml.safe_load(value)
+        try:
+            settings[name.replace("-", "_")] = yaml.safe_load(value)
+        except yaml.YAMLError as error:
+            raise ValueError(f"--set takes NAME=VALUE with a YAML value, not {pair!r}") from error
     return settings
 
 
@@ -136,6 +146,7 @@ def _search(env: AutoMLEnv, learner: Learner, options: TrainOptions, out: Path, 
     console.print(
         f"{options.algo} on {options.env}: {options.budget} pipelines, {options.workers} workers, in {out}",
         highlight=False,
+        markup=False,
         soft_wrap=True,
     )
     with ExitStack() as stack:

@@ -12,6 +12,7 @@ import sys
 import time
 from pathlib import Path
 
+import filelock
 import numpy as np
 import pytest
 
@@ -67,12 +68,16 @@ def test_the_same_command_again_changes_nothing_and_a_larger_budget_goes_on(tmp_
         (["--log", "wandbb"], "did you mean 'wandb'"),
         (["--set", "nois=1"], "did you mean 'noise'"),
         (["--set", "noise"], "NAME=VALUE"),
+        (["--set", "noise=["], "YAML"),
         (["--set", "structure_seed=abc"], "valid integer"),
         (["--budget", "0"], "budget must be at least 1"),
         (["--budget", "many"], "--budget"),
         (["--workers", "0"], "workers must be at least 1"),
         (["--window", "0"], "window must be at least 1"),
         (["--time-limit", "-1"], "time_limit must be above 0"),
+        (["--time-limit", "nan"], "time_limit must be above 0"),
+        (["--timeout", "0"], "timeout must be above 0"),
+        (["--seed", "-1"], "seed must be at least 0"),
         (["--algo", "ma2ml_lite", "--batch-size", "0"], "batch_size"),
         (["--algo", "ma2ml", "--critic-step", "3"], "--critic-steps"),
         (["--registry", "/no/such/file.yaml"], "/no/such/file.yaml"),
@@ -99,6 +104,31 @@ def test_a_folder_of_another_run_is_refused_and_named(tmp_path: Path, capsys: py
     assert run(*QUICK, "--seed", "1", out=tmp_path) == 2
     assert "seed is 0 there, 1 here" in capsys.readouterr().err
     assert {path: path.read_bytes() for path in tmp_path.glob("*") if path.is_file()} == before
+
+
+@pytest.mark.parametrize("below", ["", "run"])
+def test_a_file_in_the_place_of_the_folder_is_refused(
+    below: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").write_text("mine")
+    assert run(*QUICK, out=tmp_path / "file" / below) == 2
+    assert f"{tmp_path / 'file'} is a file, not a folder" in capsys.readouterr().err
+    assert (tmp_path / "file").read_text() == "mine"
+
+
+def test_a_folder_in_use_is_refused_with_the_pid_of_its_process(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run(*QUICK, out=tmp_path)
+    with filelock.FileLock(tmp_path / "lock"):
+        assert run(*QUICK, out=tmp_path) == 2
+    assert f"in use by process {os.getpid()}" in capsys.readouterr().err
+
+
+def test_brackets_in_a_path_are_no_markup(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "[bold]" / "[" / "run]"
+    assert run(*QUICK, out=out) == 0
+    assert f"in {out}\n" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("damage", ["truncated", "garbage", "flipped", "config"])

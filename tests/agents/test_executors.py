@@ -13,8 +13,11 @@ from pathlib import Path
 
 import pytest
 
+from ma2ml_agents import agent_specs, make_learner, run_search
 from ma2ml_agents.executors import InlineExecutor, ProcessExecutor
-from ma2ml_env import Pipeline, Result
+from ma2ml_env import AutoMLEnv, Decision, Pipeline, Result, SearchSpace
+from ma2ml_env.reward import accuracy
+from ma2ml_env.trials import TrialStore
 
 
 def pipeline(name: str, path: str = "") -> Pipeline:
@@ -40,6 +43,21 @@ def evaluate(what: Pipeline, seed: int) -> Result:
         if fault == "killed always" or os.path.getsize(path) == 1:
             os.kill(os.getpid(), signal.SIGKILL)
     return Result(0.5, 1, 1, 0.0)
+
+
+class SlowToLoad:
+    """An evaluator that a worker needs a while to load, as it does to import torch."""
+
+    def __call__(self, what: Pipeline, seed: int) -> Result:
+        return evaluate(what, seed)
+
+    def __reduce__(self):
+        return _load_slowly, ()
+
+
+def _load_slowly() -> SlowToLoad:
+    time.sleep(1.5)
+    return SlowToLoad()
 
 
 @pytest.fixture(scope="module")
@@ -78,6 +96,50 @@ def test_a_worker_killed_from_outside_is_given_one_more_try(executor: ProcessExe
     assert (tmp_path / "always").read_text() == "xx"
 
 
+def test_the_start_of_a_worker_does_not_count_as_time_of_its_first_pipeline() -> None:
+    executor = ProcessExecutor(SlowToLoad(), workers=1, timeout=1.0)
+    assert executor.submit(pipeline("none"), 0).result().error is None
+    assert "took longer than 1 seconds" in str(executor.submit(pipeline("sleep"), 0).result().error)
+    assert executor.submit(pipeline("none"), 0).result().error is None, "in the worker that replaces it"
+    executor.shutdown()
+
+
+def test_a_pipeline_of_closures_is_evaluated_and_one_that_cannot_be_sent_fails(executor: ProcessExecutor) -> None:
+    def error(part: object) -> str | None:
+        what = Pipeline({"a": (0,)}, {"a": {"fault": "none", "path": "", "part": part}})
+        return executor.submit(what, 0).result().error
+
+    assert error(lambda: 1) is None
+    assert "cannot be sent" in str(error(threading.Lock()))
+
+
+def test_a_search_goes_on_after_every_fault_and_keeps_each_reason(tmp_path: Path) -> None:
+    reasons = {
+        "none": "None",
+        "raise": "KeyError",
+        "exit 0": "exit code 0",
+        "exit 3": "exit code 3",
+        "segfault": "SIGSEGV",
+        "killed always": "SIGKILL",
+    }
+    faults = SearchSpace((Decision("fault", tuple(reasons)), Decision("variant", (0, 1))), dict)
+
+    def faulty(what: Pipeline, *, seed: int) -> Result:
+        return evaluate(pipeline(what["a"]["fault"], str(tmp_path / "killed")), seed)
+
+    env = AutoMLEnv({"a": faults}, faulty, accuracy)
+    executor = ProcessExecutor(env.evaluate, workers=2)
+    learner = make_learner("random_search", agent_specs(env), seed=0)
+    trials = run_search(env, learner, 20, window=4, executor=executor, out=tmp_path)
+    executor.shutdown()
+    assert [trial.number for trial in trials] == list(range(20))
+    assert {trial.pipeline["a"]["fault"] for trial in trials} == set(reasons)
+    for trial in trials:
+        assert reasons[trial.pipeline["a"]["fault"]] in str(trial.result.error)
+        assert trial.reward == (0.0 if trial.result.failed else 0.5)
+    assert TrialStore(tmp_path / "trials.db").load(env.decode) == trials
+
+
 def test_inline_turns_an_exception_into_a_failed_result_and_lets_an_interrupt_pass() -> None:
     inline = InlineExecutor(evaluate)
     assert "KeyError" in str(inline.submit(pipeline("raise"), 0).result().error)
@@ -90,7 +152,7 @@ def test_inline_turns_an_exception_into_a_failed_result_and_lets_an_interrupt_pa
 
 
 @pytest.mark.parametrize(
-    "arguments", [{"workers": 0}, {"workers": 1, "timeout": 0}, {"workers": 1, "memory_limit": -1}]
+    "arguments", [{"workers": 0}, {"workers": 1, "timeout": float("nan")}, {"workers": 1, "memory_limit": -1}]
 )
 def test_limits_out_of_range_are_refused(arguments: dict) -> None:
     with pytest.raises(ValueError, match="must be"):

@@ -61,6 +61,23 @@ def test_progress_away_from_a_terminal_is_about_ten_plain_lines() -> None:
     assert "\x1b" not in text.getvalue()
 
 
+def test_stored_trials_count_as_done_but_not_in_the_seconds_a_pipeline() -> None:
+    text = io.StringIO()
+    with SearchProgress(4, Console(file=text)) as progress:
+        for t in TRIALS[:3]:
+            progress.show(t, fresh=False)
+        assert "s a pipeline" not in text.getvalue()
+        progress.show(TRIALS[3], fresh=True)
+    assert text.getvalue().splitlines()[-1].startswith("4/4 pipelines")
+    assert "s a pipeline" in text.getvalue()
+
+
+def test_a_notice_is_shown_as_it_is() -> None:
+    text = io.StringIO()
+    SearchProgress(4, Console(file=text)).notice("the checkpoint /runs/[bold]/[/x is damaged")
+    assert text.getvalue() == "note: the checkpoint /runs/[bold]/[/x is damaged\n"
+
+
 def test_progress_on_a_terminal_is_a_bar_with_budget_and_best() -> None:
     text = io.StringIO()
     with SearchProgress(4, Console(file=text, force_terminal=True, width=160)) as progress:
@@ -89,6 +106,12 @@ def test_wandb_works_offline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     logger.log(10, {"reward": 0.25})
     logger.close()
     assert list(tmp_path.glob("wandb/offline-run-*/run-*.wandb"))
+
+
+def test_a_logger_without_its_library_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(ValueError, match=r"pip install 'ma2ml-env\[tensorboard\]'"):
+        check_loggers(["tensorboard"])
 
 
 @pytest.mark.parametrize(("names", "says"), [(["wandbb"], "did you mean 'wandb'"), (["wandb", "wandb"], "twice")])
