@@ -61,7 +61,8 @@ class AutoMLEnv(ParallelEnv[AgentID, Observation, Any]):  # type: ignore[misc]  
         reward: from a result to a float.
         render_mode: `None`, `"ansi"` (words) or `"rgb_array"` (a picture).
         name: the environment's id, used in metadata and messages.
-        record: called with every trial that a step produced, to keep a log.
+        record: called with every trial that a step produced, to keep a log; may be replaced later.
+        definition: names what a result depends on; stored with every trial. Empty where it is not known.
         draw: turns (environment, last trial or None) into an RGB array; what `rgb_array` needs.
 
     Raises:
@@ -80,6 +81,7 @@ class AutoMLEnv(ParallelEnv[AgentID, Observation, Any]):  # type: ignore[misc]  
         *,
         render_mode: str | None = None,
         name: str = "ma2ml/custom-v0",
+        definition: str = "",
         record: Callable[[Trial], None] | None = None,
         draw: Callable[[AutoMLEnv, Trial | None], NDArray[np.uint8]] | None = None,
     ) -> None:
@@ -90,6 +92,7 @@ class AutoMLEnv(ParallelEnv[AgentID, Observation, Any]):  # type: ignore[misc]  
         if not search_spaces:
             raise ValueError("an environment needs at least one agent")
         self.name = name
+        self.definition = definition
         self.metadata = {
             "name": name.rpartition("/")[2].replace("-", "_"),
             "render_modes": list(RENDER_MODES),
@@ -103,7 +106,7 @@ class AutoMLEnv(ParallelEnv[AgentID, Observation, Any]):  # type: ignore[misc]  
         self.agents: list[AgentID] = []
         self.last_trial: Trial | None = None
         self.state_space = Box(0.0, 1.0, (2,), np.float32)
-        self._record = record
+        self.record = record
         self._draw = draw
         self._seed = 0
         self._trials = 0
@@ -184,8 +187,8 @@ class AutoMLEnv(ParallelEnv[AgentID, Observation, Any]):  # type: ignore[misc]  
         reward = float(self.reward(result))
         self.last_trial = Trial(self._trials, self._seed, pipeline, result, reward)
         self._trials += 1
-        if self._record is not None:
-            self._record(self.last_trial)
+        if self.record is not None:
+            self.record(self.last_trial)
         agents, self.agents = self.agents, []
         return (
             self._observations(),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,6 +14,7 @@ import yaml
 
 from ma2ml_env import catalog
 from ma2ml_env.env import AutoMLEnv
+from ma2ml_env.search_space import SearchSpace
 from ma2ml_env.types import AgentID
 
 ID_FORM = re.compile(r"[\w.-]+/[\w.-]+-v\d+")
@@ -50,7 +53,12 @@ class EnvEntry:
         }
         evaluator = catalog.build(self.evaluator, catalog.EVALUATORS, f"{self.id}, evaluator", search_spaces=spaces)
         return AutoMLEnv(
-            spaces, evaluator, catalog.build_reward(self.reward, f"{self.id}, reward"), name=self.id, **options
+            spaces,
+            evaluator,
+            catalog.build_reward(self.reward, f"{self.id}, reward"),
+            name=self.id,
+            definition=_definition(spaces, getattr(evaluator, "definition", self.evaluator)),
+            **options,
         )
 
     def override(self, **values: Any) -> EnvEntry:
@@ -76,6 +84,21 @@ class EnvEntry:
                 raise ValueError(f"{self.id} has no setting {name!r}; {catalog.nearest(name, offered)}")
             offered[name][name] = value
         return EnvEntry(self.id, self.summary, self.agents, evaluator, reward)
+
+
+def _definition(spaces: Mapping[AgentID, SearchSpace], evaluator: Any) -> str:
+    """A name for what a result depends on: the decisions and the evaluator, not the reward."""
+    decisions = {
+        agent: [(decision.name, [_stable(choice) for choice in decision.choices]) for decision in space.decisions]
+        for agent, space in spaces.items()
+    }
+    text = json.dumps({"decisions": decisions, "evaluator": evaluator}, sort_keys=True, default=repr)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _stable(choice: Any) -> Any:
+    """A choice as every process writes it."""
+    return choice if isinstance(choice, (str, int, float, tuple, type(None))) else type(choice).__qualname__
 
 
 _entries: dict[str, EnvEntry] = {}
@@ -116,8 +139,10 @@ def make(
     from ma2ml_env.render import draw
     from ma2ml_env.trials import TrialStore
 
-    record = None if log_path is None else TrialStore(log_path).append
-    return entry(env_id).override(**overrides).build(render_mode=render_mode, record=record, draw=draw)
+    env = entry(env_id).override(**overrides).build(render_mode=render_mode, draw=draw)
+    if log_path is not None:
+        env.record = TrialStore(log_path, env.definition).append
+    return env
 
 
 def register_file(path: str | Path) -> list[str]:

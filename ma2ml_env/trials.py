@@ -14,7 +14,7 @@ from typing import Any
 
 from ma2ml_env.types import JointAction, Pipeline, Result, Trial
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 SCHEMA = """
 CREATE TABLE trials (
     number   INTEGER PRIMARY KEY,  -- place in the search, from 0
@@ -28,18 +28,22 @@ CREATE TABLE trials (
     reward   REAL NOT NULL,
     seconds  REAL NOT NULL,        -- that the evaluation took
     error    TEXT,                 -- why it failed
-    state    TEXT NOT NULL,        -- complete or failed
+    state    TEXT NOT NULL,        -- complete, failed or infeasible
     curve    TEXT NOT NULL,        -- JSON, validation accuracy after each epoch
     finished TEXT NOT NULL,        -- UTC
+    definition TEXT NOT NULL,      -- hash of what the result depends on: decisions, evaluator; empty if not known
     digest   TEXT NOT NULL         -- of the other columns, to notice damage
 );
 CREATE INDEX trials_by_key ON trials (key, seed);
 CREATE VIEW top AS SELECT number, reward, accuracy, flops, params, seconds, pipeline FROM trials
     WHERE number IN (SELECT min(number) FROM trials GROUP BY key) ORDER BY reward DESC;
+CREATE VIEW batches AS SELECT number / 10 AS batch, count(*) AS trials, avg(reward) AS mean_reward,
+    max(reward) AS best_reward, avg(accuracy) AS mean_accuracy, avg(flops) AS mean_flops, sum(seconds) AS seconds
+    FROM trials GROUP BY number / 10 ORDER BY batch;
 """
 COLUMNS = (
     "number", "seed", "key", "action", "pipeline", "accuracy", "flops", "params",
-    "reward", "seconds", "error", "state", "curve", "finished", "digest",
+    "reward", "seconds", "error", "state", "curve", "finished", "definition", "digest",
 )  # fmt: skip
 LOCK_TIMEOUT = 60.0
 
@@ -53,6 +57,8 @@ class TrialStore:
 
     Args:
         path: the file; created with its folders at the first trial if there is none.
+        definition: of the environment, stored with every trial; a file with trials of another one is refused.
+            Empty where it is not known, and then nothing is compared.
 
     Raises:
         TrialLogError: on first use, if the file is damaged or not a trial log.
@@ -60,8 +66,9 @@ class TrialStore:
     Source: ours.
     """
 
-    def __init__(self, path: str | Path) -> None:
+    def __init__(self, path: str | Path, definition: str = "") -> None:
         self.path = Path(path)
+        self.definition = definition
         self._connection: sqlite3.Connection | None = None
 
     def add(self, trial: Trial) -> None:
@@ -86,7 +93,7 @@ class TrialStore:
             decode: turns a stored joint action into a pipeline, as `env.decode` does.
 
         Raises:
-            TrialLogError: if a row is damaged, or its action does not fit.
+            TrialLogError: if a row is damaged or of another definition, or its action does not fit.
         """
         if not self.path.exists():
             return []
@@ -101,10 +108,10 @@ class TrialStore:
             self._connection = None
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"path": self.path}
+        return {"path": self.path, "definition": self.definition}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__init__(state["path"])  # type: ignore[misc]
+        self.__init__(**state)  # type: ignore[misc]
 
     def _insert(self, trial: Trial, number: int | None) -> None:
         with self._errors():
@@ -113,7 +120,7 @@ class TrialStore:
                 if number is None:
                     (number,) = connection.execute("SELECT coalesce(max(number) + 1, 0) FROM trials").fetchone()
                 marks = ", ".join("?" * len(COLUMNS))
-                connection.execute(f"INSERT INTO trials VALUES ({marks})", _row(trial, number))
+                connection.execute(f"INSERT INTO trials VALUES ({marks})", _row(trial, number, self.definition))
 
     def _open(self) -> sqlite3.Connection:
         if self._connection is None:
@@ -143,6 +150,11 @@ class TrialStore:
         stored = dict(zip(COLUMNS, row, strict=True))
         if stored["digest"] != _digest(row[:-1]):
             raise TrialLogError(_damaged(self.path, f"trial {stored['number']} does not match its digest"))
+        if self.definition and stored["definition"] not in ("", self.definition):
+            raise TrialLogError(
+                f"{self.path}: trial {stored['number']} was evaluated under the definition {stored['definition']}, "
+                f"this environment is {self.definition}: its decisions or its training differ; choose another file"
+            )
         pipeline = decode({agent: tuple(indices) for agent, indices in json.loads(stored["action"]).items()})
         result = Result(
             accuracy=stored["accuracy"],
@@ -189,7 +201,7 @@ def _transaction(connection: sqlite3.Connection) -> Iterator[None]:
     connection.execute("COMMIT")
 
 
-def _row(trial: Trial, number: int) -> tuple[Any, ...]:
+def _row(trial: Trial, number: int, definition: str) -> tuple[Any, ...]:
     result = trial.result
     values = (
         number,
@@ -206,6 +218,7 @@ def _row(trial: Trial, number: int) -> tuple[Any, ...]:
         trial.state,
         json.dumps(result.curve),
         datetime.now(UTC).isoformat(timespec="seconds"),
+        definition,
     )
     return (*values, _digest(values))
 

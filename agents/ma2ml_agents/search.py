@@ -107,7 +107,7 @@ def run_search(
         window=1 if learner.on_policy else window,
         seed=env.seed if seed is None else seed,
         deadline=None if time_limit is None else time.monotonic() + time_limit,
-        store=None if out is None else TrialStore(Path(out) / TRIALS_FILE),
+        store=None if out is None else TrialStore(Path(out) / TRIALS_FILE, env.definition),
         checkpoints=None if out is None else Path(out) / CHECKPOINT_FOLDER,
         events=events or Events(),
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, is_dataclass
 from functools import cache
 from typing import Any
 
@@ -18,6 +18,9 @@ from ma2ml_env.models import build_network, count
 from ma2ml_env.search_spaces.recipe import Recipe
 from ma2ml_env.tasks.task import Images, Splits, Task
 from ma2ml_env.types import Cost, Pipeline, Result
+
+TRAINING_VERSION = 1
+"""Raised by whatever changes the accuracy that a pipeline gets; stored results of another version are refused."""
 
 
 @dataclass(frozen=True)
@@ -74,6 +77,12 @@ class TrainEvaluator:
             error = f"out of memory: {str(failure).splitlines()[0]}"
         final = 0.0 if error else curve[-1]
         return Result(final, cost.flops, cost.params, time.perf_counter() - started, error, tuple(curve))
+
+    @property
+    def definition(self) -> dict[str, Any]:
+        """What a result depends on beside pipeline and seed; device and threads change its last digits only."""
+        parts = {"task": _chosen(self.task), "network": _chosen(self.network), "epochs": self.epochs}
+        return {"kind": "train", "version": TRAINING_VERSION, **parts}
 
     def cost(self, pipeline: Pipeline) -> Cost:
         """FLOPs and parameters of the network, by arithmetic, before anything is trained."""
@@ -152,6 +161,15 @@ class TrainEvaluator:
             policy = pipeline.get("aug")
             fitting = Fitting(images, normalization, policy, recipe, epochs, len(task.classes), device)
             return fit(network, fitting, generator, measure)
+
+
+def _chosen(part: Any) -> Any:
+    """A dataclass's type and the fields that differ from their defaults, so that a new field changes nothing."""
+    if not is_dataclass(part):
+        return repr(part)
+    values = {field.name: getattr(part, field.name) for field in fields(part)}
+    chosen = {field.name: values[field.name] for field in fields(part) if values[field.name] != field.default}
+    return [type(part).__name__, chosen]
 
 
 @cache

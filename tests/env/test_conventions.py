@@ -96,7 +96,7 @@ def test_every_trial_reaches_the_log_whatever_the_form(form):
     rng = np.random.default_rng(1)
     actions = [{agent: space.sample(rng) for agent, space in env.search_spaces.items()} for _ in range(2)]
     made = forms_of(env, actions)[form]()
-    (made if form == "native" else made.env)._record = env._record
+    (made if form == "native" else made.env).record = env.record
     for action in actions:
         for moment in rollout(made, action):
             for info in moment.infos.values():

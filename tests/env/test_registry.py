@@ -106,3 +106,16 @@ def test_settings_reach_evaluator_network_and_reward_and_leave_the_registry_alon
     for wrong in ({"epochs": 0}, {"epochs": "five"}, {"device": "tpu"}, {"threads": 0}):
         with pytest.raises(ValueError, match=next(iter(wrong))):
             ma2ml_env.make("ma2ml/digits-v0", **wrong)
+
+
+def test_a_definition_names_what_a_result_depends_on_and_nothing_else() -> None:
+    definition = ma2ml_env.make("ma2ml/digits-v0").definition
+    assert ma2ml_env.make("ma2ml/digits-flops-v0").definition == definition, "another reward, the same trainings"
+    assert ma2ml_env.make("ma2ml/digits-v0", threads=2, retrain_epochs=3).definition == definition
+    assert ma2ml_env.make("ma2ml/digits-v0", epochs=3).definition != definition
+    assert ma2ml_env.make("ma2ml/digits-v0", filters=4).definition != definition
+    assert ma2ml_env.make("ma2ml/synthetic-v0", noise=0.1).definition != ma2ml_env.make("ma2ml/synthetic-v0").definition
+
+
+def test_the_digits_environment_is_the_one_that_its_stored_trainings_are_of() -> None:
+    assert ma2ml_env.make("ma2ml/digits-v0").definition == "cfdc433452bbffc8"

@@ -113,3 +113,19 @@ def test_best_and_top_k_count_a_pipeline_once_and_no_failed_one_is_best() -> Non
     assert top_k(trials, 2) == [trials[1], trials[0]]
     assert top_k_mean(trials, 2) == pytest.approx((0.9 + 0.2) / 2)
     assert math.isnan(top_k_mean([], 5))
+
+
+def test_trials_of_another_definition_are_refused_and_kept(tmp_path: Path) -> None:
+    path = tmp_path / "trials.db"
+    TrialStore(path, "training 1").add(trial(0, 0.5, 1))
+    with pytest.raises(TrialLogError, match="definition training 1, this environment is training 2"):
+        TrialStore(path, "training 2").load(decode)
+    assert TrialStore(path, "training 1").load(decode) == TrialStore(path).load(decode) == [trial(0, 0.5, 1)]
+
+
+def test_the_view_of_batches_averages_ten_trials_each(tmp_path: Path) -> None:
+    store = TrialStore(tmp_path / "trials.db")
+    for number in range(15):
+        store.add(trial(number, number / 20, number))
+    rows = sqlite3.connect(store.path).execute("SELECT batch, trials, mean_reward, best_reward FROM batches").fetchall()
+    assert rows == [(0, 10, pytest.approx(4.5 / 20), 9 / 20), (1, 5, pytest.approx(12 / 20), 14 / 20)]
