@@ -2,7 +2,7 @@
 
 import sys
 
-from ma2ml_agents.cli import train_main
+from ma2ml_agents.cli import run_command
 
 if __name__ == "__main__":
-    sys.exit(train_main(sys.argv[1:], prog="train.py"))
+    sys.exit(run_command("train", sys.argv[1:], prog="train.py"))

@@ -1,21 +1,18 @@
-"""The command line: `ma2ml train | envs`."""
+"""The command line: `ma2ml COMMAND`."""
 
 from __future__ import annotations
 
-import dataclasses
+import importlib
 import signal
 import sys
 import threading
 from collections.abc import Sequence
-from typing import Annotated, Any
 
-from rich.console import Console
-
-COMMANDS = ("train", "envs")
-USAGE = """usage: ma2ml COMMAND ...
-
-  ma2ml train   search for a pipeline, retrain the best, save the model; `ma2ml train --help`
-  ma2ml envs    list the environments"""
+COMMANDS = {
+    "train": ("search for a pipeline, retrain the best, save the model", "ma2ml_agents.train_command"),
+    "envs": ("list the environments", "ma2ml_agents.envs_command"),
+}
+"""{command: (what it does, the module whose `main(argv, prog)` does it)}."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -29,36 +26,33 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
     if not arguments or arguments[0] in ("-h", "--help"):
-        print(USAGE)
+        width = max(map(len, COMMANDS))
+        lines = [f"  ma2ml {name:{width}}  {what}" for name, (what, _) in COMMANDS.items()]
+        print("\n".join(["usage: ma2ml COMMAND ...; `ma2ml COMMAND --help` tells its options", "", *lines]))
         return 0
-    command, *rest = arguments
-    if command == "train":
-        return train_main(rest)
-    if command == "envs":
-        return _envs()
-    from ma2ml_env.catalog import nearest
+    name, *rest = arguments
+    if name not in COMMANDS:
+        from ma2ml_env.catalog import nearest
 
-    print(f"ma2ml: unknown command {command!r}; {nearest(command, COMMANDS)}", file=sys.stderr)
-    return 2
+        print(f"ma2ml: unknown command {name!r}; {nearest(name, COMMANDS)}", file=sys.stderr)
+        return 2
+    return run_command(name, rest, f"ma2ml {name}")
 
 
-def train_main(argv: Sequence[str], prog: str = "ma2ml train") -> int:
-    """Run `ma2ml train`.
+def run_command(name: str, argv: Sequence[str], prog: str) -> int:
+    """Run one command; its mistakes are a line and exit code 2.
 
     Args:
+        name: one of `COMMANDS`.
         argv: its arguments.
-        prog: what to call the program in its help.
+        prog: what to call the program in its help and messages.
 
     Returns:
         The exit code, as of `main`.
     """
     _stop_in_order_on_sigterm()
-    console = Console()
     try:
-        from ma2ml_agents.train_command import train
-
-        options, settings = parse_train(argv, prog)
-        train(options, settings, console)
+        importlib.import_module(COMMANDS[name][1]).main(argv, prog)
     except ValueError as error:
         print(f"{prog}: {error}", file=sys.stderr)
         return 2
@@ -66,33 +60,6 @@ def train_main(argv: Sequence[str], prog: str = "ma2ml train") -> int:
         print(f"{prog}: stopped; what was evaluated is kept, the same command goes on", file=sys.stderr)
         return 130
     return 0
-
-
-def parse_train(argv: Sequence[str], prog: str) -> tuple[Any, dict[str, Any]]:
-    """The options of `ma2ml train` and the settings of the learner that they name.
-
-    Args:
-        argv: the command's arguments.
-        prog: what to call the program in its help.
-
-    Raises:
-        ValueError: for an unknown learner.
-        SystemExit: with code 2 for an unknown option or a value of a wrong type, with 0 after `--help`.
-    """
-    import tyro
-
-    from ma2ml_agents.catalog import learner_class
-    from ma2ml_agents.train_command import TrainOptions
-
-    algo = _value_of("--algo", argv, TrainOptions.algo)
-    settings_class = learner_class(algo).Config
-    flat = tyro.conf.arg(name="")
-    command = dataclasses.make_dataclass(
-        "Train", [("options", Annotated[TrainOptions, flat]), ("learner", Annotated[settings_class, flat])]
-    )
-    description = f"Search for a pipeline with {algo}, retrain the best one, save the model."
-    parsed: Any = tyro.cli(command, args=list(argv), prog=prog, description=description)
-    return parsed.options, dataclasses.asdict(parsed.learner)
 
 
 def _stop_in_order_on_sigterm() -> None:
@@ -103,26 +70,6 @@ def _stop_in_order_on_sigterm() -> None:
 
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, interrupt)
-
-
-def _value_of(flag: str, argv: Sequence[str], default: str) -> str:
-    """The value of a flag before the rest of the command line is understood; the last one counts."""
-    value = default
-    for word, following in zip(argv, [*argv[1:], ""], strict=True):
-        if word == flag:
-            value = following
-        elif word.startswith(f"{flag}="):
-            value = word.removeprefix(f"{flag}=")
-    return value
-
-
-def _envs() -> int:
-    import ma2ml_env
-    from ma2ml_env.registry import entry
-
-    for env_id in ma2ml_env.env_ids():
-        print(f"{env_id}\n    {entry(env_id).summary}")
-    return 0
 
 
 if __name__ == "__main__":

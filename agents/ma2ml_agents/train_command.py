@@ -7,16 +7,17 @@ import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, make_dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import torch
+import tyro
 import yaml
 from rich.console import Console
 
 import ma2ml_env
-from ma2ml_agents.catalog import make_learner
+from ma2ml_agents.catalog import learner_class, make_learner
 from ma2ml_agents.executors import Executor, InlineExecutor, ProcessExecutor
 from ma2ml_agents.learner import Learner, agent_specs
 from ma2ml_agents.loggers import Logger, check_loggers, make_loggers
@@ -64,6 +65,45 @@ class TrainOptions:
     """Settings of the environment as NAME=VALUE, such as epochs=3 or device=cuda."""
     registry: Path | None = None
     """A YAML file with environments of your own."""
+
+
+def main(argv: Sequence[str], prog: str) -> None:
+    """Run the command; raises as `parse_train` and `train` do."""
+    options, settings = parse_train(argv, prog)
+    train(options, settings, Console())
+
+
+def parse_train(argv: Sequence[str], prog: str) -> tuple[TrainOptions, dict[str, Any]]:
+    """The options of `ma2ml train` and the settings of the learner that they name.
+
+    Args:
+        argv: the command's arguments.
+        prog: what to call the program in its help.
+
+    Raises:
+        ValueError: for an unknown learner.
+        SystemExit: with code 2 for an unknown option or a value of a wrong type, with 0 after `--help`.
+    """
+    algo = _value_of("--algo", argv, TrainOptions.algo)
+    settings_class = learner_class(algo).Config
+    flat = tyro.conf.arg(name="")
+    command = make_dataclass(
+        "Train", [("options", Annotated[TrainOptions, flat]), ("learner", Annotated[settings_class, flat])]
+    )
+    description = f"Search for a pipeline with {algo}, retrain the best one, save the model."
+    parsed: Any = tyro.cli(command, args=list(argv), prog=prog, description=description)
+    return parsed.options, asdict(parsed.learner)
+
+
+def _value_of(flag: str, argv: Sequence[str], default: str) -> str:
+    """The value of a flag before the rest of the command line is understood; the last one counts."""
+    value = default
+    for word, following in zip(argv, [*argv[1:], ""], strict=True):
+        if word == flag:
+            value = following
+        elif word.startswith(f"{flag}="):
+            value = word.removeprefix(f"{flag}=")
+    return value
 
 
 def train(options: TrainOptions, settings: Mapping[str, Any], console: Console) -> None:
