@@ -16,11 +16,17 @@ SEARCH_SPACES = {
     "autoaugment": "ma2ml_env.search_spaces.autoaugment:autoaugment",
     "darts": "ma2ml_env.search_spaces.darts:darts",
     "fbnetv3": "ma2ml_env.search_spaces.fbnetv3:fbnetv3",
+    "fbnetv3_recipe": "ma2ml_env.search_spaces.fbnetv3_recipe:fbnetv3_recipe",
     "nasnet": "ma2ml_env.search_spaces.nasnet:nasnet",
     "plain": "ma2ml_env.search_spaces.plain:plain",
     "recipe": "ma2ml_env.search_spaces.recipe:recipe",
 }
-TASKS = {"digits": "ma2ml_env.tasks.digits:Digits"}
+TASKS = {
+    "cifar10": "ma2ml_env.tasks.cifar:CIFAR10",
+    "cifar100": "ma2ml_env.tasks.cifar:CIFAR100",
+    "digits": "ma2ml_env.tasks.digits:Digits",
+    "imagenet": "ma2ml_env.tasks.imagenet:ImageNet",
+}
 NETWORKS = {
     "darts": "ma2ml_env.models.darts:DARTSSkeleton",
     "fbnetv3": "ma2ml_env.models.fbnetv3:FBNetV3Skeleton",
@@ -32,6 +38,7 @@ GENOTYPES = {
     "nasnet": "ma2ml_env.search_spaces.nasnet:Genotype",
 }
 EVALUATORS = {
+    "surrogate": "ma2ml_env.evaluators.surrogate:surrogate",
     "synthetic": "ma2ml_env.evaluators.synthetic:synthetic",
     "train": "ma2ml_env.evaluators.train:TrainEvaluator",
 }

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -14,7 +15,7 @@ from numpy.typing import NDArray
 from pettingzoo import ParallelEnv
 
 from ma2ml_env.search_space import SearchSpace
-from ma2ml_env.types import AgentID, Evaluator, JointAction, Pipeline, Result, RewardFn, Trial
+from ma2ml_env.types import AgentID, Cost, Evaluator, JointAction, Pipeline, Result, RewardFn, Trial
 
 INFO_KEYS = ("accuracy", "flops", "params", "failed")
 RENDER_MODES = ("ansi", "rgb_array")
@@ -217,22 +218,49 @@ class AutoMLEnv(ParallelEnv[AgentID, Observation, Any]):  # type: ignore[misc]  
             action, {agent: self.search_spaces[agent].decode(a, agent=agent) for agent, a in action.items()}
         )
 
-    def evaluate(self, pipeline: Pipeline, seed: int = 0) -> Result:
+    def evaluate(self, pipeline: Pipeline, seed: int = 0, **fidelity: Any) -> Result:
         """Evaluate a pipeline; what `step` is made of, for parallel search.
 
         Args:
             pipeline: from `decode`.
             seed: takes the place of the environment's seed for this call.
+            **fidelity: how thoroughly, where the evaluator offers that: `epochs`, `stop_below`.
 
         Returns:
             The evaluator's result; one whose accuracy is not a number in [0, 1] has failed.
+
+        Raises:
+            ValueError: for a fidelity that the evaluator does not offer.
         """
+        if fidelity:
+            self.check_fidelity(fidelity)
         started = time.monotonic()
-        result = self.evaluator(pipeline, seed=seed)
+        result = self.evaluator(pipeline, seed=seed, **fidelity)
         if 0.0 <= result.accuracy <= 1.0:
             return result
         error = result.error or f"accuracy is {result.accuracy}, not a number in [0, 1]"
         return replace(result, accuracy=0.0, error=error, seconds=result.seconds or time.monotonic() - started)
+
+    def check_fidelity(self, names: Iterable[str]) -> None:
+        """Raise a ValueError if the evaluator takes no argument of one of these names."""
+        offered = inspect.signature(self.evaluator).parameters
+        if any(parameter.kind is parameter.VAR_KEYWORD for parameter in offered.values()):
+            return
+        for name in names:
+            if name not in offered:
+                raise ValueError(f"the evaluator of {self.name} takes no {name!r}: {type(self.evaluator).__name__}")
+
+    def cost(self, pipeline: Pipeline) -> Cost:
+        """What a pipeline's network costs, without evaluating it, where the evaluator can tell.
+
+        Raises:
+            ValueError: if it cannot.
+        """
+        cost = getattr(self.evaluator, "cost", None)
+        if cost is None:
+            raise ValueError(f"{self.name} tells no cost beforehand: its evaluator is {type(self.evaluator).__name__}")
+        told: Cost = cost(pipeline)
+        return told
 
     def expected(self, pipeline: Pipeline) -> Result:
         """The noise-free result of a pipeline, where the evaluator knows it.

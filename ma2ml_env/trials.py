@@ -6,13 +6,14 @@ import hashlib
 import json
 import math
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from ma2ml_env.types import JointAction, Pipeline, Result, Trial
+from ma2ml_env.search_space import SearchSpace
+from ma2ml_env.types import AgentID, JointAction, Pipeline, Result, Trial
 
 SCHEMA_VERSION = 2
 SCHEMA = """
@@ -28,7 +29,7 @@ CREATE TABLE trials (
     reward   REAL NOT NULL,
     seconds  REAL NOT NULL,        -- that the evaluation took
     error    TEXT,                 -- why it failed
-    state    TEXT NOT NULL,        -- complete, failed or infeasible
+    state    TEXT NOT NULL,        -- complete, failed, infeasible or pruned
     curve    TEXT NOT NULL,        -- JSON, validation accuracy after each epoch
     finished TEXT NOT NULL,        -- UTC
     definition TEXT NOT NULL,      -- hash of what the result depends on: decisions, evaluator; empty if not known
@@ -101,6 +102,50 @@ class TrialStore:
             rows = self._open().execute(f"SELECT {', '.join(COLUMNS)} FROM trials ORDER BY number").fetchall()
         return [self._trial(row, decode) for row in rows]
 
+    def find(self, pipeline: Pipeline, seed: int) -> Result | None:
+        """The earliest result of a pipeline under a seed of the environment, None if there is none.
+
+        Raises:
+            TrialLogError: if the file cannot be used, or the row is damaged.
+        """
+        if not self.path.exists():
+            return None
+        query = f"SELECT {', '.join(COLUMNS)} FROM trials WHERE key = ? AND seed = ? ORDER BY number LIMIT 1"
+        with self._errors():
+            row = self._open().execute(query, (pipeline.key, seed)).fetchone()
+        return None if row is None else self._trial(row, lambda action: pipeline).result
+
+    def rows(self) -> list[dict[str, Any]]:
+        """All trials by number as they stand in the file, {column: value}, checked against their digests.
+
+        Raises:
+            TrialLogError: if there is no such file, it cannot be used, or a row is damaged.
+        """
+        if not self.path.exists():
+            raise TrialLogError(f"there is no trial log {self.path}")
+        with self._errors():
+            rows = self._open().execute(f"SELECT {', '.join(COLUMNS)} FROM trials ORDER BY number").fetchall()
+        return [self._checked(row) for row in rows]
+
+    def to_optuna(self, url: str, search_spaces: Mapping[AgentID, SearchSpace] | None = None) -> str:
+        """Export the trials as an Optuna study, for optuna-dashboard and Optuna's plots.
+
+        Args:
+            url: of Optuna's storage, such as `sqlite:///study.db`.
+            search_spaces: name the decisions and their choices; without them there are indices only.
+
+        Returns:
+            The name of the new study.
+
+        Raises:
+            ValueError: if Optuna is not installed, or the storage cannot be used.
+
+        Source: ours.
+        """
+        from ma2ml_env.optuna_export import export
+
+        return export(self, url, search_spaces)
+
     def close(self) -> None:
         """Close the file; the next call opens it again."""
         if self._connection is not None:
@@ -146,10 +191,15 @@ class TrialStore:
         except sqlite3.DatabaseError as error:
             raise TrialLogError(_damaged(self.path, error)) from error
 
-    def _trial(self, row: tuple[Any, ...], decode: Callable[[JointAction], Pipeline]) -> Trial:
+    def _checked(self, row: tuple[Any, ...]) -> dict[str, Any]:
+        """A row by its columns' names."""
         stored = dict(zip(COLUMNS, row, strict=True))
         if stored["digest"] != _digest(row[:-1]):
             raise TrialLogError(_damaged(self.path, f"trial {stored['number']} does not match its digest"))
+        return stored
+
+    def _trial(self, row: tuple[Any, ...], decode: Callable[[JointAction], Pipeline]) -> Trial:
+        stored = self._checked(row)
         if self.definition and stored["definition"] not in ("", self.definition):
             raise TrialLogError(
                 f"{self.path}: trial {stored['number']} was evaluated under the definition {stored['definition']}, "
@@ -163,6 +213,8 @@ class TrialStore:
             seconds=stored["seconds"],
             error=stored["error"],
             curve=tuple(json.loads(stored["curve"])),
+            pruned=stored["state"] == "pruned",
+            infeasible=stored["state"] == "infeasible",
         )
         return Trial(stored["number"], stored["seed"], pipeline, result, stored["reward"])
 

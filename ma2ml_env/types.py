@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from textwrap import indent
 from typing import Any, Protocol
 
@@ -30,7 +31,7 @@ class Pipeline(Mapping[AgentID, Any]):
     action: JointAction
     parts: Mapping[AgentID, Any]
 
-    @property
+    @cached_property
     def key(self) -> str:
         """A stable name of the joint action, 16 hexadecimal digits."""
         canonical = json.dumps(sorted((agent, list(action)) for agent, action in self.action.items()))
@@ -67,7 +68,7 @@ class Pipeline(Mapping[AgentID, Any]):
         return "\n".join(f"{agent}\n{indent(str(part), '  ')}" for agent, part in self.parts.items())
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Result:
     """What evaluating one pipeline gave.
 
@@ -78,6 +79,8 @@ class Result:
         seconds: wall-clock seconds that the evaluation took.
         error: why the pipeline failed, None if it did not.
         curve: validation accuracy after each epoch, empty where there are no epochs.
+        pruned: whether training was stopped early; accuracy is that of the last epoch then.
+        infeasible: whether it was not evaluated, because it costs more than is allowed; such a one has failed.
 
     Source: ours.
     """
@@ -88,6 +91,8 @@ class Result:
     seconds: float
     error: str | None = None
     curve: tuple[float, ...] = ()
+    pruned: bool = False
+    infeasible: bool = False
 
     @property
     def failed(self) -> bool:
@@ -95,7 +100,7 @@ class Result:
         return self.error is not None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Trial:
     """One evaluated pipeline in a search.
 
@@ -117,8 +122,11 @@ class Trial:
 
     @property
     def state(self) -> str:
-        """`"complete"` or `"failed"`."""
-        return "failed" if self.result.failed else "complete"
+        """`"complete"`, `"failed"`, `"infeasible"` or `"pruned"`."""
+        result = self.result
+        if result.infeasible:
+            return "infeasible"
+        return "failed" if result.failed else "pruned" if result.pruned else "complete"
 
     def __str__(self) -> str:
         outcome = self.result

@@ -10,6 +10,9 @@ from collections.abc import Sequence
 
 COMMANDS = {
     "train": ("search for a pipeline, retrain the best, save the model", "ma2ml_agents.train_command"),
+    "benchmark": ("compare algorithms on environments, write tables and figures", "ma2ml_agents.benchmark_command"),
+    "published": ("list published architectures and policies, and what they cost", "ma2ml_agents.published_command"),
+    "surrogate": ("learn what evaluations give from the trials of runs", "ma2ml_agents.surrogate_command"),
     "envs": ("list the environments", "ma2ml_agents.envs_command"),
 }
 """{command: (what it does, the module whose `main(argv, prog)` does it)}."""
@@ -40,7 +43,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def run_command(name: str, argv: Sequence[str], prog: str) -> int:
-    """Run one command; its mistakes are a line and exit code 2.
+    """Run one command; mistakes in it, and files that cannot be read or written, are a line and exit code 2.
 
     Args:
         name: one of `COMMANDS`.
@@ -53,7 +56,7 @@ def run_command(name: str, argv: Sequence[str], prog: str) -> int:
     _stop_in_order_on_sigterm()
     try:
         importlib.import_module(COMMANDS[name][1]).main(argv, prog)
-    except ValueError as error:
+    except (ValueError, OSError) as error:
         print(f"{prog}: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:

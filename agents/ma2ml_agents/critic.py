@@ -106,10 +106,11 @@ class Critic(nn.Module):
         Returns:
             The squared error of the last step, the mean over critics.
         """
-        one_hot, loss = self.one_hot(actions), torch.zeros(())
+        loss = torch.zeros(())
         for _ in range(steps):
             rows = torch.randint(len(rewards), (self.members, batch_size), generator=generator)
-            loss = critic_loss(self(one_hot[rows]), rewards[rows])
+            one_hot = self.one_hot(actions[rows.flatten()]).view(self.members, batch_size, -1)
+            loss = critic_loss(self(one_hot), rewards[rows])
             optimizer.zero_grad()
             torch.autograd.backward(loss)
             optimizer.step()

@@ -8,7 +8,7 @@ import queue
 import signal
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from multiprocessing.connection import Connection, wait
 from typing import Any, Protocol
@@ -17,7 +17,8 @@ import cloudpickle
 
 from ma2ml_env import Pipeline, Result
 
-Evaluate = Callable[[Pipeline, int], Result]
+Evaluate = Callable[..., Result]
+"""`env.evaluate`: (pipeline, seed, **fidelity) -> Result."""
 
 
 class Executor(Protocol):
@@ -31,8 +32,14 @@ class Executor(Protocol):
 
     capacity: int
 
-    def submit(self, pipeline: Pipeline, seed: int) -> Future[Result]:
-        """Begin an evaluation; the future never raises what the pipeline did, it holds a failed result."""
+    def submit(self, pipeline: Pipeline, seed: int, **fidelity: Any) -> Future[Result]:
+        """Begin an evaluation; the future never raises what the pipeline did, it holds a failed result.
+
+        Args:
+            pipeline: to evaluate.
+            seed: of the environment.
+            **fidelity: what `env.evaluate` is told beside, such as `stop_below`.
+        """
         ...
 
     def shutdown(self) -> None:
@@ -54,10 +61,10 @@ class InlineExecutor:
     def __init__(self, evaluate: Evaluate) -> None:
         self._evaluate = evaluate
 
-    def submit(self, pipeline: Pipeline, seed: int) -> Future[Result]:
+    def submit(self, pipeline: Pipeline, seed: int, **fidelity: Any) -> Future[Result]:
         """Evaluate at once."""
         future: Future[Result] = Future()
-        future.set_result(_guarded(self._evaluate, pipeline, seed))
+        future.set_result(_guarded(self._evaluate, pipeline, seed, fidelity))
         return future
 
     def shutdown(self) -> None:
@@ -103,9 +110,9 @@ class ProcessExecutor:
         for worker in self._workers:
             self._idle.put(worker)
 
-    def submit(self, pipeline: Pipeline, seed: int) -> Future[Result]:
+    def submit(self, pipeline: Pipeline, seed: int, **fidelity: Any) -> Future[Result]:
         """Evaluate in the next worker that is idle."""
-        return self._threads.submit(self._run, pipeline, seed)
+        return self._threads.submit(self._run, pipeline, seed, fidelity)
 
     def shutdown(self) -> None:
         """Kill the workers; evaluations under way are abandoned."""
@@ -113,10 +120,10 @@ class ProcessExecutor:
             worker.kill()
         self._threads.shutdown(wait=True, cancel_futures=True)
 
-    def _run(self, pipeline: Pipeline, seed: int) -> Result:
+    def _run(self, pipeline: Pipeline, seed: int, fidelity: Mapping[str, Any]) -> Result:
         worker = self._idle.get()
         try:
-            return worker.evaluate(pipeline, seed)
+            return worker.evaluate(pipeline, seed, fidelity)
         finally:
             self._idle.put(worker)
 
@@ -135,10 +142,10 @@ class _Worker:
         self._pipe: Connection | None = None
         self._lock = threading.Lock()
 
-    def evaluate(self, pipeline: Pipeline, seed: int) -> Result:
+    def evaluate(self, pipeline: Pipeline, seed: int, fidelity: Mapping[str, Any]) -> Result:
         """The result of one pipeline, failed if the process did not live to tell it."""
         try:
-            request = cloudpickle.dumps((pipeline, seed))
+            request = cloudpickle.dumps((pipeline, seed, fidelity))
         except Exception as error:
             return _failed(f"this pipeline cannot be sent to another process ({error})")
         result, exit_code = self._attempt(request)
@@ -213,10 +220,10 @@ def _serve(pipe: Connection, payload: bytes, memory_limit: int | None) -> None:
     pipe.send(True)
     while True:
         try:
-            pipeline, seed = pipe.recv()
+            pipeline, seed, fidelity = pipe.recv()
         except EOFError:
             return
-        pipe.send(_guarded(evaluate, pipeline, seed))
+        pipe.send(_guarded(evaluate, pipeline, seed, fidelity))
 
 
 def _die_with_driver() -> None:
@@ -226,10 +233,10 @@ def _die_with_driver() -> None:
         os._exit(1)
 
 
-def _guarded(evaluate: Evaluate, pipeline: Pipeline, seed: int) -> Result:
+def _guarded(evaluate: Evaluate, pipeline: Pipeline, seed: int, fidelity: Mapping[str, Any]) -> Result:
     started = time.monotonic()
     try:
-        return evaluate(pipeline, seed)
+        return evaluate(pipeline, seed, **fidelity)
     except Exception as error:
         return _failed(f"{type(error).__name__}: {error}", time.monotonic() - started)
 

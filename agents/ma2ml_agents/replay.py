@@ -8,26 +8,37 @@ from typing import Any
 import torch
 from torch import Tensor
 
+FIRST_CAPACITY = 256
+
 
 class Replay:
     """All transitions <S, A, R>, in order; S never changes and is not kept.
 
+    Its memory doubles when it is full, so that adding takes the same time however many there are.
+
     Args:
         decisions: D, the length of a joint action.
-
-    Attributes:
-        actions: joint actions, shape (n, D).
-        rewards: as paid, float64, shape (n,).
 
     Source: MA2ML's replay buffer; that nothing is forgotten is ours.
     """
 
     def __init__(self, decisions: int) -> None:
-        self.actions = torch.empty((0, decisions), dtype=torch.int64)
-        self.rewards = torch.empty((0,), dtype=torch.float64)
+        self._actions = torch.empty((FIRST_CAPACITY, decisions), dtype=torch.int16)
+        self._rewards = torch.empty((FIRST_CAPACITY,), dtype=torch.float64)
+        self._length = 0
 
     def __len__(self) -> int:
-        return len(self.rewards)
+        return self._length
+
+    @property
+    def actions(self) -> Tensor:
+        """Joint actions, shape (n, D), int16: a view, not a copy."""
+        return self._actions[: self._length]
+
+    @property
+    def rewards(self) -> Tensor:
+        """Rewards as paid, float64, shape (n,): a view, not a copy."""
+        return self._rewards[: self._length]
 
     def add(self, actions: Tensor, rewards: Tensor) -> None:
         """Append B transitions.
@@ -39,18 +50,30 @@ class Replay:
         Raises:
             ValueError: if the shapes do not fit.
         """
-        if actions.shape != (len(rewards), self.actions.shape[1]):
+        decisions = self._actions.shape[1]
+        if actions.shape != (len(rewards), decisions):
             raise ValueError(
-                f"{len(rewards)} transitions need actions of shape {(len(rewards), self.actions.shape[1])}, "
+                f"{len(rewards)} transitions need actions of shape {(len(rewards), decisions)}, "
                 f"not {tuple(actions.shape)}"
             )
-        self.actions = torch.cat([self.actions, actions])
-        self.rewards = torch.cat([self.rewards, rewards.double()])
+        end = self._length + len(rewards)
+        if end > len(self._rewards):
+            self._grow(max(end, 2 * len(self._rewards)))
+        self._actions[self._length : end] = actions
+        self._rewards[self._length : end] = rewards
+        self._length = end
 
     def state_dict(self) -> dict[str, Any]:
         """Its contents."""
-        return {"actions": self.actions, "rewards": self.rewards}
+        return {"actions": self.actions.clone(), "rewards": self.rewards.clone()}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Take over the contents of another."""
-        self.actions, self.rewards = state["actions"], state["rewards"]
+        self._length = 0
+        self.add(state["actions"], state["rewards"])
+
+    def _grow(self, capacity: int) -> None:
+        actions, rewards = self.actions, self.rewards
+        self._actions = actions.new_empty((capacity, actions.shape[1]))
+        self._rewards = rewards.new_empty((capacity,))
+        self._actions[: self._length], self._rewards[: self._length] = actions, rewards

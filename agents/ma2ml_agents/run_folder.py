@@ -33,6 +33,9 @@ def run_folder(folder: Path, identity: Mapping[str, Any], options: Mapping[str, 
     _check(folder, identity)
     try:
         folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ValueError(f"cannot make the folder {folder}: {error.strerror}") from error
+    try:
         lock = filelock.FileLock(folder / LOCK_FILE, timeout=0)
         with lock:
             _check(folder, identity)

@@ -4,59 +4,35 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ma2ml_agents import checkpoint
+from ma2ml_agents.events import Events
 from ma2ml_agents.executors import Executor, InlineExecutor
+from ma2ml_agents.known_results import CostBounds, KnownResults
 from ma2ml_agents.learner import Batch, Learner
+from ma2ml_agents.learner_clock import LearnerClock
+from ma2ml_agents.window import updates_before
 from ma2ml_env import AutoMLEnv, Pipeline, Result, Trial
+from ma2ml_env.search_space import PartsOnDemand
 from ma2ml_env.trials import TrialLogError, TrialStore
+from ma2ml_env.types import JointAction
+
+if TYPE_CHECKING:
+    from ma2ml_agents.pruner import Pruner
 
 TRIALS_FILE, CHECKPOINT_FOLDER = "trials.db", "checkpoint"
 CHECKPOINT_SECONDS = 10.0
-
-
-def updates_before(number: int, batch_size: int, window: int) -> int:
-    """How many updates the learner has had when it proposes a pipeline.
-
-    A proposal may run ahead of the results of the `window - 1` proposals before it. The learner changes
-    only with a full batch, so this number, not the timing of workers, decides what it knows.
-
-    Args:
-        number: of the proposal, from 0.
-        batch_size: results that one update takes, at least 1.
-        window: at least 1; 1 means that all earlier results are known.
-
-    Returns:
-        The number of updates, at least 0.
-
-    Source: ours.
-    """
-    return max(0, number - window + 1) // batch_size
-
-
-@dataclass
-class Events:
-    """What a search tells while it runs.
-
-    Attributes:
-        on_trial: called with (trial, whether it was evaluated now), in the order in which they finish; a resumed
-            search tells the stored ones again.
-        on_update: called with (updates so far, the batch's trials in order, the learner's numbers).
-        on_notice: called with a sentence that the user should read.
-
-    Source: ours.
-    """
-
-    on_trial: Callable[[Trial, bool], None] = lambda trial, fresh: None
-    on_update: Callable[[int, Sequence[Trial], dict[str, float]], None] = lambda updates, trials, numbers: None
-    on_notice: Callable[[str], None] = lambda notice: None
+SLOW_LEARNER = (
+    "the learner takes {share:.0%} of the time, in which workers that are done wait for it; settings that make it "
+    "cheaper, such as fewer --critic-steps, or a larger --window keep them busy"
+)
 
 
 def run_search(
@@ -69,12 +45,16 @@ def run_search(
     window: int = 1,
     seed: int | None = None,
     time_limit: float | None = None,
+    warm_start: Sequence[JointAction] = (),
+    bounds: CostBounds | None = None,
+    cache: str | Path | None = None,
+    pruner: Pruner | None = None,
     events: Events | None = None,
 ) -> list[Trial]:
     """Search with a learner until the budget is spent.
 
-    With the same environment, learner, window and seed the trials are the same, whatever the executor,
-    its number of workers and the speed of evaluations, interrupted or not.
+    With the same environment, learner, window, seed, warm start, bounds and pruner the trials are the same,
+    whatever the executor, its number of workers and the speed of evaluations, interrupted or not.
 
     Args:
         env: the native form; needs no reset.
@@ -87,33 +67,46 @@ def run_search(
             of its batch instead.
         seed: of the environment; None for the one it has.
         time_limit: seconds after which no evaluation is begun or waited for; None for no limit.
+        warm_start: joint actions that are evaluated first; the learner gets them as data, in its batches.
+        bounds: pipelines that cost more are never evaluated; they are trials of state `infeasible`, of reward 0.
+        cache: folder of results that searches share: what another one has evaluated is not evaluated again.
+        pruner: stops trainings whose accuracy lags behind; None lets all of them finish.
         events: told what happens.
 
     Returns:
         The finished trials by number; fewer than the budget only if the time limit came first.
 
     Raises:
-        ValueError: for a budget, window or time limit out of range, a damaged `trials.db`, or one that another
-            learner wrote.
+        ValueError: for a budget, window or time limit out of range, a warm start that does not fit or is longer than
+            the budget, a damaged `trials.db`, or one that another learner wrote.
 
     Source: ours; the loop is the paper's "sample pipelines, evaluate them, update".
     """
     check_limits(budget, window, time_limit)
+    if pruner is not None:
+        env.check_fidelity(["stop_below"])
+    if len(warm_start) > budget:
+        raise ValueError(f"the warm start has {len(warm_start)} pipelines, the budget is {budget}")
+    seed = env.seed if seed is None else seed
     search = _Search(
         env=env,
         learner=learner,
         budget=budget,
         executor=executor or InlineExecutor(env.evaluate),
         window=1 if learner.on_policy else window,
-        seed=env.seed if seed is None else seed,
+        seed=seed,
         deadline=None if time_limit is None else time.monotonic() + time_limit,
         store=None if out is None else TrialStore(Path(out) / TRIALS_FILE, env.definition),
         checkpoints=None if out is None else Path(out) / CHECKPOINT_FOLDER,
+        known=KnownResults(env, seed, bounds or CostBounds(), None if cache is None else Path(cache)),
+        warm_start=[env.decode(action) for action in warm_start],
+        pruner=pruner,
         events=events or Events(),
     )
     try:
         return search.run()
     finally:
+        search.known.close()
         if search.store is not None:
             search.store.close()
 
@@ -140,23 +133,25 @@ class _Search:
     deadline: float | None
     store: TrialStore | None
     checkpoints: Path | None
+    known: KnownResults
+    warm_start: list[Pipeline]
+    pruner: Pruner | None
     events: Events
     trials: dict[int, Trial] = field(default_factory=dict)
     stored: dict[int, Trial] = field(default_factory=dict)
     proposals: dict[int, Pipeline] = field(default_factory=dict)
-    results: dict[str, Result] = field(default_factory=dict)
     waiting: deque[int] = field(default_factory=deque)
     running: dict[Future[Result], int] = field(default_factory=dict)
     origin: str = ""
     proposed: int = 0
     updates: int = 0
+    learner_clock: LearnerClock = field(default_factory=LearnerClock)
     saved_at: float = field(default_factory=time.monotonic)
 
     def run(self) -> list[Trial]:
         if self.store is not None:
             self.stored = {trial.number: trial for trial in self.store.load(self.env.decode)}
-            of_this_seed = [trial for trial in self.stored.values() if trial.seed == self.seed]
-            self.results = {trial.pipeline.key: trial.result for trial in of_this_seed}
+            self.known.take(self.stored.values())
         self._restore()
         while (first := self.updates * self.learner.batch_size) < self.budget:
             self._propose()
@@ -198,8 +193,14 @@ class _Search:
             count += 1
         if count == 0:
             return
-        actions = self.learner.act(self._observations(count))
-        for row in range(count):
+        given = self.warm_start[self.proposed : self.proposed + count]
+        for pipeline in given:
+            self._accept(self.proposed, pipeline)
+        if len(given) == count:
+            return
+        with self.learner_clock:
+            actions = self.learner.act(self._observations(count - len(given)))
+        for row in range(count - len(given)):
             joint = {agent: actions[agent][row] for agent in self.env.possible_agents}
             self._accept(self.proposed, self.env.decode(joint))
 
@@ -216,8 +217,8 @@ class _Search:
             self._finish(known)
         else:
             raise TrialLogError(
-                f"trial {number} of {self.store.path if self.store else 'the log'} is not what this learner proposes "
-                "there: the file is from another learner, setting, seed or version; choose another folder"
+                f"trial {number} of {self.store.path if self.store else 'the log'} is not what is proposed there now: "
+                "the file is from another learner, setting, seed, warm start or version; choose another folder"
             )
 
     def _evaluate(self, numbers: range) -> bool:
@@ -238,13 +239,21 @@ class _Search:
         for _ in range(len(self.waiting)):
             number = self.waiting.popleft()
             pipeline = self.proposals[number]
-            if pipeline.key in self.results:
-                self._record(number, self.results[pipeline.key])
+            if (known := self.known.find(pipeline)) is not None:
+                self._record(number, known)
             elif pipeline.key in under_way or len(self.running) >= self.executor.capacity or self._late():
                 self.waiting.append(number)
             else:
-                self.running[self.executor.submit(pipeline, self.seed)] = number
+                self.running[self.executor.submit(pipeline, self.seed, **self._fidelity(number))] = number
                 under_way.add(pipeline.key)
+
+    def _fidelity(self, number: int) -> dict[str, Any]:
+        """How far to train: decided from the results that the learner had when it proposed, so by no worker's speed."""
+        if self.pruner is None:
+            return {}
+        delivered = updates_before(number, self.learner.batch_size, self.window) * self.learner.batch_size
+        trials = (self.trials[earlier] for earlier in range(delivered))
+        return {"stop_below": self.pruner.thresholds([t.result.curve for t in trials if t.state == "complete"])}
 
     def _late(self) -> bool:
         return self.deadline is not None and time.monotonic() >= self.deadline
@@ -255,7 +264,7 @@ class _Search:
         trial = Trial(number, self.seed, pipeline, result, float(self.env.reward(result)))
         if self.store is not None:
             self.store.add(trial)
-        self.results[pipeline.key] = result
+        self.known.add(trial)
         self._finish(trial, fresh=True)
 
     def _finish(self, trial: Trial, *, fresh: bool = False) -> None:
@@ -270,13 +279,23 @@ class _Search:
             rewards=np.array([t.reward for t in trials]),
             results=[t.result for t in trials],
         )
-        numbers_of_learner = dict(self.learner.update(batch))
+        with self.learner_clock:
+            numbers_of_learner = dict(self.learner.update(batch))
         self.updates += 1
         for number in numbers:
             del self.proposals[number]
+            self._compact(number)
         self._tell(self.updates, numbers, numbers_of_learner)
+        if self.executor.capacity > 1 and self.learner_clock.slow():
+            self.events.on_notice(SLOW_LEARNER.format(share=self.learner_clock.share))
         if time.monotonic() - self.saved_at > CHECKPOINT_SECONDS:
             self._save()
+
+    def _compact(self, number: int) -> None:
+        """Keep of a trial that has been learned from what cannot be built again."""
+        trial = self.trials[number]
+        parts = PartsOnDemand(self.env.search_spaces, trial.pipeline.action)
+        self.trials[number] = replace(trial, pipeline=Pipeline(trial.pipeline.action, parts))
 
     def _tell(self, updates: int, numbers: range, learner_numbers: dict[str, float]) -> None:
         self.events.on_update(updates, [self.trials[number] for number in numbers], learner_numbers)

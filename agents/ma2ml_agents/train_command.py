@@ -3,107 +3,40 @@
 from __future__ import annotations
 
 import json
-import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass, field, make_dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import torch
-import tyro
-import yaml
 from rich.console import Console
 
 import ma2ml_env
-from ma2ml_agents.catalog import learner_class, make_learner
+from ma2ml_agents.catalog import make_learner
+from ma2ml_agents.events import Events
 from ma2ml_agents.executors import Executor, InlineExecutor, ProcessExecutor
 from ma2ml_agents.learner import Learner, agent_specs
 from ma2ml_agents.loggers import Logger, check_loggers, make_loggers
 from ma2ml_agents.progress import SearchProgress
+from ma2ml_agents.pruner import make_pruner
 from ma2ml_agents.report import TOP_K, best_in_words, draw_figures
 from ma2ml_agents.run_folder import run_folder, write_atomically
-from ma2ml_agents.search import Events, check_limits, run_search
-from ma2ml_env import AutoMLEnv, Trial, registry
+from ma2ml_agents.search import run_search
+from ma2ml_agents.train_options import TrainOptions, parse_train
+from ma2ml_agents.warm_start import read_warm_start
+from ma2ml_env import AutoMLEnv, Trial
 from ma2ml_env.trials import best, top_k_mean
+from ma2ml_env.types import JointAction
 
 RESULT_FILE, MODEL_FILE = "result.json", "model.safetensors"
 FIGURE_BATCH = 10
-
-
-def _cores() -> int:
-    """The cores that this process may use, where the system tells; else all."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-@dataclass
-class TrainOptions:
-    """What `ma2ml train` takes beside the learner's settings."""
-
-    algo: str = "ma2ml"
-    """The learner: a name, or package.module:Class for one of your own."""
-    env: str = "ma2ml/digits-v0"
-    """The environment's id; `ma2ml envs` lists them."""
-    budget: int = 80
-    """How many pipelines to evaluate."""
-    time_limit: float | None = None
-    """Seconds after which the search ends even if the budget is not spent; counted anew when a run is resumed."""
-    workers: int = field(default_factory=_cores)
-    """Local processes that evaluate, one CPU thread each; the default is the number of cores."""
-    timeout: float | None = None
-    """Seconds that one pipeline may take before it counts as failed."""
-    window: int = 4
-    """How far proposals may run ahead of results; part of what makes runs equal, so it does not follow --workers."""
-    seed: int = 0
-    """Of the environment and the learner."""
-    out: Path | None = None
-    """The run's folder; default runs/<environment>-<algo>-seed<seed>. The same command again resumes."""
-    log: tuple[str, ...] = ()
-    """Loggers: wandb, tensorboard, or none."""
-    set: tuple[str, ...] = ()
-    """Settings of the environment as NAME=VALUE, such as epochs=3 or device=cuda."""
-    registry: Path | None = None
-    """A YAML file with environments of your own."""
 
 
 def main(argv: Sequence[str], prog: str) -> None:
     """Run the command; raises as `parse_train` and `train` do."""
     options, settings = parse_train(argv, prog)
     train(options, settings, Console())
-
-
-def parse_train(argv: Sequence[str], prog: str) -> tuple[TrainOptions, dict[str, Any]]:
-    """The options of `ma2ml train` and the settings of the learner that they name.
-
-    Args:
-        argv: the command's arguments.
-        prog: what to call the program in its help.
-
-    Raises:
-        ValueError: for an unknown learner.
-        SystemExit: with code 2 for an unknown option or a value of a wrong type, with 0 after `--help`.
-    """
-    algo = _value_of("--algo", argv, TrainOptions.algo)
-    settings_class = learner_class(algo).Config
-    flat = tyro.conf.arg(name="")
-    command = make_dataclass(
-        "Train", [("options", Annotated[TrainOptions, flat]), ("learner", Annotated[settings_class, flat])]
-    )
-    description = f"Search for a pipeline with {algo}, retrain the best one, save the model."
-    parsed: Any = tyro.cli(command, args=list(argv), prog=prog, description=description)
-    return parsed.options, asdict(parsed.learner)
-
-
-def _value_of(flag: str, argv: Sequence[str], default: str) -> str:
-    """The value of a flag before the rest of the command line is understood; the last one counts."""
-    value = default
-    for word, following in zip(argv, [*argv[1:], ""], strict=True):
-        if word == flag:
-            value = following
-        elif word.startswith(f"{flag}="):
-            value = word.removeprefix(f"{flag}=")
-    return value
 
 
 def train(options: TrainOptions, settings: Mapping[str, Any], console: Console) -> None:
@@ -119,70 +52,32 @@ def train(options: TrainOptions, settings: Mapping[str, Any], console: Console) 
         TrialLogError: if the run's trial log cannot be used.
         KeyboardInterrupt: on Ctrl-C or SIGTERM; nothing that was evaluated is lost.
     """
-    _check_ranges(options)
+    options.check()
     check_loggers(options.log)
     if options.registry is not None:
         ma2ml_env.register_file(options.registry)
-    overrides = _settings(options.set)
-    env = ma2ml_env.make(options.env, **overrides)
+    env = ma2ml_env.make(options.env, **options.overrides())
     env.reset(seed=options.seed)
     learner = make_learner(options.algo, agent_specs(env), seed=options.seed, **settings)
     prepare = getattr(env.evaluator, "prepare", None)
     if prepare is not None:
         prepare()
     torch.set_num_threads(1)  # the cores are the workers'; a learner's tensors are small
-    out = options.out or _default_folder(options)
-    with run_folder(out, _identity(options, settings, overrides), _resumable(options)):
-        trials = _search(env, learner, options, out, console)
+    warm_start = read_warm_start(options.warm_start, env, console)
+    out = options.folder()
+    with run_folder(out, options.identity(settings, warm_start), options.resumable()):
+        trials = _search(env, learner, warm_start, options, out, console)
         _conclude(env, learner, trials, options, out, console)
 
 
-def _check_ranges(options: TrainOptions) -> None:
-    check_limits(options.budget, options.window, options.time_limit)
-    for name, value, least in (("workers", options.workers, 1), ("seed", options.seed, 0)):
-        if value < least:
-            raise ValueError(f"{name} must be at least {least}, not {value}")
-    if options.timeout is not None and not options.timeout > 0:
-        raise ValueError(f"timeout must be above 0 seconds, not {options.timeout}")
-
-
-def _settings(pairs: Sequence[str]) -> dict[str, Any]:
-    """NAME=VALUE texts as a dict, values read as YAML."""
-    settings: dict[str, Any] = {}
-    for pair in pairs:
-        name, equals, value = pair.partition("=")
-        if not equals:
-            raise ValueError(f"--set takes NAME=VALUE, not {pair!r}")
-        try:
-            settings[name.replace("-", "_")] = yaml.safe_load(value)
-        except yaml.YAMLError as error:
-            raise ValueError(f"--set takes NAME=VALUE with a YAML value, not {pair!r}") from error
-    return settings
-
-
-def _default_folder(options: TrainOptions) -> Path:
-    environment = options.env.rpartition("/")[2]
-    return Path("runs") / f"{environment}-{options.algo.replace(':', '.')}-seed{options.seed}"
-
-
-def _identity(options: TrainOptions, settings: Mapping[str, Any], overrides: Mapping[str, Any]) -> dict[str, Any]:
-    """What must be equal for a run to be resumed."""
-    definition = registry.entry(options.env).override(**overrides)
-    return {
-        "environment": {**asdict(definition), "summary": None},
-        "learner": options.algo,
-        "settings": dict(settings),
-        "window": options.window,
-        "seed": options.seed,
-    }
-
-
-def _resumable(options: TrainOptions) -> dict[str, Any]:
-    """What may differ, for the reader of config.json."""
-    return {name: getattr(options, name) for name in ("budget", "time_limit", "workers", "timeout", "log")}
-
-
-def _search(env: AutoMLEnv, learner: Learner, options: TrainOptions, out: Path, console: Console) -> list[Trial]:
+def _search(
+    env: AutoMLEnv,
+    learner: Learner,
+    warm_start: Sequence[JointAction],
+    options: TrainOptions,
+    out: Path,
+    console: Console,
+) -> list[Trial]:
     console.print(
         f"{options.algo} on {options.env}: {options.budget} pipelines, {options.workers} workers, in {out}",
         highlight=False,
@@ -190,12 +85,17 @@ def _search(env: AutoMLEnv, learner: Learner, options: TrainOptions, out: Path, 
         soft_wrap=True,
     )
     with ExitStack() as stack:
-        loggers = make_loggers(options.log, out, _resumable(options) | {"algo": options.algo, "env": options.env})
+        loggers = make_loggers(options.log, out, options.resumable() | {"algo": options.algo, "env": options.env})
         for logger in loggers:
             stack.callback(logger.close)
         executor = _executor(env, options)
         stack.callback(executor.shutdown)
         progress = stack.enter_context(SearchProgress(options.budget, console))
+        if executor.capacity > options.window and not learner.on_policy:
+            progress.notice(
+                f"{executor.capacity} workers, but proposals run ahead of results by a window of {options.window}: "
+                "some workers will wait; a larger --window keeps them busy and makes each proposal less informed"
+            )
         events = Events(progress.show, _log_updates(loggers), progress.notice)
         return run_search(
             env,
@@ -206,15 +106,30 @@ def _search(env: AutoMLEnv, learner: Learner, options: TrainOptions, out: Path, 
             window=options.window,
             seed=options.seed,
             time_limit=options.time_limit,
+            warm_start=warm_start,
+            bounds=options.bounds(),
+            cache=options.cache,
+            pruner=make_pruner(options.prune),
             events=events,
         )
 
 
 def _executor(env: AutoMLEnv, options: TrainOptions) -> Executor:
-    """Worker processes where evaluating takes a while; this process where it is instant."""
-    if getattr(env.evaluator, "instant", False):
+    """Where pipelines are evaluated; worker processes only where evaluating takes a while."""
+    if options.executor == "ray":
+        from ma2ml_agents.ray_executor import RayExecutor
+
+        return RayExecutor(
+            env.evaluate,
+            address=options.address,
+            cpus_per_trial=options.cpus_per_trial,
+            gpus_per_trial=options.gpus_per_trial,
+            timeout=options.timeout,
+        )
+    if options.executor == "inline" or getattr(env.evaluator, "instant", False):
         return InlineExecutor(env.evaluate)
-    return ProcessExecutor(env.evaluate, options.workers, timeout=options.timeout)
+    memory_limit = None if options.memory_limit is None else round(options.memory_limit * 2**30)
+    return ProcessExecutor(env.evaluate, options.workers, timeout=options.timeout, memory_limit=memory_limit)
 
 
 def _log_updates(loggers: Sequence[Logger]) -> Callable[[int, Sequence[Trial], dict[str, float]], None]:

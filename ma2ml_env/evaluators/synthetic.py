@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ma2ml_env.search_space import SearchSpace
-from ma2ml_env.types import AgentID, JointAction, Pipeline, Result
+from ma2ml_env.types import AgentID, Cost, JointAction, Pipeline, Result
 
 STRUCTURE = 0x5EED
 """Keeps the tables' random stream apart from that of a learner with the same small seed."""
@@ -71,6 +71,11 @@ class SyntheticEvaluator:
         return Result(
             float(tables.values[entries].mean()), flops=round(1e6 * size), params=round(1e4 * size), seconds=0.0
         )
+
+    def cost(self, pipeline: Pipeline) -> Cost:
+        """FLOPs and parameters of a pipeline."""
+        exact = self.expected(pipeline)
+        return Cost(int(exact.flops), int(exact.params))
 
     @property
     def optimum(self) -> JointAction:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, fields, is_dataclass
 from functools import cache
@@ -15,6 +15,7 @@ from torch import nn
 from ma2ml_env.classifier import Classifier
 from ma2ml_env.evaluators.training import DivergedError, Fitting, Normalization, accuracy, fit
 from ma2ml_env.models import build_network, count
+from ma2ml_env.models.dropout import add_dropout
 from ma2ml_env.search_spaces.recipe import Recipe
 from ma2ml_env.tasks.task import Images, Splits, Task
 from ma2ml_env.types import Cost, Pipeline, Result
@@ -60,14 +61,30 @@ class TrainEvaluator:
         if self.device != "cpu" and not torch.cuda.is_available():
             raise ValueError(f"device {self.device!r} is asked for, but torch sees no CUDA device; use 'cpu'")
 
-    def __call__(self, pipeline: Pipeline, *, seed: int) -> Result:
-        """Train on the train part, measure on the validation part."""
+    def __call__(
+        self, pipeline: Pipeline, *, seed: int, epochs: int | None = None, stop_below: Sequence[float] = ()
+    ) -> Result:
+        """Train on the train part, measure on the validation part.
+
+        Args:
+            pipeline: to train.
+            seed: of the environment.
+            epochs: takes the place of the evaluator's; its schedules are those of a training of so many.
+            stop_below: for each epoch, from the first, the validation accuracy below which training is stopped after
+                it; NaN and missing ones stop nothing. The result is `pruned` then.
+
+        Raises:
+            ValueError: for fewer than one epoch.
+        """
+        if epochs is not None and epochs < 1:
+            raise ValueError(f"epochs must be at least 1, not {epochs}")
         started = time.perf_counter()
+        epochs = epochs or self.epochs
         cost = self.cost(pipeline)
         splits = _on_device(self.task, self.device)
         curve: list[float] = []
         try:
-            self._fit(pipeline, seed, splits.train, self.epochs, splits.validation, curve)
+            self._fit(pipeline, seed, splits.train, epochs, splits.validation, curve, stop_below)
             error = None
         except DivergedError as failure:
             error = str(failure)
@@ -76,7 +93,8 @@ class TrainEvaluator:
                 raise
             error = f"out of memory: {str(failure).splitlines()[0]}"
         final = 0.0 if error else curve[-1]
-        return Result(final, cost.flops, cost.params, time.perf_counter() - started, error, tuple(curve))
+        pruned = error is None and len(curve) < epochs
+        return Result(final, cost.flops, cost.params, time.perf_counter() - started, error, tuple(curve), pruned)
 
     @property
     def definition(self) -> dict[str, Any]:
@@ -136,6 +154,7 @@ class TrainEvaluator:
         epochs: int,
         validation: Images | None,
         curve: list[float],
+        stop_below: Sequence[float] = (),
     ) -> nn.Module:
         """Train a fresh network; its validation accuracy after each epoch is appended to `curve`."""
         task: Task = self.task
@@ -144,9 +163,11 @@ class TrainEvaluator:
         device = torch.device(self.device)
         normalization = Normalization.of(_on_device(self.task, self.device).train)
 
-        def measure(network: nn.Module) -> None:
-            if validation is not None:
-                curve.append(accuracy(network, validation, normalization))
+        def go_on_after(network: nn.Module) -> bool:
+            if validation is None:
+                return True
+            curve.append(accuracy(network, validation, normalization))
+            return not (len(curve) <= len(stop_below) and curve[-1] < stop_below[len(curve) - 1])
 
         with _deterministic(random_seed, self.device, self.threads):
             network = build_network(
@@ -157,27 +178,35 @@ class TrainEvaluator:
                 num_classes=len(task.classes),
                 drop_path=recipe.drop_path,
             ).to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+            if recipe.dropout:
+                add_dropout(network, recipe.dropout)
             generator = torch.Generator(device).manual_seed(random_seed)
             policy = pipeline.get("aug")
             fitting = Fitting(images, normalization, policy, recipe, epochs, len(task.classes), device)
-            return fit(network, fitting, generator, measure)
+            return fit(network, fitting, generator, go_on_after)
 
 
 def _chosen(part: Any) -> Any:
-    """A dataclass's type and the fields that differ from their defaults, so that a new field changes nothing."""
+    """A dataclass's type and the fields that differ from their defaults, so that a new field changes nothing.
+
+    Fields that are left out of its `repr`, as the place of a task's files, do not tell what it is.
+    """
     if not is_dataclass(part):
         return repr(part)
-    values = {field.name: getattr(part, field.name) for field in fields(part)}
-    chosen = {field.name: values[field.name] for field in fields(part) if values[field.name] != field.default}
+    values = {field.name: getattr(part, field.name) for field in fields(part) if field.repr}
+    chosen = {f.name: values[f.name] for f in fields(part) if f.repr and values[f.name] != f.default}
     return [type(part).__name__, chosen]
 
 
 @cache
 def _on_device(task: Any, device: str) -> Splits:
-    """The images on the device, once a process."""
+    """The images on the device, once a process; of more than a quarter of its memory only the labels."""
+    room = torch.cuda.get_device_properties(device).total_memory // 4 if device != "cpu" else 0
 
     def move(images: Images) -> Images:
-        return Images(images.pixels.to(device, non_blocking=True), images.labels.to(device, non_blocking=True))
+        fits = device == "cpu" or images.pixels.nbytes <= room
+        pixels = images.pixels.to(device, non_blocking=True) if fits else images.pixels
+        return Images(pixels, images.labels.to(device, non_blocking=True))
 
     splits = task.load()
     return Splits(move(splits.train), move(splits.validation), move(splits.test))

@@ -20,7 +20,8 @@ from ma2ml_env.search_spaces.autoaugment import Policy
 from ma2ml_env.search_spaces.recipe import Recipe
 from ma2ml_env.tasks.task import Images
 
-AUGMENT_CHUNK = 4096
+AUGMENT_CHUNK, AUGMENT_BYTES = 4096, 2**26
+MEASURED = 4_000
 EVALUATION_BATCH = 512
 
 
@@ -47,8 +48,8 @@ class Normalization:
 
     @classmethod
     def of(cls, images: Images) -> Normalization:
-        """Measured on `images`; a constant channel keeps standard deviation 1."""
-        pixels = images.pixels.float().div(255.0)
+        """Measured on `images`, of twice 4,000 or more on every n-th; a constant channel keeps standard deviation 1."""
+        pixels = images.pixels[:: max(1, len(images) // MEASURED)].float().div(255.0)
         deviation = pixels.std(dim=(0, 2, 3))
         return cls(
             tuple(pixels.mean(dim=(0, 2, 3)).tolist()),
@@ -67,7 +68,7 @@ class Fitting:
     """One training: everything but the network.
 
     Attributes:
-        images: to train on.
+        images: to train on; their pixels may lie in the host's memory, their labels are on the device.
         normalization: of the network's input.
         policy: augmentation, None for none.
         recipe: hyper-parameters.
@@ -88,15 +89,15 @@ class Fitting:
 
 
 def fit(
-    network: nn.Module, fitting: Fitting, generator: torch.Generator, after_epoch: Callable[[nn.Module], None]
+    network: nn.Module, fitting: Fitting, generator: torch.Generator, go_on_after: Callable[[nn.Module], bool]
 ) -> nn.Module:
     """Train a network.
 
     Args:
         network: on the device of the fitting, channels last; trained in place.
         fitting: what to train it with.
-        generator: draws the order of images, the augmentations (on the device of the images).
-        after_epoch: called after each epoch with the network that would be evaluated.
+        generator: draws the order of images, the augmentations; on the device of the fitting.
+        go_on_after: called after each epoch with the network that would be evaluated; training ends when it is false.
 
     Returns:
         The network to evaluate: the averaged one where the recipe has `ema_decay`, else the given one.
@@ -131,19 +132,21 @@ def fit(
             step += 1
         if not torch.isfinite(total):
             raise DivergedError(f"the loss is {total.item()} after epoch {epoch + 1} of {fitting.epochs}")
-        after_epoch(network if average is None else average.module)
+        if not go_on_after(network if average is None else average.module):
+            break
     return network if average is None else average.module
 
 
 @torch.no_grad()
 def accuracy(network: nn.Module, images: Images, normalization: Normalization) -> float:
-    """The share of images, already on the network's device, that it classifies rightly, in [0, 1]."""
+    """The share of images, their labels already on the network's device, that it classifies rightly, in [0, 1]."""
     network.eval()
-    correct = torch.zeros((), dtype=torch.int64, device=images.pixels.device)
+    device = images.labels.device
+    correct = torch.zeros((), dtype=torch.int64, device=device)
     for start in range(0, len(images), EVALUATION_BATCH):
         part = slice(start, start + EVALUATION_BATCH)
-        with autocast(images.pixels.device):
-            predicted = network(normalization(images.pixels[part])).argmax(dim=1)
+        with autocast(device):
+            predicted = network(normalization(images.pixels[part].to(device))).argmax(dim=1)
         correct += (predicted == images.labels[part]).sum()
     return int(correct) / len(images)
 
@@ -158,11 +161,13 @@ def autocast(device: torch.device) -> Iterator[None]:
 def _epoch(fitting: Fitting, generator: torch.Generator, batches: int) -> Iterator[tuple[Tensor, Tensor]]:
     """Shuffled, augmented, normalized batches; whole chunks are augmented at once, a last partial batch is left out."""
     images, size = fitting.images, fitting.recipe.batch_size
-    order = torch.randperm(len(images), generator=generator, device=images.pixels.device)[: batches * size]
-    chunk = max(1, AUGMENT_CHUNK // size) * size
+    order = torch.randperm(len(images), generator=generator, device=fitting.device)[: batches * size]
+    at_once = min(AUGMENT_CHUNK, AUGMENT_BYTES // images.pixels[0].numel())
+    chunk = max(1, at_once // size) * size
     for start in range(0, len(order), chunk):
         chosen = order[start : start + chunk]
-        pixels, labels = images.pixels[chosen], images.labels[chosen]
+        pixels = images.pixels[chosen.to(images.pixels.device)].to(fitting.device)
+        labels = images.labels[chosen]
         if fitting.policy is not None:
             pixels = augment(pixels, fitting.policy, generator)
         inputs = fitting.normalization(pixels)

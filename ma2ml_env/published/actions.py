@@ -61,17 +61,32 @@ def action(name: str, env: HasSearchSpaces, *, nearest: bool = False) -> Action:
 
     Source: ours.
     """
+    return actions(name, env, nearest=nearest)[0]
+
+
+def actions(name: str, env: HasSearchSpaces, *, nearest: bool = False) -> list[Action]:
+    """The actions that say a published architecture or policy between them.
+
+    An architecture is one action. A policy of 25 sub-policies is said five at a time, by five actions, each of which
+    is a part of it: they are all given where `nearest` is.
+
+    Args, Raises: as for `action`.
+
+    Returns:
+        At least one action; what differs from what was published is in its `changes`.
+
+    Source: ours.
+    """
     what = architecture(name)
     agent, space = _agent(name, what, env)
     closest = NEAREST.get(entry(name).family)
     try:
-        return Action.of(space.encode(what), agent, ())
+        return [Action.of(space.encode(what), agent, ())]
     except ValueError as error:
         if not nearest or closest is None:
             hint = "; nearest=True gives the closest that it can say" if closest else ""
             raise ValueError(f"the agent {agent!r} cannot say {name} exactly: {error}{hint}") from error
-    sayable, changes = closest(what)
-    return Action.of(space.encode(sayable), agent, changes)
+    return [Action.of(space.encode(sayable), agent, changes) for sayable, changes in closest(what)]
 
 
 def _agent(name: str, what: Any, env: HasSearchSpaces) -> tuple[AgentID, SearchSpace]:
@@ -87,25 +102,34 @@ def _agent(name: str, what: Any, env: HasSearchSpaces) -> tuple[AgentID, SearchS
     raise ValueError(f"{name} is a {kind}, which no agent of this environment chooses; they choose {chosen}")
 
 
-def _strict(what: nasnet.Genotype) -> tuple[nasnet.Genotype, list[str]]:
+def _strict(what: nasnet.Genotype) -> list[tuple[nasnet.Genotype, list[str]]]:
     """The same blocks under the strict rule of concatenation."""
     changes = [
         f"the {cell} cell concatenates the unused states {part.unused} instead of {part.outputs}"
         for cell, part in (("normal", what.normal), ("reduction", what.reduction))
         if sorted(part.outputs) != list(part.unused)
     ]
-    return nasnet.Genotype(nasnet.Cell(what.normal.blocks), nasnet.Cell(what.reduction.blocks)), changes
+    return [(nasnet.Genotype(nasnet.Cell(what.normal.blocks), nasnet.Cell(what.reduction.blocks)), changes)]
 
 
-def _first_subpolicies(what: Any) -> tuple[Any, list[str]]:
+def _some_subpolicies(what: Any) -> list[tuple[Any, list[str]]]:
+    """As many sub-policies at a time as an action says."""
     from ma2ml_env.search_spaces.autoaugment import SUBPOLICIES, Policy
 
-    kept = Policy(what.subpolicies[:SUBPOLICIES])
-    return kept, [f"the first {SUBPOLICIES} of {len(what.subpolicies)} sub-policies"]
+    total = len(what.subpolicies)
+    parts = []
+    for first in range(0, total - SUBPOLICIES + 1, SUBPOLICIES):
+        words = f"sub-policies {first + 1} to {first + SUBPOLICIES} of {total}"
+        parts.append((Policy(what.subpolicies[first : first + SUBPOLICIES]), [words]))
+    return parts
 
 
-NEAREST: dict[str, Callable[[Any], tuple[Any, list[str]]]] = {
+def _released(what: Any) -> list[tuple[Any, list[str]]]:
+    return [fbnetv3.nearest_values(what)]
+
+
+NEAREST: dict[str, Callable[[Any], list[tuple[Any, list[str]]]]] = {
     "nasnet": _strict,
-    "fbnetv3": fbnetv3.nearest_values,
-    "policy": _first_subpolicies,
+    "fbnetv3": _released,
+    "policy": _some_subpolicies,
 }

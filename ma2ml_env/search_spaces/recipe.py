@@ -29,6 +29,7 @@ class Recipe:
         mixup: alpha of the Beta distribution, 0 for none.
         drop_path: probability of dropping a path in the deepest cell at the end of the training, in [0, 1).
         ema_decay: decay of the averaged weights that are evaluated, 0 for none.
+        dropout: share of the classifier's inputs that is dropped in training, in [0, 1).
 
     Raises:
         ValueError: for a value out of its range.
@@ -47,12 +48,13 @@ class Recipe:
     mixup: float = 0.0
     drop_path: float = 0.0
     ema_decay: float = 0.0
+    dropout: float = 0.0
 
     def __post_init__(self) -> None:
         for name, allowed in (("optimizer", OPTIMIZERS), ("schedule", SCHEDULES)):
             if getattr(self, name) not in allowed:
                 raise ValueError(f"recipe: {name} must be one of {list(allowed)}, not {getattr(self, name)!r}")
-        for name in ("momentum", "warmup", "label_smoothing", "drop_path", "ema_decay"):
+        for name in ("momentum", "warmup", "label_smoothing", "drop_path", "ema_decay", "dropout"):
             if not 0 <= getattr(self, name) < 1:
                 raise ValueError(f"recipe: {name} must be in [0, 1), not {getattr(self, name)}")
         for name in ("weight_decay", "mixup"):

@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 
 from ma2ml_agents import agent_specs, make_learner, run_search, search
+from ma2ml_agents.events import Events
 from ma2ml_agents.executors import ProcessExecutor
 from ma2ml_agents.learner import Learner
-from ma2ml_agents.search import Events
 from ma2ml_env import AutoMLEnv, Decision, Pipeline, Result, SearchSpace, Trial
 from ma2ml_env.reward import accuracy
 

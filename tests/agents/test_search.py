@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 
 from ma2ml_agents import agent_specs, make_learner, run_search
+from ma2ml_agents.events import Events
 from ma2ml_agents.executors import ProcessExecutor
-from ma2ml_agents.search import Events, updates_before
+from ma2ml_agents.window import updates_before
 from ma2ml_env import AutoMLEnv, Decision, Result, SearchSpace, Trial
 from ma2ml_env.reward import accuracy
 from ma2ml_env.trials import TrialLogError
@@ -124,7 +125,7 @@ def test_a_damaged_checkpoint_is_announced_and_rebuilt_from_the_trials(tmp_path:
 def test_the_trials_of_another_learner_are_refused_and_kept(tmp_path: Path) -> None:
     env = game(RandomDuration())
     first = summary(run_search(env, learner_for(env, "random_search"), 5, out=tmp_path))
-    with pytest.raises(TrialLogError, match="not what this learner proposes"):
+    with pytest.raises(TrialLogError, match="not what is proposed there now"):
         run_search(env, make_learner("random_search", agent_specs(env), seed=4), 5, out=tmp_path)
     assert summary(run_search(env, learner_for(env, "random_search"), 5, out=tmp_path)) == first
 

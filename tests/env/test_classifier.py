@@ -104,6 +104,6 @@ def test_a_model_of_ones_own_task_says_why_it_cannot_be_saved(model: Classifier,
         pass
 
     mine = Classifier(model.network, model.genotype, model.skeleton, model.normalization, Mine())
-    with pytest.raises(ValueError, match=r"a model with a Mine cannot be saved; these can: \['digits'\]"):
+    with pytest.raises(ValueError, match=r"a model with a Mine cannot be saved; these can: \[.*'digits'.*\]"):
         mine.save(tmp_path / "model")
     assert not list(tmp_path.iterdir())

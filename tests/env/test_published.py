@@ -193,7 +193,7 @@ def test_a_learned_policy_is_said_by_its_first_sub_policies(name):
         published.action(name, env)
     action = published.action(name, env, nearest=True)
     assert (action.agent, tuple(action)) == ("aug", policy_actions(published.architecture(name))[0])
-    assert action.changes == ("the first 5 of 25 sub-policies",)
+    assert action.changes == ("sub-policies 1 to 5 of 25",)
 
 
 @pytest.mark.parametrize("name", ["DARTS-V2", "EfficientNet-B1"])

@@ -62,7 +62,7 @@ def trained(hyper: Recipe, epochs: int = 2) -> nn.Module:
     torch.manual_seed(0)
     images = digits()
     fitting = Fitting(images, Normalization.of(images), None, hyper, epochs, 10, CPU)
-    return fit(Tiny(hyper.drop_path), fitting, torch.Generator().manual_seed(0), lambda network: None)
+    return fit(Tiny(hyper.drop_path), fitting, torch.Generator().manual_seed(0), lambda network: True)
 
 
 def test_digits_are_split_without_overlap_stratified_and_always_alike() -> None:
@@ -83,8 +83,8 @@ def test_digits_are_split_without_overlap_stratified_and_always_alike() -> None:
     assert torch.equal(Digits().load().test.pixels, splits.test.pixels)
 
 
-def test_every_member_of_a_recipe_is_tested_here() -> None:
-    assert set(CHANGED) == set(vars(Recipe()))
+def test_every_member_of_a_recipe_is_tested_here_but_the_one_that_changes_the_network_before() -> None:
+    assert set(CHANGED) == set(vars(Recipe())) - {"dropout"}
 
 
 @pytest.mark.parametrize("member", CHANGED)

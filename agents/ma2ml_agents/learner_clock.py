@@ -1,0 +1,42 @@
+"""How much of a search's time its learner takes."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+
+
+@dataclass
+class LearnerClock:
+    """A context in which the learner works; tells once when that is a large share of the time.
+
+    Args:
+        after: seconds before it judges.
+        tolerated: share of the time that is not worth a word, in [0, 1].
+
+    Source: ours.
+    """
+
+    after: float = 60.0
+    tolerated: float = 0.1
+    started: float = field(default_factory=time.monotonic)
+    working: float = 0.0
+    told: bool = False
+
+    def __enter__(self) -> None:
+        self._entered = time.monotonic()
+
+    def __exit__(self, *exception: object) -> None:
+        self.working += time.monotonic() - self._entered
+
+    @property
+    def share(self) -> float:
+        """The learner's share of the time since the search began, in [0, 1]."""
+        return self.working / max(time.monotonic() - self.started, 1e-9)
+
+    def slow(self) -> bool:
+        """Whether to tell now that the learner is slow: true once at most."""
+        if self.told or time.monotonic() - self.started < self.after or self.share <= self.tolerated:
+            return False
+        self.told = True
+        return True

@@ -1,0 +1,113 @@
+"""`ma2ml surrogate`: learn what evaluations give from the trials of any runs, and show what was learned."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import tyro
+
+import ma2ml_env
+from ma2ml_env import AutoMLEnv, Trial
+from ma2ml_env.surrogate.fit import Data, fit, gather
+from ma2ml_env.surrogate.model import load_surrogate
+from ma2ml_env.surrogate.quality import (
+    Agreement,
+    held_out_pipelines,
+    held_out_runs,
+    learning_curve,
+    reachable,
+    second_evaluations,
+)
+from ma2ml_env.surrogate.table import read_table
+from ma2ml_env.trials import TrialStore
+
+TABLE_ENDING = ".csv.xz"
+
+
+def main(argv: Sequence[str], prog: str) -> None:
+    """Fit a surrogate, or show one."""
+    app = tyro.extras.SubcommandApp()
+    app.command(name="fit")(_fit)
+    app.command(name="show")(_show)
+    app.cli(args=list(argv), prog=prog)
+
+
+def _fit(
+    trials: Annotated[tuple[Path, ...], tyro.conf.Positional],
+    out: Path,
+    env: str = "ma2ml/digits-v0",
+    quality: bool = True,
+) -> None:
+    """Fit a surrogate to the trials of runs.
+
+    Args:
+        trials: run folders, their `trials.db`, or tables of many runs (`.csv.xz`).
+        out: the file to write.
+        env: the environment that the trials are of.
+        quality: whether to measure, by fitting many times, how well it predicts what it has not seen.
+    """
+    made = ma2ml_env.make(env)
+    data = gather(made, _runs(made, trials))
+    print(f"{len(data.distinct)} evaluations of {len(set(data.key))} pipelines in {len(set(data.run))} runs")
+    figures = _measure(data) if quality else {}
+    fit(made, data, {"evaluations": len(data.distinct), **figures}).save(out)
+    print(f"{out}: {out.stat().st_size / 1e3:.0f} kB")
+
+
+def _show(file: Annotated[Path, tyro.conf.Positional]) -> None:
+    """Tell what a surrogate file holds.
+
+    Args:
+        file: written by `ma2ml surrogate fit`.
+    """
+    surrogate = load_surrogate(file)
+    print(f"a surrogate of {surrogate.env}, definition {surrogate.definition}, digest {surrogate.digest}")
+    print(f"{len(surrogate.accuracy)} models of accuracy over {len(surrogate.columns)} columns")
+    for accuracy, deviation in zip(surrogate.noise.accuracy, surrogate.noise.deviation, strict=True):
+        print(f"  noise at accuracy {accuracy:.3f}: {deviation:.4f}")
+    for name, value in surrogate.quality.items():
+        print(f"  {name}: {value}")
+
+
+def _runs(env: AutoMLEnv, paths: Sequence[Path]) -> dict[str, list[Trial]]:
+    runs: dict[str, list[Trial]] = {}
+    for path in paths:
+        if path.name.endswith(TABLE_ENDING):
+            runs |= read_table(path, env)
+            continue
+        file = path / "trials.db" if path.is_dir() else path
+        if not file.exists():
+            raise ValueError(f"there are no trials in {path}; give run folders, their trials.db or a {TABLE_ENDING}")
+        runs[str(path)] = TrialStore(file, env.definition).load(env.decode)
+    return runs
+
+
+def _measure(data: Data) -> dict[str, Any]:
+    """Print and return how well the surrogate predicts what it has not seen."""
+    figures: dict[str, Any] = {}
+
+    def tell(name: str, agreement: Agreement) -> None:
+        figures[name] = {key: round(value, 4) for key, value in asdict(agreement).items()}
+        print(f"{name:44} {agreement}")
+
+    distinct = data.distinct
+    second = second_evaluations(distinct)
+    if second is not None:
+        tell("a second evaluation, measured", second)
+    for size, agreement in learning_curve(distinct):
+        tell(f"held-out pipelines, from {size} evaluations", agreement)
+    tell("held-out pipelines", Agreement.of(distinct.accuracy, held_out_pipelines(distinct)))
+    tell("  what the noise allows", reachable(distinct.accuracy, distinct.noise))
+    runs = list(held_out_runs(data))
+    for name, measured, predicted in runs:
+        tell(f"held-out run {Path(name).name}", Agreement.of(measured, predicted))
+        tell(f"  what the noise allows ({Path(name).name})", reachable(measured, data.noise))
+    if len(runs) > 1:
+        measured, predicted = (np.concatenate([run[part] for run in runs]) for part in (1, 2))
+        tell("all held-out runs", Agreement.of(measured, predicted))
+        tell("  what the noise allows (all)", reachable(measured, data.noise))
+    return figures

@@ -1,0 +1,183 @@
+"""The evaluator that answers as training would: a fitted surrogate, exact costs, seeded noise."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache, cached_property
+from pathlib import Path
+from statistics import NormalDist
+from typing import Any, ClassVar, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ma2ml_env.env import AutoMLEnv
+from ma2ml_env.search_space import SearchSpace
+from ma2ml_env.surrogate.columns import Integers
+from ma2ml_env.surrogate.costs import costs
+from ma2ml_env.surrogate.features import Features
+from ma2ml_env.surrogate.model import Surrogate, load_surrogate
+from ma2ml_env.types import AgentID, Cost, Pipeline, Result
+
+SHIPPED = Path(__file__).parents[1] / "data"
+STANDARD_NORMAL = NormalDist()
+
+
+class Results(NamedTuple):
+    """The results of B pipelines, each of shape (B,), in the units of `Result`.
+
+    Source: ours.
+    """
+
+    accuracy: NDArray[np.float64]
+    flops: NDArray[np.int64]
+    params: NDArray[np.int64]
+    seconds: NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class SurrogateEvaluator:
+    """Predicts what an environment would answer.
+
+    FLOPs and parameters are exact; accuracy and seconds are predicted, and noise of the measured size is put on the
+    accuracy, seeded by environment and pipeline. No training fails here: one that diverges is one of low accuracy.
+
+    Args:
+        imitates: id of the environment.
+        file: the surrogate.
+        noisy: whether there is noise.
+
+    Raises:
+        ValueError: if the file is damaged, or was fitted to another definition of that environment.
+
+    Source: ours, after NAS-Bench-301, whose surrogate has no noise.
+    """
+
+    imitates: str
+    file: Path
+    noisy: bool = True
+    instant: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        surrogate, real = _surrogate(self.file), _real(self.imitates)
+        if surrogate.definition != real.definition:
+            raise ValueError(
+                f"{self.file} was fitted to trials of {surrogate.env} under the definition {surrogate.definition}, "
+                f"but {self.imitates} is {real.definition}: its decisions or its training differ; fit it again"
+            )
+
+    def __call__(self, pipeline: Pipeline, *, seed: int) -> Result:
+        """The predicted result of a pipeline, with noise."""
+        return _only(self.evaluate_batch(_rows(pipeline), seed))
+
+    def expected(self, pipeline: Pipeline) -> Result:
+        """The predicted result without noise."""
+        return _only(self._predict(_rows(pipeline)))
+
+    def cost(self, pipeline: Pipeline) -> Cost:
+        """FLOPs and parameters of a pipeline's network, exact."""
+        return _real(self.imitates).cost(pipeline)
+
+    def evaluate_batch(self, actions: Mapping[AgentID, Any], seed: int) -> Results:
+        """What evaluating each of B pipelines gives: equal to B single evaluations.
+
+        Args:
+            actions: by agent, integers of shape (B, decisions).
+            seed: of the environment.
+
+        Raises:
+            ValueError: for a missing or unknown agent, or actions of wrong type, shape or range.
+        """
+        checked = self._checked(actions)
+        exact = self._predict(checked)
+        if not self.noisy:
+            return exact
+        deviation = _surrogate(self.file).noise(exact.accuracy)
+        accuracy = np.clip(exact.accuracy + deviation * _normal(checked, seed), 0.0, 1.0)
+        return exact._replace(accuracy=accuracy)
+
+    @property
+    def definition(self) -> dict[str, Any]:
+        """What a result depends on beside pipeline and seed."""
+        model = _surrogate(self.file)
+        return {"kind": "surrogate", "imitates": model.definition, "model": model.digest, "noisy": self.noisy}
+
+    def _predict(self, actions: Mapping[AgentID, Integers]) -> Results:
+        real = _real(self.imitates)
+        flops, params = counted = costs(real, actions)
+        accuracy, seconds = _surrogate(self.file).predict(self._features(actions, counted))
+        return Results(accuracy, flops, params, seconds)
+
+    @cached_property
+    def _features(self) -> Features:
+        return Features(_real(self.imitates).search_spaces)
+
+    def _checked(self, actions: Mapping[AgentID, Any]) -> dict[AgentID, Integers]:
+        spaces = _real(self.imitates).search_spaces
+        if set(actions) != set(spaces):
+            raise ValueError(f"actions are for {list(spaces)}, not for {list(actions)}")
+        arrays = {agent: np.asarray(actions[agent]) for agent in spaces}
+        for agent, array in arrays.items():
+            wanted = spaces[agent].nvec
+            if array.dtype.kind not in "iu" or array.ndim != 2 or array.shape[1] != len(wanted):
+                raise ValueError(
+                    f"agent {agent!r}: actions are integers of shape (B, {len(wanted)}), not {array.shape}"
+                )
+            if ((array < 0) | (array >= wanted)).any():
+                raise ValueError(f"agent {agent!r}: an index is out of range; the numbers of choices are {wanted}")
+        if len({len(array) for array in arrays.values()}) > 1:
+            raise ValueError(f"agents have different numbers of actions: { {a: len(x) for a, x in arrays.items()} }")
+        return arrays
+
+
+def surrogate(
+    search_spaces: Mapping[AgentID, SearchSpace], imitates: str, file: str | None = None, noisy: bool = True
+) -> SurrogateEvaluator:
+    """A `SurrogateEvaluator` for environments of the same decisions.
+
+    Args:
+        search_spaces: of the environment that it is for.
+        imitates: id of the environment that it stands for.
+        file: the surrogate; None for the one that is shipped for that environment.
+        noisy: whether there is noise.
+
+    Raises:
+        ValueError: if the decisions differ from those of the imitated environment, or as `SurrogateEvaluator` does.
+    """
+    real = _real(imitates).search_spaces
+    decisions, wanted = ({a: s.decisions for a, s in spaces.items()} for spaces in (search_spaces, real))
+    if decisions != wanted:
+        different = [agent for agent in {**decisions, **wanted} if decisions.get(agent) != wanted.get(agent)]
+        raise ValueError(f"a surrogate of {imitates} has its agents and decisions; these differ: {different}")
+    shipped = SHIPPED / f"{imitates.rpartition('/')[2]}.surrogate.xz"
+    return SurrogateEvaluator(imitates, shipped if file is None else Path(file), noisy)
+
+
+@cache
+def _surrogate(file: Path) -> Surrogate:
+    return load_surrogate(file)
+
+
+@cache
+def _real(env_id: str) -> AutoMLEnv:
+    from ma2ml_env import registry
+
+    return registry.make(env_id)
+
+
+def _rows(pipeline: Pipeline) -> dict[AgentID, Integers]:
+    return {agent: np.array([action]) for agent, action in pipeline.action.items()}
+
+
+def _only(results: Results) -> Result:
+    accuracy, flops, params, seconds = (column.item() for column in results)
+    return Result(accuracy, flops, params, seconds)
+
+
+def _normal(actions: Mapping[AgentID, Integers], seed: int) -> NDArray[np.float64]:
+    """One standard normal number for each pipeline: the quantile that its own random seed, a hash, stands at."""
+    agents, columns = list(actions), [action.tolist() for action in actions.values()]
+    pipelines = (Pipeline(dict(zip(agents, row, strict=True)), {}) for row in zip(*columns, strict=True))
+    shares = (min(max(p.random_seed(seed) / 2**63, 1e-15), 1.0 - 1e-15) for p in pipelines)
+    return np.array([STANDARD_NORMAL.inv_cdf(share) for share in shares])

@@ -1,0 +1,37 @@
+"""FLOPs and parameters of many pipelines, exact."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from ma2ml_env.env import AutoMLEnv
+from ma2ml_env.models.nasnet import NASNetSkeleton
+from ma2ml_env.surrogate.columns import Integers
+from ma2ml_env.surrogate.counts import NASNetCounter
+from ma2ml_env.types import AgentID
+
+
+def costs(env: AutoMLEnv, actions: Mapping[AgentID, Integers]) -> Integers:
+    """What `env.cost` tells of each pipeline, at once where there is a table for it.
+
+    Args:
+        env: whose evaluator can tell costs.
+        actions: by agent, shape (B, decisions) each.
+
+    Returns:
+        Shape (2, B): multiply-accumulates of one image, trainable parameters.
+
+    Raises:
+        ValueError: if the evaluator cannot tell costs.
+
+    Source: ours.
+    """
+    network = getattr(env.evaluator, "network", None)
+    if isinstance(network, NASNetSkeleton):
+        task = env.evaluator.task  # type: ignore[attr-defined]
+        return NASNetCounter(network, task.image_size, task.channels, len(task.classes))(actions["nas"])
+    rows = range(len(next(iter(actions.values()))))
+    pipelines = (env.decode({agent: chosen[row] for agent, chosen in actions.items()}) for row in rows)
+    return np.array([(cost.flops, cost.params) for cost in map(env.cost, pipelines)]).T

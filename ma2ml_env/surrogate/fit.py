@@ -1,0 +1,164 @@
+"""Fits a surrogate to real evaluations."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ma2ml_env.env import AutoMLEnv
+from ma2ml_env.surrogate.features import Features
+from ma2ml_env.surrogate.model import Surrogate
+from ma2ml_env.surrogate.noise import Floats, Noise, logit, measure_noise
+from ma2ml_env.types import Trial
+
+SETTINGS: Mapping[str, Any] = {
+    "objective": "regression",
+    "learning_rate": 0.04,
+    "num_leaves": 8,
+    "min_data_in_leaf": 10,
+    "feature_fraction": 0.6,
+    "bagging_fraction": 0.7,
+    "bagging_freq": 1,
+    "lambda_l2": 1.0,
+    "deterministic": True,
+    "force_row_wise": True,
+    "num_threads": 1,
+    "verbose": -1,
+}
+TREES = 250
+MEMBERS = 3
+LEAST = 20
+
+
+@dataclass(frozen=True)
+class Data:
+    """Evaluations as arrays of N rows.
+
+    Attributes:
+        columns: names of the columns.
+        table: what the models read, shape (N, columns).
+        accuracy: 0 for what failed, shape (N,).
+        seconds: of the evaluation, shape (N,).
+        key: of the pipeline, shape (N,).
+        seed: of the environment, shape (N,); two rows of equal key and seed are one evaluation.
+        run: the search that each row belongs to, shape (N,).
+
+    Source: ours.
+    """
+
+    columns: tuple[str, ...]
+    table: Floats
+    accuracy: Floats
+    seconds: Floats
+    key: NDArray[np.str_]
+    seed: NDArray[np.int64]
+    run: NDArray[np.str_]
+
+    def __len__(self) -> int:
+        return len(self.accuracy)
+
+    def __getitem__(self, rows: NDArray[Any]) -> Data:
+        """Some of the rows."""
+        parts = (array[rows] for array in (self.table, self.accuracy, self.seconds, self.key, self.seed, self.run))
+        return Data(self.columns, *parts)
+
+    @property
+    def distinct(self) -> Data:
+        """Every evaluation once, by its first row."""
+        first: dict[tuple[str, int], int] = {}
+        for row, evaluation in enumerate(zip(self.key.tolist(), self.seed.tolist(), strict=True)):
+            first.setdefault(evaluation, row)
+        return self[np.array(list(first.values()))]
+
+    @property
+    def repeats(self) -> list[list[float]]:
+        """The accuracies of each pipeline under different seeds, in the order of their first evaluation."""
+        groups: dict[str, dict[int, float]] = defaultdict(dict)
+        for key, seed, accuracy in zip(self.key.tolist(), self.seed.tolist(), self.accuracy.tolist(), strict=True):
+            groups[key].setdefault(seed, accuracy)
+        return [list(group.values()) for group in groups.values()]
+
+    @property
+    def noise(self) -> Noise:
+        """As pipelines that were evaluated several times tell it."""
+        return measure_noise(self.repeats)
+
+
+def gather(env: AutoMLEnv, runs: Mapping[str, Sequence[Trial]]) -> Data:
+    """The evaluations of some runs; what was not evaluated is left out, and what a run only repeats.
+
+    Args:
+        env: where they were evaluated.
+        runs: by name.
+
+    Raises:
+        ValueError: if there are fewer than `LEAST` evaluations.
+
+    Source: ours.
+    """
+    evaluated = {
+        (name, trial.pipeline.key, trial.seed): trial
+        for name, trials in runs.items()
+        for trial in reversed(trials)
+        if not trial.result.infeasible
+    }
+    if len(evaluated) < LEAST:
+        raise ValueError(f"a surrogate needs at least {LEAST} evaluations to learn from, these are {len(evaluated)}")
+    trials = list(evaluated.values())
+    actions = {agent: np.array([t.pipeline.action[agent] for t in trials]) for agent in env.possible_agents}
+    costs = np.array([[t.result.flops for t in trials], [t.result.params for t in trials]])
+    columns = Features(env.search_spaces)(actions, costs)
+    return Data(
+        columns=tuple(columns),
+        table=np.stack(list(columns.values()), axis=1),
+        accuracy=np.array([t.result.accuracy for t in trials]),
+        seconds=np.array([t.result.seconds for t in trials]),
+        key=np.array([key for _, key, _ in evaluated]),
+        seed=np.array([seed for _, _, seed in evaluated]),
+        run=np.array([name for name, _, _ in evaluated]),
+    )
+
+
+def fit(env: AutoMLEnv, data: Data, quality: Mapping[str, Any] | None = None) -> Surrogate:
+    """A surrogate of `env` from evaluations.
+
+    Args:
+        env: what it imitates.
+        data: from `gather`.
+        quality: figures to keep in it.
+
+    Source: NAS-Bench-301's gradient-boosted trees, as an ensemble whose members see different rows and columns.
+    """
+    data = data.distinct
+    return Surrogate(
+        env=env.name,
+        definition=env.definition,
+        columns=data.columns,
+        accuracy=boost(data.table, logit(data.accuracy), MEMBERS),
+        seconds=boost(data.table, np.log(np.maximum(data.seconds, 1e-6)), 1),
+        noise=data.noise,
+        quality=quality or {},
+    )
+
+
+def boost(table: Floats, target: Floats, members: int) -> tuple[str, ...]:
+    """LightGBM models, as text.
+
+    Args:
+        table: shape (N, columns).
+        target: shape (N,).
+        members: how many.
+
+    Source: LightGBM.
+    """
+    import lightgbm
+
+    return tuple(
+        lightgbm.train({**SETTINGS, "seed": seed}, lightgbm.Dataset(table, target), TREES).model_to_string()
+        for seed in range(members)
+    )

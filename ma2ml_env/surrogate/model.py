@@ -1,0 +1,105 @@
+"""A fitted surrogate: what it predicts, and the one file that it is kept in."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import lzma
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ma2ml_env.surrogate.columns import Columns
+from ma2ml_env.surrogate.noise import Floats, Noise, logistic
+
+FORMAT = "ma2ml surrogate 1"
+
+
+@dataclass(frozen=True)
+class Surrogate:
+    """Predicts accuracy and seconds.
+
+    Attributes:
+        env: id of the environment that it imitates.
+        definition: of that environment, when the trials were made.
+        columns: names of what the models read, in their order.
+        accuracy: LightGBM models of the accuracy's logit, as LightGBM's own text; their mean counts.
+        seconds: likewise, of the logarithm of the seconds.
+        noise: of the accuracy.
+        quality: figures of the fit, for people.
+
+    Source: ours, after NAS-Bench-301.
+    """
+
+    env: str
+    definition: str
+    columns: tuple[str, ...]
+    accuracy: tuple[str, ...]
+    seconds: tuple[str, ...]
+    noise: Noise
+    quality: Mapping[str, Any] = field(default_factory=dict)
+
+    def predict(self, columns: Columns) -> tuple[Floats, Floats]:
+        """Noise-free accuracy in [0, 1] and seconds, of shape (B,) each.
+
+        Args:
+            columns: at least those of `self.columns`, by name, each of shape (B,).
+        """
+        table = np.stack([columns[name] for name in self.columns], axis=1)
+        scores, logarithms = (_mean(boosters, table) for boosters in self._boosters)
+        return logistic(scores), np.exp(logarithms)
+
+    @cached_property
+    def _boosters(self) -> tuple[list[Any], list[Any]]:
+        from lightgbm import Booster
+
+        accuracy, seconds = ([Booster(model_str=text) for text in texts] for texts in (self.accuracy, self.seconds))
+        return accuracy, seconds
+
+    @cached_property
+    def digest(self) -> str:
+        """A name for what it predicts, 16 hexadecimal digits."""
+        return _digest({name: value for name, value in asdict(self).items() if name != "quality"})
+
+    def save(self, path: str | Path) -> None:
+        """Write the file: JSON, compressed with xz; nothing in it is ever executed."""
+        body = asdict(self)
+        document = {"format": FORMAT, "digest": _digest(body), **body}
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        Path(path).write_bytes(lzma.compress(json.dumps(document).encode(), preset=9))
+
+
+def load_surrogate(path: str | Path) -> Surrogate:
+    """Read a file that `Surrogate.save` wrote.
+
+    Raises:
+        ValueError: if it cannot be read, is damaged, or is not a surrogate.
+
+    Source: ours.
+    """
+    try:
+        document = json.loads(lzma.decompress(Path(path).read_bytes()))
+    except OSError as error:
+        raise ValueError(f"cannot read the surrogate {path}: {error.strerror}") from error
+    except (lzma.LZMAError, ValueError) as error:
+        raise ValueError(f"{path} is damaged or not a surrogate ({error}); `ma2ml surrogate fit` writes one") from error
+    if not isinstance(document, dict) or document.pop("format", None) != FORMAT:
+        raise ValueError(f"{path} is not a file of the format {FORMAT!r}; `ma2ml surrogate fit` writes one")
+    if document.pop("digest", None) != _digest(document):
+        raise ValueError(f"{path} is damaged: it does not match its digest; fit it again or restore it")
+    for name in ("columns", "accuracy", "seconds"):
+        document[name] = tuple(document[name])
+    document["noise"] = Noise(**{name: tuple(values) for name, values in document["noise"].items()})
+    return Surrogate(**document)
+
+
+def _mean(boosters: Sequence[Any], table: Floats) -> Floats:
+    return np.asarray(sum(booster.predict(table, num_threads=1) for booster in boosters) / len(boosters))
+
+
+def _digest(body: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()[:16]

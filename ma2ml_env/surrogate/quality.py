@@ -1,0 +1,121 @@
+"""How well a surrogate predicts what it has not seen, against what the noise allows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import permutations
+from pathlib import Path
+
+import numpy as np
+
+from ma2ml_env.surrogate.fit import LEAST, MEMBERS, Data, boost
+from ma2ml_env.surrogate.noise import Floats, Noise, logistic, logit
+
+FOLDS = 5
+DRAWS = 20
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """How well numbers agree with measured accuracies.
+
+    Attributes:
+        r2: coefficient of determination.
+        tau: Kendall's tau-b.
+        mae: mean absolute error.
+
+    Source: the figures of NAS-Bench-301.
+    """
+
+    r2: float
+    tau: float
+    mae: float
+
+    @classmethod
+    def of(cls, measured: Floats, other: Floats) -> Agreement:
+        """Of two arrays of one shape."""
+        from scipy.stats import kendalltau
+        from sklearn.metrics import mean_absolute_error, r2_score
+
+        tau = float(kendalltau(measured, other).statistic)
+        return cls(float(r2_score(measured, other)), tau, float(mean_absolute_error(measured, other)))
+
+    def __str__(self) -> str:
+        return f"R2 {self.r2:6.3f}   tau {self.tau:6.3f}   MAE {self.mae:.4f}"
+
+
+def held_out_pipelines(data: Data, seed: int = 0) -> Floats:
+    """Predicted accuracies, each by models that have not seen that pipeline; shape (N,).
+
+    Source: cross-validation in 5 folds of pipelines.
+    """
+    names, which = np.unique(data.key, return_inverse=True)
+    fold = (np.random.default_rng(seed).permutation(len(names)) % FOLDS)[which]
+    predicted = np.empty(len(data))
+    for number in range(FOLDS):
+        predicted[fold == number] = _fitted(data[fold != number])(data.table[fold == number])
+    return predicted
+
+
+def held_out_runs(data: Data) -> Iterator[tuple[str, Floats, Floats]]:
+    """Name, measured accuracies, and those that models predict which have seen none of its pipelines, of each run.
+
+    Args:
+        data: all runs; random searches are passed over, and a run where fewer than `LEAST` evaluations are left to
+            learn from.
+
+    Source: NAS-Bench-301 leaves out the trajectories of an optimizer.
+    """
+    distinct = data.distinct
+    for name in np.unique(data.run).tolist():
+        if "random" in Path(name).name:
+            continue
+        run = data[data.run == name]
+        seen = ~np.isin(distinct.key, run.key)
+        if seen.sum() >= LEAST:
+            yield name, run.accuracy, _fitted(distinct[seen])(run.table)
+
+
+def second_evaluations(data: Data) -> Agreement | None:
+    """How well a second evaluation of a pipeline agrees with a first; None if no pipeline has two."""
+    pairs = np.array([pair for group in data.repeats for pair in permutations(group, 2)])
+    return Agreement.of(pairs[:, 0], pairs[:, 1]) if len(pairs) > 1 else None
+
+
+def reachable(measured: Floats, noise: Noise, seed: int = 0) -> Agreement:
+    """How well measured accuracies would agree with others of the same pipelines, which differ by noise.
+
+    It takes what was measured for the truth: that is spread more widely than the truth, so this is rather too high.
+
+    Args:
+        measured: shape (N,).
+        noise: of a measurement.
+        seed: of the simulation.
+
+    Source: ours.
+    """
+    normal = np.random.default_rng(seed).standard_normal((DRAWS, len(measured)))
+    others = np.clip(measured + noise(measured) * normal, 0.0, 1.0)
+    draws = [Agreement.of(measured, other) for other in others]
+    return Agreement(*(float(np.mean([getattr(draw, name) for draw in draws])) for name in ("r2", "tau", "mae")))
+
+
+def learning_curve(data: Data, seed: int = 0) -> Iterator[tuple[int, Agreement]]:
+    """Agreement on held-out pipelines of models that learn from a part of the data: (evaluations, agreement)."""
+    shuffled = data[np.random.default_rng(seed).permutation(len(data))]
+    sizes = [len(data) >> halvings for halvings in range(4, 0, -1)]
+    for size in [size for size in sizes if size >= 50]:
+        part = shuffled[np.arange(size)]
+        yield size, Agreement.of(part.accuracy, held_out_pipelines(part))
+
+
+def _fitted(data: Data) -> Callable[[Floats], Floats]:
+    from lightgbm import Booster
+
+    boosters = [Booster(model_str=text) for text in boost(data.table, logit(data.accuracy), MEMBERS)]
+
+    def predict(table: Floats) -> Floats:
+        return logistic(np.mean([booster.predict(table, num_threads=1) for booster in boosters], axis=0))
+
+    return predict

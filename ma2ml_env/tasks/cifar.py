@@ -1,0 +1,152 @@
+"""CIFAR-10 and CIFAR-100: 60,000 colored images of 32x32 pixels, from the files of their binary version."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import ClassVar, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ma2ml_env.tasks.cifar_classes import CIFAR10_CLASSES, CIFAR100_CLASSES
+from ma2ml_env.tasks.location import data_folder, missing
+from ma2ml_env.tasks.task import Images, Splits
+
+SPLIT_SEED = 0
+TRAIN_IMAGES, TEST_IMAGES = 50_000, 10_000
+VALIDATION_SHARE = 0.1
+PIXELS = 3 * 32 * 32
+
+
+class Layout(NamedTuple):
+    """How a data set lies on the disk: records of a label, of the last of `label_bytes` bytes, and 3 x 32 x 32 pixels.
+
+    Source: the data sets' page, https://www.cs.toronto.edu/~kriz/cifar.html.
+    """
+
+    title: str
+    folder: str
+    archive: str
+    train: tuple[str, ...]
+    test: tuple[str, ...]
+    label_bytes: int
+    classes: int
+
+
+CIFAR10_LAYOUT = Layout(
+    title="CIFAR-10",
+    folder="cifar-10-batches-bin",
+    archive="cifar-10-binary.tar.gz",
+    train=tuple(f"data_batch_{number}.bin" for number in range(1, 6)),
+    test=("test_batch.bin",),
+    label_bytes=1,
+    classes=10,
+)
+CIFAR100_LAYOUT = Layout(
+    title="CIFAR-100",
+    folder="cifar-100-binary",
+    archive="cifar-100-binary.tar.gz",
+    train=("train.bin",),
+    test=("test.bin",),
+    label_bytes=2,
+    classes=100,
+)
+
+
+@dataclass(frozen=True)
+class CIFAR10:
+    """The CIFAR-10 task: of the 50,000 training images 5,000 are held out for validation, 500 of each class.
+
+    The files are those of the binary version, `cifar-10-batches-bin/*.bin`: the Python version is made of pickles,
+    which run code when they are opened.
+
+    Args:
+        root: the folder that holds `cifar-10-batches-bin`; None for the environment variable `MA2ML_DATA`, else
+            `~/.cache/ma2ml`.
+
+    Source: Krizhevsky (2009); 5,000 validation images as in NASNet and AutoAugment, the split is ours.
+    """
+
+    name: str = "cifar10"
+    image_size: int = 32
+    channels: int = 3
+    classes: tuple[str, ...] = CIFAR10_CLASSES
+    root: str | None = field(default=None, repr=False)
+    layout: ClassVar[Layout] = CIFAR10_LAYOUT
+
+    def load(self) -> Splits:
+        """The three parts, the same in every process.
+
+        Raises:
+            ValueError: if a file is missing or is not as long as it must be, or a label is out of range.
+        """
+        return _load(data_folder(self.root), self.layout)
+
+
+@dataclass(frozen=True)
+class CIFAR100(CIFAR10):
+    """The CIFAR-100 task, with the 100 fine labels: 50 validation images of each class.
+
+    Args:
+        root: the folder that holds `cifar-100-binary`; None as for CIFAR-10.
+
+    Source: Krizhevsky (2009); the split is ours.
+    """
+
+    name: str = "cifar100"
+    classes: tuple[str, ...] = CIFAR100_CLASSES
+    layout: ClassVar[Layout] = CIFAR100_LAYOUT
+
+
+@cache
+def _load(folder: Path, layout: Layout) -> Splits:
+    from sklearn.model_selection import train_test_split
+
+    _require_files(folder, layout)
+    pixels, labels = _read([folder / layout.folder / name for name in layout.train], TRAIN_IMAGES, layout)
+    test = _read([folder / layout.folder / name for name in layout.test], TEST_IMAGES, layout)
+    train, validation = train_test_split(
+        np.arange(len(labels)), test_size=VALIDATION_SHARE, stratify=labels, random_state=SPLIT_SEED
+    )
+    parts = [(pixels[rows], labels[rows]) for rows in (np.sort(train), np.sort(validation))]
+    return Splits(*(_images(*part) for part in (*parts, test)))
+
+
+def _require_files(folder: Path, layout: Layout) -> None:
+    names = [f"{layout.folder}/{name}" for name in (*layout.train, *layout.test)]
+    absent = [name for name in names if not (folder / name).is_file()]
+    if absent:
+        how = (
+            f"Unpack {layout.archive} (the binary version, not the Python one) there, "
+            f"from https://www.cs.toronto.edu/~kriz/cifar.html."
+        )
+        raise missing(layout.title, folder, absent, how)
+
+
+def _read(files: Sequence[Path], images: int, layout: Layout) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+    """The pixels, (N, 3, 32, 32), and labels of some files, which hold `images` records in all."""
+    record = layout.label_bytes + PIXELS
+    expected = images // len(files) * record
+    for file in files:
+        if file.stat().st_size != expected:
+            raise ValueError(
+                f"{file} has {file.stat().st_size:,} bytes, it must have {expected:,}: "
+                f"the file is damaged, unpack {layout.archive} again"
+            )
+    records = np.concatenate([np.fromfile(file, np.uint8).reshape(-1, record) for file in files])
+    labels = records[:, layout.label_bytes - 1].astype(np.int64)
+    if labels.max() >= layout.classes:
+        raise ValueError(
+            f"{files[0].parent}: a label is {labels.max()}, {layout.title} has 0 to {layout.classes - 1}; "
+            f"the files are damaged, unpack {layout.archive} again"
+        )
+    return records[:, layout.label_bytes :].reshape(-1, 3, 32, 32), labels
+
+
+def _images(pixels: NDArray[np.uint8], labels: NDArray[np.int64]) -> Images:
+    import torch
+
+    return Images(torch.from_numpy(np.ascontiguousarray(pixels)), torch.from_numpy(labels))

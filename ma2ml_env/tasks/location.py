@@ -1,0 +1,55 @@
+"""Where image files are looked for, and what is said when they are not there."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+VARIABLE = "MA2ML_DATA"
+DEFAULT = "~/.cache/ma2ml"
+SHOWN = 6
+
+
+def data_folder(root: str | None, below: str = "") -> Path:
+    """The folder in which a task's files lie.
+
+    Args:
+        root: that folder, as the user gave it; None for the usual place.
+        below: a subfolder of the usual place.
+
+    Returns:
+        `root`, else `below` in the folder that the environment variable `MA2ML_DATA` names, else in `~/.cache/ma2ml`.
+
+    Source: ours.
+    """
+    if root is not None:
+        return Path(root).expanduser()
+    return Path(os.environ.get(VARIABLE) or DEFAULT).expanduser() / below
+
+
+def shortened(items: Iterable[str]) -> str:
+    """A few of `items` and how many more there are, for a message.
+
+    Source: ours.
+    """
+    listed = list(items)
+    more = f" and {len(listed) - SHOWN:,} more" if len(listed) > SHOWN else ""
+    return ", ".join(listed[:SHOWN]) + more
+
+
+def missing(what: str, folder: Path, expected: Iterable[str], how: str) -> ValueError:
+    """The error for files that are not there.
+
+    Args:
+        what: the data set.
+        folder: where they were looked for.
+        expected: the missing files or folders, relative to `folder`.
+        how: where to get them.
+
+    Source: ours.
+    """
+    return ValueError(
+        f"{what} is not complete in {folder}: missing {shortened(expected)}. {how} "
+        f"Another folder is named by the setting root, or for all data sets by the environment variable {VARIABLE}."
+    )

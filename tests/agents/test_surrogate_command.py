@@ -1,0 +1,50 @@
+"""`ma2ml surrogate fit` and `show`, on the trials of a small search."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+import ma2ml_env
+from ma2ml_agents import agent_specs, make_learner, run_search
+from ma2ml_agents.cli import main
+from ma2ml_env.surrogate.model import load_surrogate
+
+ENV = "ma2ml/synthetic-v0"
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    root = tmp_path_factory.mktemp("runs")
+    env = ma2ml_env.make(ENV)
+    made = {"random": ("random_search", 0, 0), "again": ("random_search", 0, 1), "evolved": ("one_plus_one", 1, 0)}
+    for name, (algo, learner_seed, seed) in made.items():
+        run_search(env, make_learner(algo, agent_specs(env), seed=learner_seed), 30, out=root / name, seed=seed)
+    return [str(root / "random"), str(root / "again" / "trials.db"), str(root / "evolved")]
+
+
+def test_fit_tells_what_it_reaches_on_held_out_pipelines_and_runs(
+    runs: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "file.xz"
+    assert main(["surrogate", "fit", *runs, "--out", str(out), "--env", ENV]) == 0
+    said = capsys.readouterr().out
+    for line in ("90 evaluations", "in 3 runs", "a second evaluation", "held-out pipelines", "held-out run evolved"):
+        assert line in said
+    surrogate = load_surrogate(out)
+    assert surrogate.definition == ma2ml_env.make(ENV).definition
+    assert {"held-out pipelines", "held-out run evolved"} <= set(surrogate.quality)
+    assert main(["surrogate", "show", str(out)]) == 0
+    assert f"a surrogate of {ENV}" in capsys.readouterr().out
+
+
+def test_trials_of_another_environment_are_refused(runs: list[str], tmp_path: Path, capsys) -> None:
+    assert main(["surrogate", "fit", *runs, "--out", str(tmp_path / "file.xz"), "--env", "ma2ml/digits-v0"]) == 2
+    assert "was evaluated under the definition" in capsys.readouterr().err
+    assert not (tmp_path / "file.xz").exists()
+
+
+def test_a_folder_without_trials_is_refused(tmp_path: Path, capsys) -> None:
+    assert main(["surrogate", "fit", str(tmp_path), "--out", str(tmp_path / "file.xz")]) == 2
+    assert "there are no trials in" in capsys.readouterr().err
