@@ -5,8 +5,8 @@
     python benchmarks/workers.py growth         # memory and time a trial, over many trials
 
 Evaluations sleep on one timer thread, so that the machine's cores are the driver's alone. Durations are log-normal with
-sigma 0.5, drawn from the pipeline. Busy is the share of workers' time from the first submission to the last that is
-spent in evaluations.
+sigma 0.5, drawn from the pipeline. Busy is the share of workers' time that is spent in evaluations, from the first
+submission to the last, or to the time limit where there is one.
 """
 
 from __future__ import annotations
@@ -73,6 +73,12 @@ class SleepingExecutor:
         """Share of the workers' time, from the first submission to the last, in [0, 1]."""
         return self._busy_at_last / (self.capacity * max(self.last - self.first, 1e-9))
 
+    def busy_until_now(self) -> float:
+        """Share of the workers' time, from the first submission until now, in [0, 1]."""
+        with self._ready:
+            self._account(time.monotonic(), 0)
+            return self._busy / (self.capacity * (time.monotonic() - self.first))
+
     def _account(self, now: float, change: int) -> None:
         self._busy += self._running * (now - self._since)
         self._running, self._since = self._running + change, now
@@ -97,11 +103,12 @@ def search(algo: str, budget: int, capacity: int, median: float, window: int, ti
     started, cpu = time.monotonic(), time.process_time()
     events = Events(on_notice=notices.append)
     trials = run_search(env, learner, budget, executor=executor, window=window, time_limit=time_limit, events=events)
+    busy = executor.busy if time_limit is None else executor.busy_until_now()
     executor.shutdown()
     wall, cpu = time.monotonic() - started, time.process_time() - cpu
     print(
         f"{algo:22s} {capacity:5d} workers  window {window:5d}  {len(trials):6d} trials in {wall:6.1f} s "
-        f"({len(trials) / wall:5.1f}/s)  busy {executor.busy:6.1%}  "
+        f"({len(trials) / wall:5.1f}/s)  busy {busy:6.1%}  "
         f"driver {cpu / max(1, len(trials)) * 1e3:5.1f} ms CPU a trial",
         flush=True,
     )

@@ -48,8 +48,8 @@ def _parameters(
     found: dict[str, tuple[Any, optuna.distributions.BaseDistribution]] = {}
     for agent, action in json.loads(row["action"]).items():
         if spaces is None:
-            for decision, index in enumerate(action):
-                found[f"{agent}.{decision}"] = (index, IntDistribution(0, 2**16))
+            for place, index in enumerate(action):
+                found[f"{agent}.{place}"] = (index, IntDistribution(0, 2**16))
             continue
         for decision, index in zip(spaces[agent].decisions, action, strict=True):
             labels = [choice if isinstance(choice, int | float | str) else str(choice) for choice in decision.choices]

@@ -87,7 +87,7 @@ def test_models_know_only_search_spaces(path: Path) -> None:
 
 
 def test_importing_the_environment_loads_no_torch() -> None:
-    heavy = "{'torch', 'torchvision', 'timm', 'sklearn', 'wandb', 'matplotlib'}"
+    heavy = "{'torch', 'torchvision', 'timm', 'sklearn', 'wandb', 'matplotlib', 'lightgbm', 'pandas'}"
     code = f"import sys, ma2ml_env; print(sorted({heavy} & sys.modules.keys()))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

@@ -14,7 +14,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 PROGRAM = """
 import pathlib, ma2ml_env, ma2ml_agents
-env = ma2ml_env.make("ma2ml/synthetic-v0")
+env = ma2ml_env.make("ma2ml/digits-surrogate-v0")
 env.reset(seed=0)
 env.step({agent: space.sample() for agent, space in env.action_spaces.items()})
 print(pathlib.Path(ma2ml_env.__file__).parent.parent)
@@ -36,6 +36,7 @@ def test_the_wheel_holds_exactly_two_typed_packages(wheel: Path) -> None:
     packages = {name.split("/")[0] for name in names if ".dist-info/" not in name}
     assert packages == {"ma2ml_env", "ma2ml_agents"}
     assert {"ma2ml_env/py.typed", "ma2ml_agents/py.typed", "ma2ml_env/envs_registry.yaml"} <= set(names)
+    assert {"ma2ml_env/data/digits-v0.csv.xz", "ma2ml_env/data/digits-v0.surrogate.xz"} <= set(names)
 
 
 def test_the_wheel_holds_every_module_of_the_checkout(wheel: Path) -> None:

@@ -20,10 +20,13 @@ LEARNERS = {
     "ppo": "ma2ml_agents.ppo:PPO",
     "random_search": "ma2ml_agents.random_search:RandomSearch",
     "regularized_evolution": "ma2ml_agents.regularized_evolution:RegularizedEvolution",
+    "sb3_a2c": "ma2ml_agents.sb3:SB3A2C",
+    "sb3_ppo": "ma2ml_agents.sb3:SB3PPO",
+    "smac": "ma2ml_agents.smac:SMAC",
     "tpe": "ma2ml_agents.tpe:TPE",
 }
-EXTRAS = {"optuna"}
-"""Packages that some learners need and that are extras of this one, under the same name."""
+EXTRAS = {"optuna": "optuna", "smac": "smac", "ConfigSpace": "smac"}
+"""Packages that some learners need, and the extra of this one that installs each."""
 
 
 def learner_names() -> list[str]:
@@ -46,7 +49,8 @@ def learner_class(name: str) -> type[Learner]:
     try:
         found = getattr(importlib.import_module(module_name), class_name)
     except ModuleNotFoundError as error:
-        needed = f"; pip install 'ma2ml-env[{error.name}]'" if error.name in EXTRAS else ""
+        extra = EXTRAS.get((error.name or "").partition(".")[0])
+        needed = f"; pip install 'ma2ml-env[{extra}]'" if extra else ""
         raise ValueError(f"cannot load learner {name!r}: {error}{needed}") from error
     except (ImportError, AttributeError, ValueError) as error:
         raise ValueError(f"cannot load learner {name!r}: {error}") from error

@@ -1,21 +1,21 @@
-"""What the learners that wrap Optuna share: ask, tell, and a state that is rebuilt by doing both again."""
+"""What the learners that wrap Optuna share: one categorical parameter per decision."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from abc import abstractmethod
+from collections.abc import Sequence
+from typing import Literal
 
-import numpy as np
 import optuna
 
-from ma2ml_agents.layout import Layout, rows_of
-from ma2ml_agents.learner import Actions, AgentSpec, Batch, Observations
+from ma2ml_agents.ask_and_tell import AskAndTell
+from ma2ml_agents.learner import AgentSpec
 
 Direction = Literal["maximize", "minimize"]
 
 
-class OptunaLearner:
-    """An Optuna sampler under the protocol of learners; one categorical parameter per decision.
+class OptunaLearner(AskAndTell[optuna.Trial]):
+    """An Optuna sampler under the protocol of learners.
 
     Args:
         specs: the agents.
@@ -25,67 +25,33 @@ class OptunaLearner:
     Source: Optuna's ask-and-tell interface.
     """
 
-    batch_size = 1
-    on_policy = False
-
     def __init__(self, specs: Sequence[AgentSpec], seed: int, directions: Sequence[Direction]) -> None:
-        self.layout = Layout(specs)
-        self.seed = seed
         self.directions = list(directions)
-        self._history: list[int | list[list[float]]] = []
+        super().__init__(specs, seed)
+
+    @abstractmethod
+    def make_sampler(self, seed: int) -> optuna.samplers.BaseSampler:
+        """The sampler that proposes; subclasses say which."""
+
+    def begin(self, seed: int) -> None:
+        """Make a study in memory."""
+        optuna.logging.set_verbosity(optuna.logging.WARNING)
         self._space: dict[str, optuna.distributions.BaseDistribution] = {
             str(decision): optuna.distributions.CategoricalDistribution(tuple(range(size)))
             for decision, size in enumerate(self.layout.nvec.tolist())
         }
-        self._begin()
+        self._study = optuna.create_study(sampler=self.make_sampler(seed), directions=self.directions)
 
-    def make_sampler(self, seed: int) -> optuna.samplers.BaseSampler:
-        """The sampler that proposes; subclasses say which."""
-        return optuna.samplers.RandomSampler(seed=seed)
-
-    def objectives(self, batch: Batch) -> list[list[float]]:
-        """What the sampler is told of each of B results; the reward alone unless a subclass says more."""
-        return [[reward] for reward in batch.rewards.tolist()]
-
-    def act(self, observations: Observations) -> Actions:
-        """Ask the sampler B times."""
-        rows = rows_of(observations)
-        self._history.append(rows)
-        return self.layout.split(np.array([self._ask() for _ in range(rows)], dtype=np.int64))
-
-    def update(self, batch: Batch) -> dict[str, float]:
-        """Tell the sampler what its oldest open proposals gave."""
-        values = self.objectives(batch)
-        self._history.append(values)
-        self._tell(values)
-        return {}
-
-    def state_dict(self) -> dict[str, Any]:
-        """How many proposals were asked for and which values told, in order, and the sampler's seed."""
-        return {"seed": self.seed, "history": list(self._history)}
-
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Ask and tell all of it again, without evaluating anything; as slow as the sampler is."""
-        self.seed = state["seed"]
-        self._begin()
-        self._history = list(state["history"])
-        for event in self._history:
-            if isinstance(event, int):
-                for _ in range(event):
-                    self._ask()
-            else:
-                self._tell(event)
-
-    def _begin(self) -> None:
-        optuna.logging.set_verbosity(optuna.logging.WARNING)
-        self._study = optuna.create_study(sampler=self.make_sampler(self.seed), directions=self.directions)
-        self._told = 0
-
-    def _ask(self) -> list[int]:
+    def ask(self) -> tuple[list[int], optuna.Trial]:
+        """Ask the sampler for a choice of every parameter."""
         trial = self._study.ask(self._space)
-        return [int(trial.params[decision]) for decision in self._space]
+        return [int(trial.params[decision]) for decision in self._space], trial
 
-    def _tell(self, values: list[list[float]]) -> None:
-        for value in values:
-            self._study.tell(self._told, value)
-            self._told += 1
+    def give(self, joint: list[int]) -> optuna.Trial:
+        """Have the study ask for these choices."""
+        self._study.enqueue_trial(dict(zip(self._space, joint, strict=True)))
+        return self._study.ask(self._space)
+
+    def tell(self, trial: optuna.Trial, values: list[float]) -> None:
+        """Finish the trial with its values, one per direction."""
+        self._study.tell(trial, values)

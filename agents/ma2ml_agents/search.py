@@ -142,6 +142,7 @@ class _Search:
     proposals: dict[int, Pipeline] = field(default_factory=dict)
     waiting: deque[int] = field(default_factory=deque)
     running: dict[Future[Result], int] = field(default_factory=dict)
+    under_way: set[str] = field(default_factory=set)
     origin: str = ""
     proposed: int = 0
     updates: int = 0
@@ -156,7 +157,7 @@ class _Search:
         while (first := self.updates * self.learner.batch_size) < self.budget:
             self._propose()
             batch = range(first, min(first + self.learner.batch_size, self.budget))
-            if not self._evaluate(batch) or len(batch) < self.learner.batch_size:
+            if not self._evaluate(batch) or len(batch) < self.learner.batch_size or self._late():
                 break
             self._update(batch)
         self._save()
@@ -223,29 +224,40 @@ class _Search:
 
     def _evaluate(self, numbers: range) -> bool:
         """Wait until these trials are finished; False if time ran out first."""
+        self._collect(timeout=0.0)
+        self._submit()
         while any(number not in self.trials for number in numbers):
-            self._submit()
             left = None if self.deadline is None else self.deadline - time.monotonic()
             if left is not None and left <= 0:
                 return False
-            for future in wait(list(self.running), timeout=left, return_when=FIRST_COMPLETED).done:
-                number = self.running.pop(future)
-                self._record(number, future.result())
+            self._collect(timeout=left)
+            self._submit()
         return True
+
+    def _collect(self, timeout: float | None) -> None:
+        """Record what is finished; wait so many seconds for the first if nothing is."""
+        for future in wait(list(self.running), timeout=timeout, return_when=FIRST_COMPLETED).done:
+            number = self.running.pop(future)
+            self.under_way.discard(self.proposals[number].key)
+            self._record(number, future.result())
 
     def _submit(self) -> None:
         """Keep the executor busy; a pipeline that is known or being evaluated waits for that result."""
-        under_way = {self.proposals[number].key for number in self.running.values()}
-        for _ in range(len(self.waiting)):
+        twins: list[int] = []
+        while self.waiting and len(self.running) < self.executor.capacity:
             number = self.waiting.popleft()
             pipeline = self.proposals[number]
-            if (known := self.known.find(pipeline)) is not None:
+            if pipeline.key in self.under_way:
+                twins.append(number)
+            elif (known := self.known.find(pipeline)) is not None:
                 self._record(number, known)
-            elif pipeline.key in under_way or len(self.running) >= self.executor.capacity or self._late():
-                self.waiting.append(number)
+            elif self._late():
+                twins.append(number)
+                break
             else:
+                self.under_way.add(pipeline.key)
                 self.running[self.executor.submit(pipeline, self.seed, **self._fidelity(number))] = number
-                under_way.add(pipeline.key)
+        self.waiting.extendleft(reversed(twins))
 
     def _fidelity(self, number: int) -> dict[str, Any]:
         """How far to train: decided from the results that the learner had when it proposed, so by no worker's speed."""

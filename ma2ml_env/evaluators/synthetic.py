@@ -48,6 +48,7 @@ class SyntheticEvaluator:
     pairs_across: int = 30
     noise: float = 0.0
     instant: ClassVar[bool] = True
+    optimum_accuracy: ClassVar[float] = 1.0
 
     def __post_init__(self) -> None:
         for name in ("structure_seed", "pairs_within", "pairs_across", "noise"):

@@ -104,14 +104,16 @@ class TrainEvaluator:
 
     def cost(self, pipeline: Pipeline) -> Cost:
         """FLOPs and parameters of the network, by arithmetic, before anything is trained."""
-        task: Task = self.task
-        return count(
-            pipeline["nas"],
-            self.network,
-            image_size=task.image_size,
-            in_channels=task.channels,
-            num_classes=len(task.classes),
-        )
+        return count(pipeline["nas"], self.network, **self._shapes())
+
+    def build(self, pipeline: Pipeline) -> nn.Module:
+        """The network, untrained and on the device; its weights are drawn from torch's own generator."""
+        recipe = pipeline.get("hpo", Recipe())
+        network = build_network(pipeline["nas"], self.network, drop_path=recipe.drop_path, **self._shapes())
+        network.to(device=torch.device(self.device), memory_format=torch.channels_last)  # type: ignore[call-overload]
+        if recipe.dropout:
+            add_dropout(network, recipe.dropout)
+        return network
 
     def prepare(self) -> None:
         """Read the images, so that missing data is noticed before anything is trained.
@@ -157,8 +159,6 @@ class TrainEvaluator:
         stop_below: Sequence[float] = (),
     ) -> nn.Module:
         """Train a fresh network; its validation accuracy after each epoch is appended to `curve`."""
-        task: Task = self.task
-        recipe = pipeline.get("hpo", Recipe())
         random_seed = pipeline.random_seed(seed)
         device = torch.device(self.device)
         normalization = Normalization.of(_on_device(self.task, self.device).train)
@@ -170,20 +170,15 @@ class TrainEvaluator:
             return not (len(curve) <= len(stop_below) and curve[-1] < stop_below[len(curve) - 1])
 
         with _deterministic(random_seed, self.device, self.threads):
-            network = build_network(
-                pipeline["nas"],
-                self.network,
-                image_size=task.image_size,
-                in_channels=task.channels,
-                num_classes=len(task.classes),
-                drop_path=recipe.drop_path,
-            ).to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-            if recipe.dropout:
-                add_dropout(network, recipe.dropout)
+            network = self.build(pipeline)
             generator = torch.Generator(device).manual_seed(random_seed)
-            policy = pipeline.get("aug")
-            fitting = Fitting(images, normalization, policy, recipe, epochs, len(task.classes), device)
+            policy, recipe = pipeline.get("aug"), pipeline.get("hpo", Recipe())
+            fitting = Fitting(images, normalization, policy, recipe, epochs, len(self.task.classes), device)
             return fit(network, fitting, generator, go_on_after)
+
+    def _shapes(self) -> dict[str, int]:
+        task: Task = self.task
+        return {"image_size": task.image_size, "in_channels": task.channels, "num_classes": len(task.classes)}
 
 
 def _chosen(part: Any) -> Any:

@@ -87,6 +87,11 @@ class Fitting:
     num_classes: int
     device: torch.device
 
+    @property
+    def batches_per_epoch(self) -> int:
+        """Whole batches in a pass over the images, at least 1."""
+        return max(1, len(self.images) // self.recipe.batch_size)
+
 
 def fit(
     network: nn.Module, fitting: Fitting, generator: torch.Generator, go_on_after: Callable[[nn.Module], bool]
@@ -108,18 +113,18 @@ def fit(
     Source: ours; optimizers, schedules and weight averaging are timm's, mixup is torchvision's.
     """
     recipe = fitting.recipe
-    batches_per_epoch = max(1, len(fitting.images) // recipe.batch_size)
-    optimizer = create_optimizer_v2(network, **_optimizer_arguments(recipe))
-    schedule = _schedule(optimizer, recipe, fitting.epochs * batches_per_epoch)
+    steps = fitting.epochs * fitting.batches_per_epoch
+    optimizer = make_optimizer(network, recipe)
+    schedule = make_schedule(optimizer, recipe, steps)
     average = ModelEmaV3(network, decay=recipe.ema_decay, foreach=True) if recipe.ema_decay else None
     mixup = MixUp(alpha=recipe.mixup, num_classes=fitting.num_classes) if recipe.mixup else None
     step = 0
     for epoch in range(fitting.epochs):
         network.train()
         total = torch.zeros((), device=fitting.device)
-        for pixels, labels in _epoch(fitting, generator, batches_per_epoch):
+        for pixels, labels in batches(fitting, generator):
             schedule(step)
-            network.set_drop_path_progress(step / (fitting.epochs * batches_per_epoch))  # type: ignore[operator]
+            network.set_drop_path_progress(step / steps)  # type: ignore[operator]
             inputs, targets = (pixels, labels) if mixup is None else mixup(pixels, labels)
             with autocast(fitting.device):
                 loss = F.cross_entropy(network(inputs), targets, label_smoothing=recipe.label_smoothing)
@@ -146,7 +151,7 @@ def accuracy(network: nn.Module, images: Images, normalization: Normalization) -
     for start in range(0, len(images), EVALUATION_BATCH):
         part = slice(start, start + EVALUATION_BATCH)
         with autocast(device):
-            predicted = network(normalization(images.pixels[part].to(device))).argmax(dim=1)
+            predicted = network(normalization(_moved(images.pixels[part], device))).argmax(dim=1)
         correct += (predicted == images.labels[part]).sum()
     return int(correct) / len(images)
 
@@ -158,15 +163,23 @@ def autocast(device: torch.device) -> Iterator[None]:
         yield
 
 
-def _epoch(fitting: Fitting, generator: torch.Generator, batches: int) -> Iterator[tuple[Tensor, Tensor]]:
-    """Shuffled, augmented, normalized batches; whole chunks are augmented at once, a last partial batch is left out."""
+def batches(fitting: Fitting, generator: torch.Generator) -> Iterator[tuple[Tensor, Tensor]]:
+    """One epoch: shuffled, augmented, normalized; chunks are augmented at once, a last partial batch is left out.
+
+    Args:
+        fitting: what is trained on, and how.
+        generator: draws the order and the augmentations; on the device of the fitting.
+
+    Source: ours.
+    """
     images, size = fitting.images, fitting.recipe.batch_size
-    order = torch.randperm(len(images), generator=generator, device=fitting.device)[: batches * size]
+    order = torch.randperm(len(images), generator=generator, device=fitting.device)
+    order = order[: fitting.batches_per_epoch * size]
     at_once = min(AUGMENT_CHUNK, AUGMENT_BYTES // images.pixels[0].numel())
     chunk = max(1, at_once // size) * size
     for start in range(0, len(order), chunk):
         chosen = order[start : start + chunk]
-        pixels = images.pixels[chosen.to(images.pixels.device)].to(fitting.device)
+        pixels = _moved(images.pixels[chosen.to(images.pixels.device)], fitting.device)
         labels = images.labels[chosen]
         if fitting.policy is not None:
             pixels = augment(pixels, fitting.policy, generator)
@@ -174,20 +187,39 @@ def _epoch(fitting: Fitting, generator: torch.Generator, batches: int) -> Iterat
         yield from zip(torch.split(inputs, size), torch.split(labels, size), strict=True)
 
 
-def _optimizer_arguments(recipe: Recipe) -> dict[str, Any]:
-    """Timm's names: its `sgd` has Nesterov momentum, its `momentum` has not, `rmsproptf` is TensorFlow's RMSProp."""
-    arguments: dict[str, Any] = {
-        "opt": {"rmsprop": "rmsproptf"}.get(recipe.optimizer, recipe.optimizer),
-        "lr": recipe.learning_rate,
-        "weight_decay": recipe.weight_decay,
-    }
-    if recipe.optimizer == "adamw":
-        return {**arguments, "betas": (recipe.momentum, 0.999)}
-    return {**arguments, "momentum": recipe.momentum}
+def _moved(pixels: Tensor, device: torch.device) -> Tensor:
+    """Pixels on the device; from the host's memory without waiting, which takes pinned memory."""
+    if device.type == "cuda" and pixels.device.type == "cpu":
+        pixels = pixels.pin_memory()
+    return pixels.to(device, non_blocking=True)
 
 
-def _schedule(optimizer: torch.optim.Optimizer, recipe: Recipe, steps: int) -> Callable[[int], None]:
-    """A function that sets the learning rate of a step."""
+def make_optimizer(network: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
+    """The optimizer of a recipe.
+
+    In timm's names `sgd` has Nesterov momentum, `momentum` has not, and `rmsproptf` is TensorFlow's RMSProp.
+
+    Source: timm.
+    """
+    adam = recipe.optimizer == "adamw"
+    momentum: dict[str, Any] = {"betas": (recipe.momentum, 0.999)} if adam else {"momentum": recipe.momentum}
+    optimizer = create_optimizer_v2(
+        network,
+        opt={"rmsprop": "rmsproptf"}.get(recipe.optimizer, recipe.optimizer),
+        lr=recipe.learning_rate,
+        weight_decay=recipe.weight_decay,
+        **momentum,
+    )
+    for group in optimizer.param_groups:
+        group["foreach"] = True  # the same arithmetic to the last bit, in fewer calls; no argument of older RMSpropTF
+    return optimizer
+
+
+def make_schedule(optimizer: torch.optim.Optimizer, recipe: Recipe, steps: int) -> Callable[[int], None]:
+    """A function that sets the learning rate of a step, from 0 to `steps` - 1.
+
+    Source: timm.
+    """
     scheduler, _ = create_scheduler_v2(
         optimizer,
         sched={"linear": "poly", "constant": "step"}.get(recipe.schedule, recipe.schedule),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cached_property
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -206,9 +208,12 @@ class DropPathNetwork(nn.Module):
         """
         if not 0.0 <= progress <= 1.0:
             raise ValueError(f"progress is the part of the training that is over, in [0, 1], not {progress}")
-        for module in self.modules():
-            if isinstance(module, DropPath):
-                module.progress = progress
+        for path in self._drop_paths:
+            path.progress = progress
+
+    @cached_property
+    def _drop_paths(self) -> list[DropPath]:
+        return [module for module in self.modules() if isinstance(module, DropPath)]
 
 
 class CellNetwork(DropPathNetwork):

@@ -103,7 +103,7 @@ def test_the_other_baselines_learn_a_small_game(learner_class) -> None:
 
 
 def test_against_flops_the_cheap_half_of_equal_accuracies_survives() -> None:
-    learner = NSGA2(SPECS, NSGA2.Config(population=20, multi_objective=True), seed=0)
+    learner = NSGA2(SPECS, NSGA2.Config(population=20, objectives="accuracy_and_flops"), seed=0)
     costs = []
     for _ in range(240):
         joint = proposal(learner)[None]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -123,11 +124,14 @@ def test_the_fidelity_reaches_the_evaluator_only_where_it_is_asked_for() -> None
         told.append(fidelity)
         return Result(0.5, 1, 1, 0.0, curve=(0.2, 0.5))
 
+    def stoppable(pipeline: Pipeline, *, seed: int, stop_below: Sequence[float] = ()) -> Result:
+        return evaluate(pipeline, seed)
+
     class HalfOfTheBest:
         def thresholds(self, curves):
             return tuple(max(accuracies) / 2 for accuracies in zip(*curves, strict=True))
 
-    env = AutoMLEnv({"nas": SPACE}, Counting(), accuracy)
+    env = AutoMLEnv({"nas": SPACE}, stoppable, accuracy)
     search(env, 3, executor=InlineExecutor(evaluate))
     assert told == [{}] * 3
     told.clear()

@@ -16,7 +16,7 @@ SPACES = {f"{i} {agent}": s for i in ma2ml_env.env_ids() for agent, s in ma2ml_e
 SPACES |= {
     kind: catalog.build({"kind": kind}, catalog.SEARCH_SPACES, "test")
     for kind in catalog.SEARCH_SPACES
-    if kind not in ("plain",)
+    if kind not in ("plain", "published_table", "tabular")
 }
 
 

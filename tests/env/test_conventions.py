@@ -16,7 +16,9 @@ from ma2ml_env.testing.forms import Remembered
 from ma2ml_env.wrappers import TokensEnv
 
 GAMES = {"one agent": lambda: game("hpo"), "three agents": game, "four agents": four_agents}
-INSTANT = [env_id for env_id in ma2ml_env.env_ids() if "synthetic" in env_id]
+INSTANT = [
+    env_id for env_id in ma2ml_env.env_ids() if "synthetic" in env_id or "surrogate" in env_id or "fcnet" in env_id
+]
 TASKS = {env_id: registry.entry(env_id).evaluator.get("task", {}) for env_id in ma2ml_env.env_ids()}
 UNTRAINED = [env_id for env_id, task in TASKS.items() if task.get("kind", "").startswith(("cifar", "imagenet"))]
 TRAINED = [env_id for env_id in ma2ml_env.env_ids() if env_id not in (*INSTANT, *UNTRAINED)]

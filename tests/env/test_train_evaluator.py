@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from dataclasses import replace
 
 import pytest
 import torch
+from torch import nn
 
 import ma2ml_env
 from ma2ml_env import Decision, SearchSpace
 from ma2ml_env.env import AutoMLEnv
 from ma2ml_env.evaluators import train as train_module
-from ma2ml_env.search_spaces.recipe import Recipe
+from ma2ml_env.evaluators.training import Fitting, Normalization, batches, make_optimizer
+from ma2ml_env.models.modules import DropPath
+from ma2ml_env.search_spaces.recipe import OPTIMIZERS, Recipe
 from ma2ml_env.tasks.digits import Digits
+from ma2ml_env.tasks.task import Images
 
 
 def env_with_recipe(*recipes: Recipe) -> AutoMLEnv:
@@ -80,3 +85,50 @@ def test_an_evaluator_asked_for_no_such_device_says_which_there_are() -> None:
     if not torch.cuda.is_available():
         with pytest.raises(ValueError, match="torch sees no CUDA device"):
             ma2ml_env.make("ma2ml/digits-v0", device="cuda")
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+def test_updating_all_weights_in_one_call_changes_no_bit(optimizer: str) -> None:
+    recipe = Recipe(optimizer=optimizer, learning_rate=0.01, weight_decay=0.01)
+    after = []
+    for foreach in (True, False):
+        torch.manual_seed(0)
+        network = nn.Sequential(nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8), nn.Flatten(), nn.Linear(8 * 36, 10))
+        network.to(memory_format=torch.channels_last)
+        updates = make_optimizer(network, recipe)
+        for group in updates.param_groups:
+            assert group["foreach"]
+            group["foreach"] = foreach
+        for step in range(20):
+            updates.zero_grad()
+            loss = network(torch.randn(4, 3, 8, 8)).square().mean() * 10.0 ** -(step % 5)
+            loss.backward()
+            updates.step()
+        after.append(network.state_dict())
+    assert all(torch.isfinite(value).all() for value in after[0].values())
+    assert all(torch.equal(after[0][name], after[1][name]) for name in after[0])
+
+
+def test_the_progress_of_drop_path_reaches_every_path_of_a_network_and_of_its_copy_alone() -> None:
+    env = env_with_recipe(Recipe(drop_path=0.2))
+    network = env.evaluator.build(env.decode(played(env)))
+    network.set_drop_path_progress(0.25)
+    copy = deepcopy(network)
+    copy.set_drop_path_progress(0.75)
+    for whole, progress in ((network, 0.25), (copy, 0.75)):
+        paths = [module for module in whole.modules() if isinstance(module, DropPath)]
+        assert paths
+        assert {path.progress for path in paths} == {progress}
+
+
+def test_batches_are_whole_and_hold_each_image_at_most_once() -> None:
+    images = Images(torch.arange(10, dtype=torch.uint8).view(10, 1, 1, 1), torch.arange(10))
+    fitting = Fitting(images, Normalization((0.0,), (1 / 255,)), None, Recipe(batch_size=4), 1, 10, torch.device("cpu"))
+    first, second = batches(fitting, torch.Generator().manual_seed(0))
+    assert fitting.batches_per_epoch == 2
+    seen = torch.cat([first[1], second[1]])
+    assert len(seen.unique()) == 8
+    assert torch.equal(torch.cat([first[0], second[0]]).flatten().round().long(), seen)
+    small = replace(fitting, recipe=Recipe(batch_size=64))
+    ((_, labels),) = batches(small, torch.Generator().manual_seed(0))
+    assert sorted(labels.tolist()) == list(range(10))

@@ -10,7 +10,9 @@ import torch
 from torch import Tensor
 
 from ma2ml_agents.actor_critic import ActorCriticConfig, ActorCriticLearner
-from ma2ml_agents.learner import AgentSpec, Batch
+from ma2ml_agents.distinct import DistinctProposals
+from ma2ml_agents.layout import rows_of
+from ma2ml_agents.learner import Actions, AgentSpec, Batch, Observations
 from ma2ml_agents.losses import kl_penalty
 from ma2ml_agents.replay import Replay
 from ma2ml_agents.settings import check_choice, check_range
@@ -43,6 +45,9 @@ class MA2ML(ActorCriticLearner):
         """Learning rate (Adam) of the policies. Source: ours, tuned on synthetic problems."""
         off_policy: bool = True
         """Learn from all transitions; off, critic and policies see the newest batch alone, once. Source: MA2ML."""
+        distinct: bool = True
+        """Never propose a pipeline twice: draw again, ever more uniformly, what is known. Only off-policy. Source:
+        ours."""
         warmup: int = 20
         """Random pipelines before the policies move. Source: ours, tuned on synthetic problems."""
         actor_steps: int = 30
@@ -71,11 +76,21 @@ class MA2ML(ActorCriticLearner):
         self.on_policy = not self.config.off_policy
         self.replay = Replay(len(self.layout))
         self.target_policy = self.policy.frozen_copy()
+        self.proposals = DistinctProposals(self.policy.nvec) if self.config.distinct and not self.on_policy else None
+
+    def act(self, observations: Observations) -> Actions:
+        """Sample B joint actions, new ones unless told otherwise."""
+        if self.proposals is None:
+            return super().act(observations)
+        drawn = self.proposals.draw(self.policy, rows_of(observations), self.generator)
+        return self.layout.split(drawn.numpy())
 
     def update(self, batch: Batch) -> dict[str, float]:
         """Train the critic; after the warm-up, the policies too."""
         actions, rewards = self.transitions(batch)
         self.replay.add(actions, rewards)
+        if self.proposals is not None:
+            self.proposals.learn(actions)
         if self.config.off_policy:
             numbers = {"critic_error": self.fit_critic(self.replay.actions, self.replay.rewards)}
         else:
@@ -91,14 +106,18 @@ class MA2ML(ActorCriticLearner):
         return numbers | {"entropy": self.entropy_at(actions)}
 
     def state_dict(self) -> dict[str, Any]:
-        """What the base class has, the target policies and the replay."""
-        return super().state_dict() | {"target": self.target_policy.state_dict(), "replay": self.replay.state_dict()}
+        """What the base class has, the target policies, the replay and the open proposals."""
+        own = {"target": self.target_policy.state_dict(), "replay": self.replay.state_dict()}
+        proposals = {} if self.proposals is None else {"proposals": self.proposals.state_dict()}
+        return super().state_dict() | own | proposals
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Become the learner whose `state_dict` this is."""
         super().load_state_dict(state)
         self.target_policy.load_state_dict(state["target"])
         self.replay.load_state_dict(state["replay"])
+        if self.proposals is not None:
+            self.proposals.load_state_dict(state["proposals"], self.replay.actions)
 
     def _improve_policies(self, actions: Tensor | None) -> float:
         """One step of the policies, on given or fresh joint actions; returns KL(pi || rho) before it."""

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import optuna
 
 from ma2ml_agents.learner import AgentSpec, Batch
-from ma2ml_agents.optuna_learner import OptunaLearner
-from ma2ml_agents.settings import check_range
+from ma2ml_agents.optuna_learner import Direction, OptunaLearner
+from ma2ml_agents.settings import check_choice, check_range
+
+DIRECTIONS: dict[str, list[Direction]] = {"reward": ["maximize"], "accuracy_and_flops": ["maximize", "minimize"]}
+"""What happens to each number that a choice of objectives has."""
 
 
 class NSGA2(OptunaLearner):
@@ -31,16 +35,18 @@ class NSGA2(OptunaLearner):
         """Pipelines per generation. Source: ours, for a few hundred evaluations; Optuna's default is 50."""
         crossover_rate: float = 0.9
         """Probability that a child has two parents. Source: Optuna's default."""
-        multi_objective: bool = False
-        """Maximize accuracy and minimize FLOPs instead of maximizing the reward. Source: ours."""
+        objectives: Literal["reward", "accuracy_and_flops"] = "reward"
+        """What is optimized: the reward, or accuracy upward and FLOPs downward at once, which gives a front of
+        pipelines instead of one best. Source: ours."""
 
         def __post_init__(self) -> None:
             check_range(self, 2, names=["population"])
             check_range(self, 0.0, 1.0, names=["crossover_rate"])
+            check_choice(self, "objectives", DIRECTIONS)
 
     def __init__(self, specs: Sequence[AgentSpec], config: Config | None = None, seed: int = 0) -> None:
         self.config = config or self.Config()
-        super().__init__(specs, seed, ["maximize", "minimize"] if self.config.multi_objective else ["maximize"])
+        super().__init__(specs, seed, DIRECTIONS[self.config.objectives])
 
     def make_sampler(self, seed: int) -> optuna.samplers.BaseSampler:
         """Optuna's `NSGAIISampler`."""
@@ -48,8 +54,8 @@ class NSGA2(OptunaLearner):
             population_size=self.config.population, crossover_prob=self.config.crossover_rate, seed=seed
         )
 
-    def objectives(self, batch: Batch) -> list[list[float]]:
+    def objectives(self, batch: Batch) -> list[float]:
         """The reward, or accuracy and FLOPs; a failed pipeline is told as one of accuracy 0."""
-        if not self.config.multi_objective:
+        if self.config.objectives == "reward":
             return super().objectives(batch)
-        return [[float(result.accuracy), float(result.flops)] for result in batch.results]
+        return [float(batch.results[0].accuracy), float(batch.results[0].flops)]

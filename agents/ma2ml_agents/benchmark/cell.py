@@ -1,0 +1,135 @@
+"""One run of a grid: searched, measured, and put on disk as a tidy table."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ma2ml_agents.benchmark.grid import WINDOW, Cell
+from ma2ml_agents.benchmark.measured import MeasuredLearner
+from ma2ml_agents.catalog import make_learner
+from ma2ml_agents.run_folder import run_folder, write_atomically
+from ma2ml_agents.search import CHECKPOINT_FOLDER, run_search
+from ma2ml_env import AutoMLEnv, Pipeline, Result, Trial
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+CELLS_FOLDER, TABLE_FILE, FACTS_FILE = "cells", "trials.parquet", "facts.json"
+REFERENCE_PIPELINES = 200
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What a finished run is known by beside its trials.
+
+    Attributes:
+        learner_seconds: CPU seconds of the learner for one pipeline; None where another library drove the run.
+        optimum: the highest true value there is, None if not known.
+        random_mean: mean true value of uniformly random pipelines, None where true values are not known.
+
+    Source: ours.
+    """
+
+    learner_seconds: float | None
+    optimum: float | None
+    random_mean: float | None
+
+
+def run_cell(cell: Cell, out: Path) -> None:
+    """Search one cell of a grid; goes on where an earlier attempt ended, does nothing if it is finished.
+
+    Args:
+        cell: to run.
+        out: of the benchmark; the cell gets a folder in it.
+
+    Raises:
+        ValueError: if the cell's folder cannot be used.
+
+    Source: ours.
+    """
+    folder = out / CELLS_FOLDER / cell.folder
+    if finished(folder):
+        return
+    with run_folder(folder, cell.identity, {}):
+        env = cell.problem.entry.build()
+        env.reset(seed=cell.seed)
+        made = make_learner(cell.contender.algo, cell.problem.specs, seed=cell.seed, **cell.contender.settings)
+        learner = MeasuredLearner(made)
+        trials = run_search(env, learner, cell.budget, out=folder, window=WINDOW, seed=cell.seed)
+        save_run(env, trials, learner.seconds_per_pipeline, folder)
+        shutil.rmtree(folder / CHECKPOINT_FOLDER, ignore_errors=True)
+
+
+def finished(folder: Path) -> bool:
+    """Whether a run's table and facts are there."""
+    return (folder / FACTS_FILE).exists()
+
+
+def save_run(env: AutoMLEnv, trials: Sequence[Trial], learner_seconds: float | None, folder: Path) -> None:
+    """Write a run's table and, last, its facts, which mark it finished."""
+    folder.mkdir(parents=True, exist_ok=True)
+    table = folder / (TABLE_FILE + ".new")
+    tidy(env, trials).to_parquet(table, index=False)
+    table.replace(folder / TABLE_FILE)
+    facts = Facts(learner_seconds, optimum(env), random_mean(env))
+    write_atomically(folder / FACTS_FILE, json.dumps(asdict(facts), indent=2) + "\n")
+
+
+def load_facts(folder: Path) -> Facts:
+    """The facts of a finished run."""
+    return Facts(**json.loads((folder / FACTS_FILE).read_text(encoding="utf-8")))
+
+
+def tidy(env: AutoMLEnv, trials: Sequence[Trial]) -> pd.DataFrame:
+    """Trials as a table, one row each: number, reward, true_value, accuracy, flops, params, seconds, failed, key."""
+    import pandas as pd
+
+    rows = [
+        {
+            "number": trial.number,
+            "reward": float(trial.reward),
+            "true_value": true_value(env, trial.pipeline, trial.reward),
+            "accuracy": float(trial.result.accuracy),
+            "flops": float(trial.result.flops),
+            "params": float(trial.result.params),
+            "seconds": float(trial.result.seconds),
+            "failed": trial.result.failed,
+            "key": trial.pipeline.key,
+        }
+        for trial in trials
+    ]
+    return pd.DataFrame(rows)
+
+
+def true_value(env: AutoMLEnv, pipeline: Pipeline, observed: float) -> float:
+    """The reward of a pipeline without noise where the environment knows it, else the observed one."""
+    return float(env.reward(env.expected(pipeline))) if _knows_true_values(env) else observed
+
+
+def optimum(env: AutoMLEnv) -> float | None:
+    """The highest true value, where the evaluator has an attribute `optimum_accuracy` and cost does not matter."""
+    accuracy = getattr(env.evaluator, "optimum_accuracy", None)
+    if accuracy is None:
+        return None
+    cheap, dear = (float(env.reward(Result(float(accuracy), size, size, 0.0))) for size in (1.0, 1e18))
+    return cheap if cheap == dear else None
+
+
+def random_mean(env: AutoMLEnv, count: int = REFERENCE_PIPELINES) -> float | None:
+    """Mean true value of `count` uniformly random pipelines, the same ones at every call."""
+    if not _knows_true_values(env):
+        return None
+    rng = np.random.default_rng(0)
+    drawn = [env.decode({agent: space.sample(rng) for agent, space in env.search_spaces.items()}) for _ in range(count)]
+    return float(np.mean([env.reward(env.expected(pipeline)) for pipeline in drawn]))
+
+
+def _knows_true_values(env: AutoMLEnv) -> bool:
+    return hasattr(env.evaluator, "expected")

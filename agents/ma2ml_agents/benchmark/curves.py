@@ -1,0 +1,75 @@
+"""What a run has found after each evaluation, and how many evaluations it took."""
+
+from __future__ import annotations
+
+import bisect
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+TOP_K = 20
+ANYTIME_STEP = 25
+
+
+@dataclass(frozen=True)
+class Curve:
+    """A run's best pipelines after each evaluation.
+
+    Attributes:
+        top: mean true value of the best k distinct pipelines by observed reward, shape (evaluations,).
+        distinct: how many different pipelines were proposed, shape (evaluations,).
+
+    Source: the paper's first figure; distinct, and chosen by what the algorithm sees (ours).
+    """
+
+    top: NDArray[np.float64]
+    distinct: NDArray[np.int64]
+
+
+def curve(keys: Sequence[str], rewards: Sequence[float], true_values: Sequence[float], k: int = TOP_K) -> Curve:
+    """The curve of one run.
+
+    Args:
+        keys: of the pipelines, in the order of their evaluation; equal pipelines have equal keys.
+        rewards: observed, of the same length.
+        true_values: of the same length.
+        k: how many to average, at least 1; of fewer where there are fewer.
+
+    Source: `ma2ml_env.trials.top_k`, after every evaluation.
+    """
+    seen: set[str] = set()
+    ranking: list[tuple[float, int]] = []
+    top, distinct = np.empty(len(keys)), np.empty(len(keys), dtype=np.int64)
+    for number, key in enumerate(keys):
+        if key not in seen:
+            seen.add(key)
+            bisect.insort(ranking, (-rewards[number], number))
+        top[number] = np.mean([true_values[place] for _, place in ranking[:k]])
+        distinct[number] = len(seen)
+    return Curve(top, distinct)
+
+
+def evaluations_to(run: Curve, target: float, k: int = TOP_K) -> int | None:
+    """After how many evaluations a run's mean reaches a target, None if it never does.
+
+    Args:
+        run: its curve.
+        target: a true value.
+        k: fewer distinct pipelines than these do not count: one lucky pipeline is no mean.
+
+    Source: sample efficiency, as in the paper's first figure.
+    """
+    reached = np.flatnonzero((run.top >= target) & (run.distinct >= k))
+    return int(reached[0]) + 1 if len(reached) else None
+
+
+def checkpoints(budget: int, step: int = ANYTIME_STEP) -> list[int]:
+    """After which evaluations the anytime performance is told: every `step`, and at the end."""
+    return sorted({*range(step, budget + 1, step), budget})
+
+
+def at(values: NDArray[np.float64], evaluations: int) -> float:
+    """A curve's value after some evaluations; a run that ended before keeps its last."""
+    return float(values[min(evaluations, len(values)) - 1])

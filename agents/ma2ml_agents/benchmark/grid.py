@@ -1,0 +1,195 @@
+"""The grid of a benchmark, as data: environments x algorithms x seeds."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from typing import Any
+
+from ma2ml_agents.catalog import learner_class, make_learner
+from ma2ml_agents.learner import AgentSpec, agent_specs
+from ma2ml_agents.search import check_limits
+from ma2ml_agents.settings import nearest
+from ma2ml_env import registry
+
+WINDOW = 1
+"""Every proposal knows all earlier results, so that algorithms differ in nothing but themselves."""
+SEEDS, BUDGET = 10, 500
+
+
+@dataclass(frozen=True)
+class Problem:
+    """An environment of a grid.
+
+    Attributes:
+        name: in tables; its id, if not named.
+        entry: what it is assembled from, the grid's settings of it included.
+        definition: names what its results depend on.
+        specs: its agents, as learners see them.
+
+    Source: ours.
+    """
+
+    name: str
+    entry: registry.EnvEntry
+    definition: str
+    specs: tuple[AgentSpec, ...]
+
+
+@dataclass(frozen=True)
+class Contender:
+    """An algorithm of a grid: a learner under certain settings.
+
+    Attributes:
+        name: in tables; the learner's, if not named.
+        algo: the learner: a name, or `module:Class`.
+        settings: all settings of the learner.
+        seeds: one run for each.
+
+    Source: ours.
+    """
+
+    name: str
+    algo: str
+    settings: Mapping[str, Any]
+    seeds: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One run of a grid.
+
+    Attributes:
+        problem: the environment.
+        contender: the algorithm.
+        seed: of both.
+        budget: how many pipelines it evaluates.
+
+    Source: ours.
+    """
+
+    problem: Problem
+    contender: Contender
+    seed: int
+    budget: int
+
+    @cached_property
+    def identity(self) -> dict[str, Any]:
+        """What its result depends on, as JSON values; names in tables do not belong to it."""
+        return {
+            "environment": {**asdict(self.problem.entry), "summary": None},
+            "definition": self.problem.definition,
+            "learner": self.contender.algo,
+            "settings": dict(self.contender.settings),
+            "window": WINDOW,
+            "seed": self.seed,
+            "budget": self.budget,
+        }
+
+    @cached_property
+    def folder(self) -> str:
+        """The name of its folder: readable, and different for every identity."""
+        digest = hashlib.sha256(json.dumps(self.identity, sort_keys=True, default=str).encode()).hexdigest()[:10]
+        readable = f"{self.problem.entry.id.rpartition('/')[2]}-{self.contender.algo}-seed{self.seed}-{digest}"
+        return re.sub(r"[^\w.-]+", "_", readable)
+
+
+@dataclass(frozen=True)
+class Grid:
+    """What a benchmark compares.
+
+    Attributes:
+        problems: the environments.
+        contenders: the algorithms.
+        budget: evaluated pipelines a run.
+
+    Source: ours.
+    """
+
+    problems: tuple[Problem, ...]
+    contenders: tuple[Contender, ...]
+    budget: int
+
+    def cells(self) -> Iterator[Cell]:
+        """All runs, those of the first seeds first, so that an unfinished grid compares everything early."""
+        most = max((len(contender.seeds) for contender in self.contenders), default=0)
+        for place in range(most):
+            for problem in self.problems:
+                for contender in self.contenders:
+                    if place < len(contender.seeds):
+                        yield Cell(problem, contender, contender.seeds[place], self.budget)
+
+
+def make_grid(
+    envs: Sequence[str | Mapping[str, Any]],
+    algos: Sequence[str | Mapping[str, Any]],
+    seeds: int | Sequence[int] = SEEDS,
+    budget: int = BUDGET,
+    settings: Mapping[str, Any] | None = None,
+) -> Grid:
+    """Check a grid by making every environment and learner of it once.
+
+    Args:
+        envs: ids, or mappings with `env` (the id), `name` and `settings`.
+        algos: learners' names, `module:Class`, or mappings with `algo`, `name`, `settings` and `seeds`.
+        seeds: how many, from 0, or which ones; a mapping's own take their place.
+        budget: evaluated pipelines a run, at least 1.
+        settings: of every environment.
+
+    Raises:
+        ValueError: for an unknown environment, learner, key or setting, a value out of range, or one thing twice.
+    """
+    check_limits(budget, WINDOW, None)
+    if not envs:
+        raise ValueError("a grid needs at least one environment; `ma2ml envs` lists them")
+    problems = tuple(_problem(item, settings or {}) for item in envs)
+    contenders = tuple(_contender(item, _seeds(seeds, "seeds"), problems) for item in algos)
+    for kind, names in (("environment", [p.name for p in problems]), ("algorithm", [c.name for c in contenders])):
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise ValueError(f"{kind} {twice[0]!r} is there twice; give one of them another name")
+    return Grid(problems, contenders, budget)
+
+
+def _problem(item: str | Mapping[str, Any], settings: Mapping[str, Any]) -> Problem:
+    given = _mapping(item, "env", ("name", "env", "settings"))
+    entry = registry.entry(given["env"]).override(**{**settings, **given.get("settings", {})})
+    env = entry.build()
+    return Problem(str(given.get("name", given["env"])), entry, env.definition, agent_specs(env))
+
+
+def _contender(item: str | Mapping[str, Any], seeds: tuple[int, ...], problems: Sequence[Problem]) -> Contender:
+    given = _mapping(item, "algo", ("name", "algo", "settings", "seeds"))
+    algo, settings = given["algo"], given.get("settings", {})
+    kind = learner_class(algo)
+    for problem in problems:
+        make_learner(algo, problem.specs, seed=0, **settings)
+    name = str(given.get("name", algo))
+    own = _seeds(given["seeds"], f"{name}, seeds") if "seeds" in given else seeds
+    return Contender(name, algo, asdict(kind.Config(**settings)), own)
+
+
+def _mapping(item: str | Mapping[str, Any], main: str, allowed: Sequence[str]) -> Mapping[str, Any]:
+    """An entry of a grid in its long form."""
+    given: Mapping[str, Any] = {main: item} if isinstance(item, str) else item
+    if not isinstance(given, Mapping) or not isinstance(given.get(main), str):
+        raise ValueError(f"an entry is a name or a mapping with {main!r}, not {item!r}")
+    for key in given:
+        if key not in allowed:
+            raise ValueError(f"{given[main]}: unknown key {key!r}; {nearest(key, allowed)}")
+    if not isinstance(given.get("settings", {}), Mapping):
+        raise ValueError(f"{given[main]}: settings are a mapping, not {given['settings']!r}")
+    return given
+
+
+def _seeds(given: Any, where: str) -> tuple[int, ...]:
+    numbers = range(given) if isinstance(given, int) and not isinstance(given, bool) else given
+    if isinstance(numbers, Sequence) and not isinstance(numbers, str):
+        seeds = tuple(numbers)
+        if seeds and len(set(seeds)) == len(seeds) and all(type(seed) is int and seed >= 0 for seed in seeds):
+            return seeds
+    raise ValueError(f"{where}: how many, at least 1, or different whole numbers of at least 0; not {given!r}")

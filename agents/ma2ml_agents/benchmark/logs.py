@@ -1,0 +1,113 @@
+"""Trial logs that an environment wrote under another library's training, as one more algorithm."""
+
+from __future__ import annotations
+
+import glob
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ma2ml_agents.benchmark.cell import CELLS_FOLDER, save_run
+from ma2ml_agents.benchmark.grid import Grid, Problem
+from ma2ml_agents.benchmark.index import Run
+from ma2ml_env import AutoMLEnv, Trial
+from ma2ml_env.trials import TrialStore
+
+
+@dataclass(frozen=True)
+class LoggedRun:
+    """A trial log and the environment of the grid that wrote it.
+
+    Attributes:
+        run: its place in the tables; the seed numbers the files of one environment.
+        env: that environment.
+        trials: the first ones, as many as the budget allows.
+
+    Source: ours.
+    """
+
+    run: Run
+    env: AutoMLEnv
+    trials: Sequence[Trial]
+
+    def save(self, out: Path) -> None:
+        """Put it beside the benchmark's own runs."""
+        save_run(self.env, self.trials, None, out / CELLS_FOLDER / self.run.folder)
+
+
+def parse_logs(texts: Sequence[str]) -> dict[str, list[Path]]:
+    """`NAME=PATTERN` texts as {name: files}.
+
+    Raises:
+        ValueError: for another form, or a pattern that no file has.
+    """
+    logs: dict[str, list[Path]] = {}
+    for text in texts:
+        name, equals, pattern = text.partition("=")
+        if not (name and equals and pattern):
+            raise ValueError(f"--logs takes NAME=FILES such as mine=runs/*.db, not {text!r}")
+        files = sorted(Path(file) for file in glob.glob(pattern))
+        if not files:
+            raise ValueError(f"--logs {name}: there is no file {pattern}")
+        logs.setdefault(name, []).extend(files)
+    return logs
+
+
+def read_logs(logs: Mapping[str, Sequence[Path]], grid: Grid) -> list[LoggedRun]:
+    """Read trial logs, one run each, and find the environment of the grid that each is of.
+
+    Args:
+        logs: {algorithm's name: files}.
+        grid: names the environments and the budget.
+
+    Raises:
+        ValueError: for a name that the grid has, and a log that cannot be read, is empty, or is of no environment
+            of the grid or of several.
+    """
+    found: list[LoggedRun] = []
+    for name, files in logs.items():
+        if name in [contender.name for contender in grid.contenders]:
+            raise ValueError(f"algorithm {name!r} is in the grid already; give the logs another name")
+        count: dict[str, int] = {}
+        for file in files:
+            problem, env, trials = _match(file, grid.problems)
+            seed = count.setdefault(problem.name, 0)
+            count[problem.name] += 1
+            folder = re.sub(r"[^\w.-]+", "_", f"log-{name}-{problem.name}-{seed}")
+            found.append(LoggedRun(Run(problem.name, name, seed, folder), env, trials[: grid.budget]))
+    return found
+
+
+def _match(file: Path, problems: Sequence[Problem]) -> tuple[Problem, AutoMLEnv, list[Trial]]:
+    """The environment whose definition and rewards a log has, and its trials."""
+    matches, reasons = [], []
+    for problem in problems:
+        env = problem.entry.build()
+        try:
+            trials = list(_trials(file, env))
+        except ValueError as error:
+            reasons.append(f"{problem.name}: {error}")
+        else:
+            matches.append((problem, env, trials))
+    if len(matches) == 1:
+        return matches[0]
+    if matches:
+        names = [problem.name for problem, _, _ in matches]
+        raise ValueError(f"{file} could be of any of {names}: it names no definition; compare them one by one")
+    raise ValueError(f"{file} is of no environment of this grid\n  " + "\n  ".join(reasons))
+
+
+def _trials(file: Path, env: AutoMLEnv) -> Iterator[Trial]:
+    store = TrialStore(file, env.definition)
+    try:
+        trials = store.load(env.decode)
+    finally:
+        store.close()
+    if not trials:
+        raise ValueError("it holds no trials")
+    for trial in trials:
+        reward = float(env.reward(trial.result))
+        if reward != trial.reward:
+            raise ValueError(f"trial {trial.number} was paid {trial.reward}, here it would be {reward}")
+        yield trial

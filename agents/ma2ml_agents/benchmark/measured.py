@@ -1,0 +1,57 @@
+"""A learner that tells how much CPU time it takes."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+from ma2ml_agents.learner import Actions, Batch, Learner, Observations
+
+
+class MeasuredLearner:
+    """Another learner, and a stopwatch of this process's CPU time.
+
+    Args:
+        learner: does the work.
+
+    Source: ours.
+    """
+
+    Config: ClassVar[type] = object
+
+    def __init__(self, learner: Learner) -> None:
+        self._learner = learner
+        self.batch_size = learner.batch_size
+        self.on_policy = learner.on_policy
+        self._act_seconds = self._update_seconds = 0.0
+        self._proposed = self._learned = 0
+
+    @property
+    def seconds_per_pipeline(self) -> float:
+        """CPU seconds spent in `act` and `update`, by pipeline; 0 before the first."""
+        return self._act_seconds / max(1, self._proposed) + self._update_seconds / max(1, self._learned)
+
+    def act(self, observations: Observations) -> Actions:
+        """Propose as the learner does."""
+        started = time.process_time()
+        actions = self._learner.act(observations)
+        self._act_seconds += time.process_time() - started
+        self._proposed += len(next(iter(actions.values())))
+        return actions
+
+    def update(self, batch: Batch) -> Mapping[str, float]:
+        """Learn as the learner does."""
+        started = time.process_time()
+        numbers = self._learner.update(batch)
+        self._update_seconds += time.process_time() - started
+        self._learned += len(batch)
+        return numbers
+
+    def state_dict(self) -> dict[str, Any]:
+        """The learner's."""
+        return self._learner.state_dict()
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Of the learner."""
+        self._learner.load_state_dict(state)

@@ -1,0 +1,70 @@
+"""What a running grid shows: a live bar on a terminal, plain lines anywhere else."""
+
+from __future__ import annotations
+
+from types import TracebackType
+from typing import Self
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from ma2ml_agents.benchmark.grid import Cell
+
+
+def describe(cell: Cell) -> str:
+    """A cell in a few words."""
+    return f"{cell.contender.name} on {cell.problem.name}, seed {cell.seed}"
+
+
+class GridProgress:
+    """Shows finished / all runs, the last one, time spent and left.
+
+    Args:
+        runs: of the grid.
+        console: where to show it; live if it is a terminal, None for nowhere.
+
+    Source: ours.
+    """
+
+    def __init__(self, runs: int, console: Console | None) -> None:
+        self._runs, self._done = runs, 0
+        self._console = console or Console(quiet=True)
+        columns = (TextColumn("runs"), BarColumn(bar_width=24), MofNCompleteColumn(), TextColumn("{task.description}"))
+        self._bar = Progress(
+            *columns,
+            TimeElapsedColumn(),
+            TextColumn("left"),
+            TimeRemainingColumn(),
+            console=self._console,
+            disable=not self._console.is_terminal,
+        )
+        self._task = self._bar.add_task("", total=runs)
+
+    def __enter__(self) -> Self:
+        self._bar.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._bar.stop()
+
+    def found(self, count: int) -> None:
+        """Tell how many runs were finished earlier."""
+        self._done = count
+        self._bar.update(self._task, completed=count)
+        if count:
+            self._say(f"{count} of {self._runs} runs are there already")
+
+    def show(self, cell: Cell, error: BaseException | None) -> None:
+        """Tell a run that has ended, and what it failed of."""
+        self._done += error is None
+        what = describe(cell)
+        self._bar.update(self._task, completed=self._done, description=what)
+        if error is not None:
+            self._say(f"failed: {what}: {error}")
+        elif not self._console.is_terminal:
+            self._say(f"{self._done}/{self._runs} runs, {what}")
+
+    def _say(self, line: str) -> None:
+        self._console.print(line, highlight=False, markup=False, soft_wrap=True)

@@ -1,0 +1,164 @@
+"""Runs the cells of a grid on local processes."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from contextlib import contextmanager
+from pathlib import Path
+
+from rich.console import Console
+
+from ma2ml_agents.benchmark.cell import CELLS_FOLDER, finished, run_cell
+from ma2ml_agents.benchmark.grid import Cell, Grid
+from ma2ml_agents.benchmark.index import Index, Run, unique, write_index
+from ma2ml_agents.benchmark.logs import LoggedRun, read_logs
+from ma2ml_agents.benchmark.progress import GridProgress, describe
+from ma2ml_agents.benchmark.statistics import check_packages
+from ma2ml_agents.run_folder import run_folder
+
+IDENTITY = {"kind": "benchmark"}
+OURS = ("ma2ml", "ma2ml_lite", "ma2ml_on_policy")
+"""The paper's learners; every other one is a baseline."""
+
+
+def run_grid(
+    grid: Grid,
+    out: str | Path,
+    *,
+    workers: int = 1,
+    logs: Mapping[str, Sequence[Path]] | None = None,
+    console: Console | None = None,
+) -> list[Cell]:
+    """Run all cells of a grid that are not finished.
+
+    The results are the same for any number of workers, interrupted or not.
+
+    Args:
+        grid: from `make_grid`.
+        out: folder of the benchmark; what it holds of these cells is not run again.
+        workers: processes, each of one thread, at least 1; 1 for this process.
+        logs: trial logs that join the comparison, {name in tables: files}, one run a file.
+        console: where to show progress; None for nowhere.
+
+    Returns:
+        The grid's cells, all finished; those of two names for one thing once.
+
+    Raises:
+        ValueError: before any work if the extra is not installed, a log cannot be used, or the folder is another's
+            or in use; in the end if cells failed, and the others are finished then.
+
+    Source: ours.
+    """
+    check_packages()
+    if workers < 1:
+        raise ValueError(f"workers must be at least 1, not {workers}")
+    logged = read_logs(logs or {}, grid)
+    out = Path(out)
+    cells = list({cell.folder: cell for cell in grid.cells()}.values())  # two names of one thing are one run
+    with run_folder(out, IDENTITY, {"workers": workers}), GridProgress(len(cells), console) as progress:
+        write_index(out, make_index(grid, logged))
+        for log in logged:
+            log.save(out)
+        missing = [cell for cell in cells if not finished(out / CELLS_FOLDER / cell.folder)]
+        progress.found(len(cells) - len(missing))
+        _prepare(missing)
+        failures = []
+        for cell, error in _run(missing, out, workers):
+            progress.show(cell, error)
+            if error is not None:
+                failures.append(f"{describe(cell)}: {type(error).__name__}: {error}")
+    if failures:
+        listed = "\n  ".join(failures)
+        raise ValueError(f"{len(failures)} of {len(cells)} runs failed; the same command tries them again\n  {listed}")
+    return cells
+
+
+def make_index(grid: Grid, logged: Sequence[LoggedRun] = ()) -> Index:
+    """What the results page of a grid, and of logs beside it, is made of."""
+    runs = [Run(cell.problem.name, cell.contender.name, cell.seed, cell.folder) for cell in grid.cells()]
+    runs += [log.run for log in logged]
+    names = unique([contender.name for contender in grid.contenders] + [log.run.algo for log in logged])
+    ours = [contender.name for contender in grid.contenders if contender.algo in OURS]
+    return Index(
+        budget=grid.budget,
+        envs=unique([problem.name for problem in grid.problems]),
+        algos=names,
+        reference=OURS[0] if OURS[0] in names else names[0],
+        baselines=tuple(name for name in names if name not in ours),
+        runs=tuple(runs),
+    )
+
+
+def _run(cells: Sequence[Cell], out: Path, workers: int) -> Iterator[tuple[Cell, BaseException | None]]:
+    """Every cell as it finishes, and what it raised."""
+    with _one_thread():
+        if workers == 1:
+            for cell in cells:
+                yield cell, _attempt(cell, out)
+            return
+        context = multiprocessing.get_context("spawn")
+        pool = ProcessPoolExecutor(min(workers, max(1, len(cells))), context, initializer=_start_worker)
+        try:
+            futures = {pool.submit(_attempt, cell, out): cell for cell in cells}
+            for future in as_completed(futures):
+                yield futures[future], future.exception() or future.result()
+        except BaseException:
+            for process in list(pool._processes.values()):
+                process.terminate()
+            raise
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+
+def _attempt(cell: Cell, out: Path) -> Exception | None:
+    try:
+        run_cell(cell, out)
+    except Exception as error:  # one cell's mistake does not stop the others
+        return error
+    return None
+
+
+def _start_worker() -> None:
+    import torch
+
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the driver stops its workers
+    threading.Thread(target=_die_with_driver, daemon=True).start()
+    torch.set_num_threads(1)
+
+
+def _die_with_driver() -> None:
+    driver = multiprocessing.parent_process()
+    if driver is not None:
+        driver.join()
+    os._exit(1)
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """One thread for tensors here, and for everything in processes that are started meanwhile."""
+    import torch
+
+    threads, variable = torch.get_num_threads(), os.environ.get("OMP_NUM_THREADS")
+    torch.set_num_threads(1)
+    os.environ["OMP_NUM_THREADS"] = "1"
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+        if variable is None:
+            del os.environ["OMP_NUM_THREADS"]
+        else:
+            os.environ["OMP_NUM_THREADS"] = variable
+
+
+def _prepare(cells: Sequence[Cell]) -> None:
+    """Let every environment fetch its data once, before processes ask for it at the same time."""
+    for problem in {cell.problem.name: cell.problem for cell in cells}.values():
+        prepare = getattr(problem.entry.build().evaluator, "prepare", None)
+        if prepare is not None:
+            prepare()

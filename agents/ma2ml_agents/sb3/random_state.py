@@ -1,0 +1,58 @@
+"""Random states of one's own, for code that draws from the global ones."""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+
+import numpy as np
+import torch
+
+
+class PrivateRandomState:
+    """While entered, the global random states of Python, NumPy and torch (CPU) are this object's own.
+
+    Args:
+        seed: of all three, as stable-baselines3's `set_random_seed` seeds them.
+
+    Source: ours; the idea is `torch.random.fork_rng`'s.
+    """
+
+    def __init__(self, seed: int) -> None:
+        self._outer = _global_states()
+        random.seed(seed)
+        np.random.seed(seed)  # noqa: NPY002 - the library draws from the global state
+        torch.default_generator.manual_seed(seed)
+        self._own = _global_states()
+        _set_global_states(self._outer)
+
+    def __enter__(self) -> None:
+        self._outer = _global_states()
+        _set_global_states(self._own)
+
+    def __exit__(self, *error: object) -> None:
+        self._own = _global_states()
+        _set_global_states(self._outer)
+
+    def state_dict(self) -> dict[str, Any]:
+        """The three states, as tensors, numbers, strings and tuples of them."""
+        return dict(self._own)
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from these states."""
+        self._own = dict(state)
+
+
+def _global_states() -> dict[str, Any]:
+    name, key, *rest = np.random.get_state()  # noqa: NPY002
+    return {
+        "python": random.getstate(),
+        "numpy": (name, np.array(key).tolist(), *rest),
+        "torch": torch.get_rng_state(),
+    }
+
+
+def _set_global_states(states: dict[str, Any]) -> None:
+    random.setstate(states["python"])
+    np.random.set_state(states["numpy"])  # noqa: NPY002
+    torch.set_rng_state(states["torch"])

@@ -1,0 +1,1 @@
+"""Tables of finished trainings: what a table is, and how each published format is read."""
