@@ -3,6 +3,7 @@
     python benchmarks/workers.py utilization    # 8 workers, log-normal durations: the window against a batch barrier
     python benchmarks/workers.py thousand       # 1,000 workers at a median of 60 s a pipeline, for some minutes
     python benchmarks/workers.py growth         # memory and time a trial, over many trials
+    python benchmarks/workers.py price          # what running ahead of results costs in sample efficiency
 
 Evaluations sleep on one timer thread, so that the machine's cores are the driver's alone. Durations are log-normal with
 sigma 0.5, drawn from the pipeline. Busy is the share of workers' time that is spent in evaluations, from the first
@@ -28,6 +29,7 @@ import ma2ml_env
 from ma2ml_agents import agent_specs, make_learner, run_search
 from ma2ml_agents.events import Events
 from ma2ml_env import Pipeline
+from ma2ml_env.trials import top_k
 
 ENV = "ma2ml/synthetic-v0"
 SIGMA = 0.5
@@ -149,6 +151,20 @@ def growth(trials: int) -> None:
         print(f"  {begin[0]:7d}..{end[0]:7d}: {seconds / count * 1e3:5.2f} ms CPU, {size / count:6.0f} bytes a trial")
 
 
+def price(env_id: str = "ma2ml/digits-surrogate-v0", seeds: int = 8, budget: int = 300) -> None:
+    env = ma2ml_env.make(env_id)
+    print(f"mean true value of the top 20 distinct of {budget} on {env_id}, {seeds} seeds, with its standard error")
+    for algo in ("regularized_evolution", "one_plus_one", "ma2ml"):
+        for window in (1, 4, 20):
+            found = []
+            for seed in range(seeds):
+                learner = make_learner(algo, agent_specs(env), seed=seed)
+                best = top_k(run_search(env, learner, budget, window=window, seed=seed), 20)
+                found.append(np.mean([env.expected(trial.pipeline).accuracy for trial in best]))
+            error = np.std(found, ddof=1) / np.sqrt(seeds)
+            print(f"{algo:22s} window {window:3d}  {np.mean(found):.4f} +- {error:.4f}", flush=True)
+
+
 def _memory() -> float:
     """Bytes that this process holds at most so far."""
     unit = 1 if sys.platform == "darwin" else 1024
@@ -157,7 +173,7 @@ def _memory() -> float:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=["utilization", "thousand", "growth"])
+    parser.add_argument("what", choices=["utilization", "thousand", "growth", "price"])
     parser.add_argument("--minutes", type=float, default=10.0, help="how long the thousand workers work")
     parser.add_argument("--window", type=int, default=5000, help="of the thousand workers")
     parser.add_argument("--trials", type=int, default=100_000, help="of the growth")
@@ -167,5 +183,7 @@ if __name__ == "__main__":
         utilization()
     elif given.what == "thousand":
         thousand(given.minutes, given.window)
-    else:
+    elif given.what == "growth":
         growth(given.trials)
+    else:
+        price()

@@ -173,7 +173,8 @@ class TrainEvaluator:
             network = self.build(pipeline)
             generator = torch.Generator(device).manual_seed(random_seed)
             policy, recipe = pipeline.get("aug"), pipeline.get("hpo", Recipe())
-            fitting = Fitting(images, normalization, policy, recipe, epochs, len(self.task.classes), device)
+            standard = getattr(self.task, "augmentation", "none")
+            fitting = Fitting(images, normalization, policy, recipe, epochs, len(self.task.classes), device, standard)
             return fit(network, fitting, generator, go_on_after)
 
     def _shapes(self) -> dict[str, int]:

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torchvision.transforms.v2 import MixUp
 
 from ma2ml_env.augment import augment
+from ma2ml_env.augment.standard import STANDARD
 from ma2ml_env.search_spaces.autoaugment import Policy
 from ma2ml_env.search_spaces.recipe import Recipe
 from ma2ml_env.tasks.task import Images
@@ -75,6 +76,7 @@ class Fitting:
         epochs: passes over the images, at least 1.
         num_classes: for mixup.
         device: where to train.
+        standard: augmentation before the policy, a key of `STANDARD`.
 
     Source: ours.
     """
@@ -86,6 +88,7 @@ class Fitting:
     epochs: int
     num_classes: int
     device: torch.device
+    standard: str = "none"
 
     @property
     def batches_per_epoch(self) -> int:
@@ -181,6 +184,7 @@ def batches(fitting: Fitting, generator: torch.Generator) -> Iterator[tuple[Tens
         chosen = order[start : start + chunk]
         pixels = _moved(images.pixels[chosen.to(images.pixels.device)], fitting.device)
         labels = images.labels[chosen]
+        pixels = STANDARD[fitting.standard](pixels, generator)
         if fitting.policy is not None:
             pixels = augment(pixels, fitting.policy, generator)
         inputs = fitting.normalization(pixels)

@@ -74,6 +74,7 @@ class CIFAR10:
     image_size: int = 32
     channels: int = 3
     classes: tuple[str, ...] = CIFAR10_CLASSES
+    augmentation: str = "pad_crop_flip"
     root: str | None = field(default=None, repr=False)
     layout: ClassVar[Layout] = CIFAR10_LAYOUT
 

@@ -48,6 +48,7 @@ class ImageNet:
     image_size: int = 256
     channels: int = 3
     num_classes: int = ALL_CLASSES
+    augmentation: str = "resized_crop_flip"
     root: str | None = field(default=None, repr=False)
     cache: str | None = field(default=None, repr=False)
 

@@ -53,6 +53,9 @@ class Task(Protocol):
         channels: 1 or 3.
         classes: names of the classes, in the order of the labels.
 
+    A task may also have an `augmentation`, a key of `ma2ml_env.augment.standard.STANDARD`: what its images are always
+    trained with, before any policy; none if it has not.
+
     Source: ours.
     """
 
