@@ -78,18 +78,15 @@ def _search(
     out: Path,
     console: Console,
 ) -> list[Trial]:
-    console.print(
-        f"{options.algo} on {options.env}: {options.budget} pipelines, {options.workers} workers, in {out}",
-        highlight=False,
-        markup=False,
-        soft_wrap=True,
-    )
     with ExitStack() as stack:
         loggers = make_loggers(options.log, out, options.resumable() | {"algo": options.algo, "env": options.env})
         for logger in loggers:
             stack.callback(logger.close)
         executor = _executor(env, options)
         stack.callback(executor.shutdown)
+        workers = f"{executor.capacity} worker{'s' * (executor.capacity > 1)}"
+        headline = f"{options.algo} on {options.env}: {options.budget} pipelines, {workers}, in {out}"
+        console.print(headline, highlight=False, markup=False, soft_wrap=True)
         progress = stack.enter_context(SearchProgress(options.budget, console))
         if executor.capacity > options.window and not learner.on_policy:
             progress.notice(

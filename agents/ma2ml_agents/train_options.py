@@ -83,6 +83,8 @@ class TrainOptions:
             value = getattr(self, name)
             if value is not None and not value > 0:
                 raise ValueError(f"{name} must be above 0, not {value}")
+        if self.executor == "ray" and self.memory_limit is not None:
+            raise ValueError("memory_limit is for local processes; on a Ray cluster its memory monitor watches")
         self.bounds()
 
     def bounds(self) -> CostBounds:

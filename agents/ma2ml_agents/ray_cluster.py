@@ -1,0 +1,127 @@
+"""Joining a Ray cluster quietly, and what it has room for."""
+
+from __future__ import annotations
+
+import math
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+SOCKET_SECONDS, JOIN_SECONDS = 3.0, 20.0
+QUIET = {
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_DEDUP_LOGS_SKIP_REGEX": ".",  # what Ray would print of every worker that dies is in the trial's error
+}
+LOOPBACK = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}  # Ray's name for "listen on 127.0.0.1"
+JOIN = "import ray, sys; ray.init(address=sys.argv[1], log_to_driver=False, logging_level='ERROR'); ray.shutdown()"
+LOCAL_STORE_BYTES = 100 * 2**20
+
+
+def import_ray(environment: Mapping[str, str] | None = None) -> Any:
+    """The module `ray`, told to keep silent; what is told has effect at its first import only.
+
+    Args:
+        environment: more variables to set beforehand, where they are not set already.
+
+    Raises:
+        ValueError: if it is not installed.
+
+    Source: ours.
+    """
+    for name, value in (QUIET | dict(environment or {})).items():
+        os.environ.setdefault(name, value)
+    try:
+        import ray
+    except ImportError as error:
+        raise ValueError("the ray executor needs Ray: pip install 'ma2ml-env[ray]'") from error
+    return ray
+
+
+def join(address: str | None) -> bool:
+    """Connect this process to a cluster, if it is not connected already.
+
+    Args:
+        address: host:port of the cluster's head, or "auto" for the cluster of which this machine is a node;
+            None starts a cluster of this machine, on its loopback address where Ray was not imported before.
+
+    Returns:
+        Whether the connection is new, and so the caller's to close with `ray.shutdown`.
+
+    Raises:
+        ValueError: if Ray is not installed, or there is no cluster at the address, within `JOIN_SECONDS`.
+
+    Source: ours.
+    """
+    ray = import_ray(LOOPBACK if address is None else {})
+    if ray.is_initialized():
+        return False
+    settings: dict[str, Any] = {"address": "local", "include_dashboard": False}
+    if address is None:
+        settings["object_store_memory"] = LOCAL_STORE_BYTES
+    else:
+        _check_reachable(address)
+        settings = {"address": address}
+    with _own_signal_handlers():
+        ray.init(**settings, log_to_driver=False, logging_level="ERROR")
+    return True
+
+
+def places(nodes: list[dict[str, Any]], cpus: float, gpus: float) -> int:
+    """How many trials fit on a cluster at the same time.
+
+    Args:
+        nodes: as `ray.nodes()` tells; each has `Alive` and `Resources`.
+        cpus: CPUs that a trial takes, above 0.
+        gpus: GPUs that a trial takes, at least 0.
+
+    Source: ours.
+    """
+    wanted = {name: amount for name, amount in (("CPU", cpus), ("GPU", gpus)) if amount > 0}
+    return sum(
+        min(math.floor(node["Resources"].get(name, 0.0) / amount + 1e-9) for name, amount in wanted.items())
+        for node in nodes
+        if node["Alive"]
+    )
+
+
+def _check_reachable(address: str) -> None:
+    """Try to join in another process first, since Ray itself tries for minutes and cannot be told to stop."""
+    if address != "auto":
+        host, colon, port = address.rpartition(":")
+        if not colon or not host or "/" in host or not port.isdecimal():
+            raise ValueError(f"the address of a Ray cluster is host:port, or auto, not {address!r}")
+        try:
+            socket.create_connection((host.strip("[]"), int(port)), timeout=SOCKET_SECONDS).close()
+        except (OSError, OverflowError) as error:
+            raise ValueError(f"no Ray cluster at {address}: {error}; is `ray start --head` running there?") from error
+    command = [sys.executable, "-c", JOIN, address]
+    try:
+        subprocess.run(command, capture_output=True, text=True, check=True, timeout=JOIN_SECONDS)
+    except subprocess.TimeoutExpired as error:
+        raise ValueError(f"no Ray cluster answers at {address} within {JOIN_SECONDS:g} seconds") from error
+    except subprocess.CalledProcessError as error:
+        reason = error.stderr.strip().rpartition("\n")[2]
+        raise ValueError(
+            f"cannot join the Ray cluster at {address} ({reason}); this machine must be one of its nodes: "
+            "`ray start --address=HOST:PORT`"
+        ) from error
+
+
+@contextmanager
+def _own_signal_handlers() -> Iterator[None]:
+    """Put the process's handlers back after Ray has replaced them."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
