@@ -70,6 +70,7 @@ class QuantilePruner:
 
 
 PRUNERS = {
+    "quartile": QuantilePruner(0.25),
     "median": QuantilePruner(0.5),
     "halving": QuantilePruner(0.5, epochs=tuple(2**rung for rung in range(12))),
 }
@@ -79,7 +80,8 @@ def make_pruner(name: str) -> Pruner | None:
     """A pruner by name.
 
     Args:
-        name: `"none"`, or a key of `PRUNERS`: `"median"` looks after every epoch, `"halving"` after epochs that double.
+        name: `"none"`, or a key of `PRUNERS`: `"quartile"` and `"median"` look after every epoch, `"halving"` after
+            epochs that double.
 
     Raises:
         ValueError: for another name.

