@@ -11,6 +11,7 @@ from collections.abc import Sequence
 COMMANDS = {
     "train": ("search for a pipeline, retrain the best, save the model", "ma2ml_agents.train_command"),
     "benchmark": ("compare algorithms on environments, write tables and figures", "ma2ml_agents.benchmark_command"),
+    "importance": ("tell how much each agent and each decision matters", "ma2ml_agents.importance_command"),
     "published": ("list published architectures and policies, and what they cost", "ma2ml_agents.published_command"),
     "surrogate": ("learn what evaluations give from the trials of runs", "ma2ml_agents.surrogate_command"),
     "envs": ("list the environments", "ma2ml_agents.envs_command"),

@@ -23,7 +23,7 @@ class PolicyConfig:
     batch_size: int = 10
     """Pipelines per update. Source: ours; NASNet's controller takes 20."""
     learning_rate: float = 0.1
-    """Learning rate (Adam) of the policies. Source: ours, tuned on synthetic problems."""
+    """Learning rate (Adam) of the policies. Source: ours; each learner has its own."""
     policy: PolicyName = "independent"
     """Form of each agent's policy: one softmax per decision, or an autoregressive LSTM (100 units), which wants a
     learning rate about ten times smaller. Source: NASNet's controller for the LSTM; the default measured better."""

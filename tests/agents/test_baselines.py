@@ -73,7 +73,7 @@ def test_regularized_evolution_runs_ahead_of_its_population() -> None:
 
 
 def test_a_plus_one_child_always_differs_from_its_parent() -> None:
-    learner = OnePlusOne(SPECS, seed=0)
+    learner = OnePlusOne(SPECS, OnePlusOne.Config(mutations=1.0), seed=0)
     play(learner, SPECS, updates=1)
     changes = [int((proposal(learner) != learner.parent).sum()) for _ in range(4_000)]
     assert min(changes) == 1

@@ -17,7 +17,8 @@ from ma2ml_agents.replay import Replay
 from ma2ml_agents.testing import batch_of, play
 
 SPECS = (AgentSpec("aug", (4, 3), 3), AgentSpec("nas", (2, 5, 3), 3), AgentSpec("hpo", (6,), 3))
-SMALL = {"critics": 2, "critic_hidden_size": 16, "critic_steps": 10, "critic_batch_size": 16, "actor_steps": 3}
+SMALL = {"batch_size": 10, "critics": 2, "critic_hidden_size": 16, "critic_steps": 10, "critic_batch_size": 16}
+SMALL |= {"critic_learning_rate": 2e-3, "critic_weight_decay": 0.1, "actor_steps": 3}
 
 
 def random_actions(rows: int, seed: int = 0) -> torch.Tensor:
@@ -125,7 +126,7 @@ def test_without_divergence_the_target_policies_do_not_matter() -> None:
 
 
 def test_a_strong_divergence_keeps_policies_near_their_targets() -> None:
-    settings = {**SMALL, "warmup": 10, "actor_steps": 20, "target": "previous"}
+    settings = {**SMALL, "warmup": 10, "actor_steps": 20, "target": "previous", "learning_rate": 0.05}
     kl = {}
     for coefficient in (0.0, 10.0):
         learner = MA2ML(SPECS, MA2ML.Config(kl_coef=coefficient, **settings), seed=0)
@@ -147,7 +148,7 @@ def test_agents_share_one_advantage_without_credit_assignment_and_with_a_single_
 
 
 def test_lite_prefers_what_was_better_than_its_baseline() -> None:
-    learner = MA2MLLite(SPECS, seed=0)
+    learner = MA2MLLite(SPECS, MA2MLLite.Config(baseline_decay=0.95), seed=0)
     good, bad = [3, 2, 1, 4, 2, 5], [0, 0, 0, 0, 0, 0]
     learner.update(batch_of(SPECS, np.array([good, bad] * 5)))
     better, worse = learner.policy.log_prob(torch.tensor([good, bad])).detach()

@@ -30,9 +30,9 @@ class MA2MLLite(PolicyLearner):
         """Settings of MA2ML-Lite."""
 
         learning_rate: float = 0.4
-        """Learning rate (Adam) of the policies. Source: ours, tuned on synthetic problems."""
-        baseline_decay: float = 0.95
-        """Decay, per pipeline, of the average reward b. Source: NASNet's controller."""
+        """Learning rate (Adam) of the policies. Source: ours, tuned (`benchmarks/tuning.py`)."""
+        baseline_decay: float = 0.9
+        """Decay, per pipeline, of the average reward b. Source: tuned (`benchmarks/tuning.py`); NASNet's is 0.95."""
 
         def __post_init__(self) -> None:
             super().__post_init__()

@@ -31,8 +31,8 @@ class NSGA2(OptunaLearner):
     class Config:
         """Settings of NSGA-II."""
 
-        population: int = 30
-        """Pipelines per generation. Source: ours, for a few hundred evaluations; Optuna's default is 50."""
+        population: int = 10
+        """Pipelines per generation. Source: tuned (`benchmarks/tuning.py`); Optuna's default is 50."""
         crossover_rate: float = 0.9
         """Probability that a child has two parents. Source: Optuna's default."""
         objectives: Literal["reward", "accuracy_and_flops"] = "reward"

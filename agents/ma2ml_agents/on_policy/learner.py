@@ -29,10 +29,11 @@ class MA2MLOnPolicy(ActorCriticLearner):
         """Settings of MA2ML on-policy."""
 
         learning_rate: float = 0.6
-        """Learning rate (Adam) of the policies. Source: ours, tuned on synthetic problems."""
-        critic_steps: int = 20
-        """Gradient steps of the critic per update; few, since many on one batch forget the earlier ones. Source: ours,
-        tuned on synthetic problems."""
+        """Learning rate (Adam) of the policies. Source: tuned (`benchmarks/tuning.py`)."""
+        batch_size: int = 20
+        """Pipelines per update. Source: tuned; NASNet's controller takes 20 too."""
+        critic_learning_rate: float = 1e-3
+        """Learning rate (AdamW) of the critic. Source: tuned."""
 
     def __init__(self, specs: Sequence[AgentSpec], config: Config | None = None, seed: int = 0) -> None:
         self.config = config or self.Config()

@@ -32,8 +32,9 @@ class OnePlusOne(Evolution):
     class Config:
         """Settings of the (1+1)-EA."""
 
-        mutations: float = 1.0
-        """Decisions that change on average. Source: the standard mutation rate, 1/D each."""
+        mutations: float = 0.75
+        """Decisions that change on average, before at least one is made to. Source: tuned (`benchmarks/tuning.py`); the
+        standard rate is 1, 1/D each."""
 
         def __post_init__(self) -> None:
             check_range(self, 0.0, names=["mutations"])

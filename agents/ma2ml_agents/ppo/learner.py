@@ -33,13 +33,14 @@ class PPO(PolicyLearner):
     class Config(PolicyConfig):
         """Settings of PPO."""
 
-        learning_rate: float = 0.2
-        """Learning rate (Adam) of the policies. Source: ours, tuned on synthetic problems; NASNet's is 3.5e-4, for many
-        more pipelines."""
-        epochs: int = 10
-        """Gradient steps on each batch. Source: stable-baselines3's default."""
-        clip: float = 0.2
-        """How far a probability ratio may be from 1. Source: the PPO paper."""
+        batch_size: int = 5
+        """Pipelines per update. Source: tuned (`benchmarks/tuning.py`)."""
+        learning_rate: float = 0.1
+        """Learning rate (Adam) of the policies. Source: tuned; NASNet's is 3.5e-4, for many more pipelines."""
+        epochs: int = 5
+        """Gradient steps on each batch. Source: tuned; stable-baselines3's default is 10."""
+        clip: float = 0.1
+        """How far a probability ratio may be from 1. Source: tuned; the PPO paper's is 0.2."""
         entropy_coef: float = 1e-5
         """Weight of the policies' entropy. Source: NASNet's controller."""
         value_decay: float = 0.5

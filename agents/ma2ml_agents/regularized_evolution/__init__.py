@@ -31,10 +31,10 @@ class RegularizedEvolution(Evolution):
     class Config:
         """Settings of regularized evolution."""
 
-        population: int = 30
-        """P, how many pipelines are alive. Source: ours, for a few hundred evaluations; the paper's is 100."""
+        population: int = 10
+        """P, how many pipelines are alive. Source: tuned (`benchmarks/tuning.py`); the paper's is 100."""
         sample: int = 10
-        """S, how many of them compete to be the parent. Source: ours; the paper's is 25."""
+        """S, how many of them compete to be the parent. Source: tuned; the paper's is 25."""
 
         def __post_init__(self) -> None:
             check_range(self, 1, names=["population", "sample"])

@@ -1,0 +1,95 @@
+"""How much each agent and each decision matters, as shares of the variance of the score."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from ma2ml_agents.importance.choices import Choices
+
+INTERVAL = 1.96
+
+
+@dataclass(frozen=True)
+class AgentEffect:
+    """How much an agent matters.
+
+    Attributes:
+        share: Shapley effect; those of all agents sum to 1.
+        low: lower end of a 95 % interval of it.
+        high: upper end.
+        alone: the part of its share that its own choices explain, whatever the others choose.
+        together: the rest: its part of the interactions with other agents.
+
+    Source: Owen 2014, "Sobol' indices and Shapley value".
+    """
+
+    share: float
+    low: float
+    high: float
+    alone: float
+    together: float
+
+
+@dataclass(frozen=True)
+class DecisionEffect:
+    """How much one decision matters, as shares of the variance.
+
+    Attributes:
+        agent: who takes it.
+        name: of the decision.
+        first: what it explains alone.
+        total: what it explains alone and in all interactions; these overlap, so they sum to 1 or more.
+
+    Source: Sobol' 1993 and Homma and Saltelli 1996.
+    """
+
+    agent: str
+    name: str
+    first: float
+    total: float
+
+
+@dataclass(frozen=True)
+class Importance:
+    """What matters in a game, over uniformly random pipelines.
+
+    Attributes:
+        agents: by name.
+        decisions: all of them, the largest total effect first.
+
+    Source: ours.
+    """
+
+    agents: Mapping[str, AgentEffect]
+    decisions: tuple[DecisionEffect, ...]
+
+    @classmethod
+    def of(
+        cls,
+        choices: Choices,
+        agents: Iterable[tuple[float, float, float]],
+        decisions: Iterable[tuple[float, float]],
+    ) -> Importance:
+        """From the numbers alone.
+
+        Args:
+            choices: what they are of.
+            agents: share, its standard deviation and first-order effect of every agent.
+            decisions: first-order and total effect of every decision.
+        """
+        owners = [choices.agents[number] for number in choices.owner]
+        rows = zip(owners, choices.names, decisions, strict=True)
+        effects = [
+            DecisionEffect(agent, name, float(min(max(first, 0.0), total)), float(total))
+            for agent, name, (first, total) in rows
+        ]
+        return cls(
+            {name: _agent_effect(*numbers) for name, numbers in zip(choices.agents, agents, strict=True)},
+            tuple(sorted(effects, key=lambda effect: -effect.total)),
+        )
+
+
+def _agent_effect(share: float, deviation: float, alone: float) -> AgentEffect:
+    own, reach = min(max(alone, 0.0), max(share, 0.0)), INTERVAL * deviation
+    return AgentEffect(*map(float, (share, max(share - reach, 0.0), min(share + reach, 1.0), own, share - own)))

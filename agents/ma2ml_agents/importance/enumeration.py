@@ -1,0 +1,38 @@
+"""The importance of agents and decisions where all pipelines can be scored: exact."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ma2ml_agents.importance.choices import Choices, Floats, Score, check_variance
+from ma2ml_agents.importance.effects import Importance
+from ma2ml_env.evaluators.exact import shapley_effects
+
+
+def enumerate_all(choices: Choices, score: Score) -> Importance:
+    """The importance over all pipelines, exact.
+
+    Args:
+        choices: few enough to score every pipeline.
+        score: of one model.
+
+    Raises:
+        ValueError: if all pipelines score the same.
+
+    Source: `shapley_effects` for the agents; Sobol' indices by sums over the whole array.
+    """
+    pipelines = np.indices(tuple(choices.nvec)).reshape(len(choices.nvec), -1).T
+    scores = score(pipelines)[0].reshape(tuple(choices.nvec))
+    check_variance(scores)
+    sizes = [int(np.prod(choices.nvec[choices.owner == number])) for number in range(len(choices.agents))]
+    by_agent = scores.reshape(sizes)
+    shares = shapley_effects(by_agent, choices.agents)
+    agents = [(shares[name], 0.0, alone) for name, (alone, _) in zip(choices.agents, _sobol(by_agent), strict=True)]
+    return Importance.of(choices, agents, _sobol(scores))
+
+
+def _sobol(scores: Floats) -> list[tuple[float, float]]:
+    """First-order and total effect of every axis, exact."""
+    axes = range(scores.ndim)
+    means = [scores.mean(axis=tuple(other for other in axes if other != axis)) for axis in axes]
+    return [(m.var() / scores.var(), scores.var(axis=axis).mean() / scores.var()) for axis, m in enumerate(means)]

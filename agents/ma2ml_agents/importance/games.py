@@ -1,0 +1,48 @@
+"""What can be scored without training: the noise-free reward of many pipelines of an instant environment."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import numpy as np
+
+from ma2ml_agents.importance.choices import Choices, Floats, Integers, Score
+from ma2ml_env import AutoMLEnv, Result
+from ma2ml_env.evaluators.surrogate import SurrogateEvaluator
+
+
+def true_reward(env: AutoMLEnv) -> Score:
+    """Scores pipelines by the reward of their noise-free results.
+
+    Args:
+        env: one that knows these.
+
+    Raises:
+        ValueError: if it does not, as where a network is trained.
+
+    Source: ours.
+    """
+    if not hasattr(env.evaluator, "expected"):
+        raise ValueError(
+            f"{env.name} evaluates by {type(env.evaluator).__name__}, which tells no noise-free result at once; give "
+            "the folder or the trials.db of a run on it, or an instant environment such as ma2ml/digits-surrogate-v0"
+        )
+    choices = Choices.of(env.search_spaces)
+
+    def score(pipelines: Integers) -> Floats:
+        return np.array([[env.reward(result) for result in _results(env, choices, pipelines)]])
+
+    return score
+
+
+def _results(env: AutoMLEnv, choices: Choices, pipelines: Integers) -> Iterator[Result]:
+    """The noise-free results, at once where the evaluator can."""
+    actions = choices.split(pipelines)
+    if isinstance(env.evaluator, SurrogateEvaluator):
+        batch = replace(env.evaluator, noisy=False).evaluate_batch(actions, seed=0)
+        for numbers in zip(*(column.tolist() for column in batch), strict=True):
+            yield Result(*numbers)
+        return
+    for row in range(len(pipelines)):
+        yield env.expected(env.decode({agent: chosen[row] for agent, chosen in actions.items()}))

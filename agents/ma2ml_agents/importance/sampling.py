@@ -1,0 +1,121 @@
+"""The importance of agents and decisions from random pipelines, by pick-freeze sampling."""
+
+from __future__ import annotations
+
+from math import comb
+
+import numpy as np
+
+from ma2ml_agents.importance.choices import Choices, Floats, Integers, Score, check_variance
+from ma2ml_agents.importance.effects import Importance
+
+REPLICATES = 400
+MOST_AGENTS = 10
+
+
+def estimate(choices: Choices, score: Score, samples: int = 512, seed: int = 0) -> Importance:
+    """The importance over random pipelines, for the mean of the models; intervals tell how far the models agree.
+
+    With A and B two random pipelines, y_T takes the decisions of the agents in T from A and the others from B. All
+    2^n mixes are scored, so that every coalition's total effect is a mean over 2^n pairs that differ in it alone:
+
+        c(J) = E[(y_T - y_{T xor J})^2] / 2 = E[Var(score | x_{-J})]
+
+    whose Shapley value is the agents'. A replicate takes one of the models and draws the pairs (A, B) anew from those
+    there are; the interval is 1.96 standard deviations of its share to either side.
+
+    Args:
+        choices: of all agents, at most `MOST_AGENTS`.
+        score: of M models.
+        samples: pairs (A, B) for the decisions; four times as many are drawn for the agents.
+        seed: of the pairs and replicates.
+
+    Raises:
+        ValueError: if all pipelines score the same, there are too many agents, or fewer than 2 samples.
+
+    Source: Song, Nelson and Staum 2016, "Shapley effects for global sensitivity analysis: theory and computation", for
+        c; Jansen 1999 for its estimator; all mixes of a pair are ours.
+    """
+    if samples < 2:
+        raise ValueError(f"samples must be at least 2, not {samples}")
+    if len(choices.agents) > MOST_AGENTS:
+        raise ValueError(f"all coalitions of at most {MOST_AGENTS} agents are scored, these are {len(choices.agents)}")
+    rng = np.random.default_rng(seed)
+    first, second = rng.integers(choices.nvec, size=(2, 4 * samples, len(choices.nvec)))
+    pipelines = _mixes(choices, first, second)
+    scores = score(pipelines.reshape(-1, len(choices.nvec)))
+    check_variance(scores)
+    scores = np.concatenate([scores.mean(axis=0, keepdims=True), scores])
+    effects = _coalition_effects(scores.reshape(len(scores), *pipelines.shape[:2]))
+    shares, alone = _shares(effects[0].mean(axis=1))
+    deviations = np.std([_shares(replicate)[0] for replicate in _replicates(effects, rng)], axis=0)
+    own = _first_orders(choices, pipelines.reshape(-1, len(choices.nvec)), scores[0])
+    total = _total_effects(choices, score, first[:samples], second[:samples]) / scores[0].var()
+    return Importance.of(choices, zip(shares, deviations, alone, strict=True), zip(own, total, strict=True))
+
+
+def shapley_values(worth: Floats) -> Floats:
+    """The Shapley value of every player.
+
+        phi_i = sum_{S without i} |S|! (n - |S| - 1)! / n! (worth(S + i) - worth(S))
+
+    Args:
+        worth: of every coalition, shape (2^n,); player i is in coalition S if bit i of its number is set.
+
+    Returns:
+        Shape (n,), in the unit of `worth`.
+
+    Source: Shapley 1953.
+    """
+    n = len(worth).bit_length() - 1
+    coalitions = np.arange(len(worth))
+    sizes = [int(coalition).bit_count() for coalition in coalitions]
+    weights = np.array([1.0 / (n * comb(n - 1, size)) if size < n else 0.0 for size in sizes])
+    outside = [coalitions[(coalitions >> player) & 1 == 0] for player in range(n)]
+    return np.array([weights[s] @ (worth[s | 1 << player] - worth[s]) for player, s in enumerate(outside)])
+
+
+def _mixes(choices: Choices, first: Integers, second: Integers) -> Integers:
+    """All mixes of pairs of pipelines, shape (2^n, pairs, decisions)."""
+    masks = range(2 ** len(choices.agents))
+    return np.stack([np.where((mask >> choices.owner) & 1, first, second) for mask in masks])
+
+
+def _coalition_effects(mixes: Floats) -> Floats:
+    """What each pair says of every coalition's total effect, shape (1 + models, 2^n, pairs)."""
+    masks = np.arange(mixes.shape[1])
+    return np.stack([((mixes - mixes[:, masks ^ j]) ** 2).mean(axis=1) / 2 for j in masks], axis=1)
+
+
+def _shares(effects: Floats) -> tuple[Floats, Floats]:
+    """Shapley share and first-order share of every agent, from the total effects of all coalitions."""
+    everyone = len(effects) - 1
+    others = [everyone ^ 1 << player for player in range(everyone.bit_length())]
+    return shapley_values(effects) / effects[everyone], 1.0 - effects[others] / effects[everyone]
+
+
+def _replicates(effects: Floats, rng: np.random.Generator) -> Floats:
+    """Coalition effects of one model each, on pairs drawn with replacement, shape (replicates, 2^n)."""
+    pairs = effects.shape[2]
+    weights = rng.multinomial(pairs, np.full(pairs, 1.0 / pairs), size=REPLICATES) / pairs
+    models = effects[1 + np.arange(REPLICATES) % (len(effects) - 1)]
+    return np.asarray(np.einsum("rcp,rp->rc", models, weights))
+
+
+def _first_orders(choices: Choices, pipelines: Integers, scores: Floats) -> list[float]:
+    """Correlation ratio of every decision: variance of the mean score by choice, less what chance gives it."""
+    shares = []
+    for chosen, count in zip(pipelines.T, choices.nvec, strict=True):
+        sizes = np.bincount(chosen, minlength=count)
+        means = np.bincount(chosen, scores, minlength=count) / np.maximum(sizes, 1)
+        explained = sizes @ (means - scores.mean()) ** 2 / len(scores) / scores.var()
+        shares.append(float(explained - (count - 1) / len(scores)))
+    return shares
+
+
+def _total_effects(choices: Choices, score: Score, first: Integers, second: Integers) -> Floats:
+    """How much of the variance is lost with every decision, by replacing it alone; in the unit of the score squared."""
+    here = np.arange(len(choices.nvec))
+    before = score(first).mean(axis=0)
+    after = [score(np.where(here == decision, second, first)).mean(axis=0) for decision in here]
+    return np.array([((before - changed) ** 2).mean() / 2 for changed in after])
