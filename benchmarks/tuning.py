@@ -5,8 +5,8 @@
 Each learner gets 12 settings, its default before tuning among them and the others drawn from its choices below, on two
 problems (`problems.yaml`) with 3 seeds of 200 evaluations. The score is the mean true value of the top 20 distinct
 pipelines, the average of what it is after 100 and after 200 evaluations, over seeds and problems. Both problems are
-closed forms, one of 89 decisions and one of nine. Nothing is reported on them, nor on these seeds; what the learners are
-judged by are tables and surrogates of real trainings.
+closed forms, one of 89 decisions and one of nine. Nothing is reported on them, nor on these seeds; what the learners
+are judged by are tables and surrogates of real trainings.
 
 Writes `benchmarks/results/tuning.json`. Unfinished runs go on; about half an hour on one core.
 """

@@ -87,18 +87,21 @@ class EnvEntry:
 
 
 def _definition(spaces: Mapping[AgentID, SearchSpace], evaluator: Any) -> str:
-    """A name for what a result depends on: the decisions and the evaluator, not the reward."""
+    """A name for what a result depends on: the decisions and the evaluator, not the reward.
+
+    Empty where a choice is an object whose text is not the same in every process.
+    """
+    choices = [choice for space in spaces.values() for decision in space.decisions for choice in decision.choices]
+    if not all(isinstance(choice, (str, int, float, tuple, type(None))) for choice in choices):
+        return ""
     decisions = {
-        agent: [(decision.name, [_stable(choice) for choice in decision.choices]) for decision in space.decisions]
+        agent: [(decision.name, list(decision.choices)) for decision in space.decisions]
         for agent, space in spaces.items()
     }
-    text = json.dumps({"decisions": decisions, "evaluator": evaluator}, sort_keys=True, default=repr)
+    fixed = {agent: dict(space.fixed) for agent, space in spaces.items() if space.fixed}
+    parts = {"decisions": decisions, "evaluator": evaluator} | ({"fixed": fixed} if fixed else {})
+    text = json.dumps(parts, sort_keys=True, default=repr)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
-
-
-def _stable(choice: Any) -> Any:
-    """A choice as every process writes it."""
-    return choice if isinstance(choice, (str, int, float, tuple, type(None))) else type(choice).__qualname__
 
 
 _entries: dict[str, EnvEntry] = {}

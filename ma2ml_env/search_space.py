@@ -49,6 +49,8 @@ class SearchSpace:
             for `encode` of built objects; a mapping is its own inverse.
         default: the action that stands for "nothing special", one index per decision; the first
             choice of each if not given. An agent whose part nobody named plays it.
+        fixed: what `build` puts into every part beside the choices, {name: value}; results depend on it, so it
+            belongs to an environment's definition.
 
     Raises:
         ValueError: if two decisions share a name, there is none, or the default does not fit.
@@ -63,10 +65,12 @@ class SearchSpace:
         *,
         values: Callable[[Any], Mapping[str, Any]] | None = None,
         default: Sequence[int] | None = None,
+        fixed: Mapping[str, Any] | None = None,
     ) -> None:
         self.decisions: tuple[Decision, ...] = tuple(decisions)
         self.build = build
         self.values = values
+        self.fixed: dict[str, Any] = dict(fixed or {})
         if not self.decisions:
             raise ValueError("a search space needs at least one decision")
         names = [decision.name for decision in self.decisions]

@@ -72,6 +72,15 @@ class TrialStore:
         self.definition = definition
         self._connection: sqlite3.Connection | None = None
 
+    def open(self) -> None:
+        """Open the file now, to see that it can be used.
+
+        Raises:
+            TrialLogError: if it cannot.
+        """
+        with self._errors():
+            self._open()
+
     def add(self, trial: Trial) -> None:
         """Store a trial under its own number.
 
@@ -169,7 +178,10 @@ class TrialStore:
 
     def _open(self) -> sqlite3.Connection:
         if self._connection is None:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                self.path.parent.mkdir(parents=True, exist_ok=True)
+            except OSError as error:
+                raise TrialLogError(f"cannot make the folder {self.path.parent}: {error.strerror}") from error
             connection = sqlite3.connect(self.path, timeout=LOCK_TIMEOUT, isolation_level=None, check_same_thread=False)
             try:
                 _prepare(connection, self.path)

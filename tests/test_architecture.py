@@ -13,9 +13,9 @@ ROOT = Path(__file__).parent.parent
 ENV, AGENTS = ROOT / "ma2ml_env", ROOT / "agents" / "ma2ml_agents"
 MAY_KNOW_THE_ENVIRONMENT = {
     "__init__", "benchmark", "benchmark_command", "checkpoint", "cli", "envs_command", "events", "executors",
-    "importance", "importance_command", "known_results", "loggers", "progress", "published_command",
-    "ray_executor", "report", "run_folder", "sb3", "search", "surrogate_command", "testing", "train_command",
-    "train_options", "warm_start",
+    "importance", "importance_command", "known_results", "limits", "loggers", "progress", "published_command",
+    "ray_executor", "report", "run_folder", "sb3", "search", "search_loop", "stored_trials", "surrogate_command",
+    "testing", "train_command", "train_options", "warm_start",
 }  # fmt: skip
 ALGORITHMS = sorted(path.name for path in AGENTS.iterdir() if (path / "__init__.py").exists())
 

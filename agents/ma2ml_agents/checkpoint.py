@@ -19,7 +19,7 @@ class Checkpoint:
     """A search just after an update of its learner.
 
     Attributes:
-        origin: fingerprint of the learner's state before it learned anything.
+        origin: fingerprint of the search before the learner learned anything.
         updates: how many batches the learner has learned from.
         proposals: joint actions that were proposed and are not yet learned from, {number: {agent: indices}}.
         learner: its `state_dict`.
@@ -33,13 +33,18 @@ class Checkpoint:
     learner: dict[str, Any]
 
 
-def fingerprint(state: Mapping[str, Any]) -> str:
-    """A short name of a learner's state; equal states have equal names under one version of torch."""
+def fingerprint(state: Mapping[str, Any], *others: object) -> str:
+    """A short name of a learner's state, and of what else decides a search.
+
+    Args:
+        state: its `state_dict`; equal states have equal names under one version of torch.
+        *others: told apart by their `repr`.
+    """
     import torch
 
     buffer = io.BytesIO()
     torch.save(dict(state), buffer)
-    return hashlib.sha256(buffer.getvalue()).hexdigest()[:16]
+    return hashlib.sha256(buffer.getvalue() + repr(others).encode()).hexdigest()[:16]
 
 
 def save(folder: Path, checkpoint: Checkpoint) -> None:

@@ -17,6 +17,10 @@ import cloudpickle
 
 from ma2ml_env import Pipeline, Result
 
+CANNOT_START = (
+    "a worker process cannot load the evaluator: {reason}; its own message is above. A script that starts workers "
+    "needs `if __name__ == '__main__':` around what it runs, and a memory limit must leave room for the libraries"
+)
 Evaluate = Callable[..., Result]
 """`env.evaluate`: (pipeline, seed, **fidelity) -> Result."""
 
@@ -163,9 +167,15 @@ class _Worker:
     def _attempt(self, request: bytes) -> tuple[Result | None, int | None]:
         """The result, or None and the exit code of the process."""
         process, pipe = self._running()
-        try:
-            if not self._ready:
+        if not self._ready:
+            try:
                 self._ready = pipe.recv()  # a process says so once it has loaded the evaluator
+            except (EOFError, OSError):
+                exit_code = self._bury(process, pipe)
+                if exit_code in self.KILLED_FROM_OUTSIDE or self._closed:
+                    return None, exit_code
+                raise ValueError(CANNOT_START.format(reason=_death(exit_code))) from None
+        try:
             started = time.monotonic()
             pipe.send_bytes(request)
         except (EOFError, OSError):

@@ -17,7 +17,7 @@ from ma2ml_agents.importance.games import true_reward
 from ma2ml_agents.importance.page import Page
 from ma2ml_agents.importance.trees import fit_trees
 from ma2ml_agents.run_folder import CONFIG_FILE
-from ma2ml_agents.search import TRIALS_FILE
+from ma2ml_agents.search_loop import TRIALS_FILE
 from ma2ml_agents.train_options import TrainOptions
 from ma2ml_env import AutoMLEnv, registry
 from ma2ml_env.trials import TrialStore

@@ -69,8 +69,8 @@ class KnownResults:
         cache: folder of results that searches share, one file for each definition of an environment.
 
     Raises:
-        ValueError: if a cache is asked for and the environment's definition is not known, or bounds are and its
-            cost is not.
+        ValueError: if a cache is asked for that cannot be used or the environment's definition is not known, or
+            bounds are and its cost is not.
 
     Source: ours.
     """
@@ -78,7 +78,7 @@ class KnownResults:
     def __init__(self, env: AutoMLEnv, seed: int, bounds: CostBounds, cache: Path | None) -> None:
         self._env = env
         self._seed = seed
-        self._bounds = bounds
+        self.bounds = bounds
         self._results: dict[str, Result] = {}
         self._shared: TrialStore | None = None
         if bounds:
@@ -89,14 +89,15 @@ class KnownResults:
                     f"{env.name} was not made by its id, so its results cannot be told from others' in a cache"
                 )
             self._shared = TrialStore(cache / f"{env.definition}.db", env.definition)
+            self._shared.open()
 
     def take(self, trials: Iterable[Trial]) -> None:
-        """Learn the results of earlier trials."""
-        self._results.update((trial.pipeline.key, trial.result) for trial in trials if trial.seed == self._seed)
+        """Learn the results of earlier trials of the same seed."""
+        self._results.update((trial.pipeline.key, trial.result) for trial in trials)
 
     def find(self, pipeline: Pipeline) -> Result | None:
         """The pipeline's result, None if it has to be evaluated."""
-        known = self._results.get(pipeline.key) or self._bounds.infeasible(self._env, pipeline)
+        known = self._results.get(pipeline.key) or self.bounds.infeasible(self._env, pipeline)
         if known is None and self._shared is not None:
             known = self._shared.find(pipeline, self._seed)
         return known

@@ -37,8 +37,17 @@ def agent_specs(env: Any) -> tuple[AgentSpec, ...]:
     Args:
         env: has `possible_agents`, `action_space(agent).nvec` and `observation_space(agent).shape`.
 
+    Raises:
+        ValueError: for an environment with other actions, such as another form of ours.
+
     Source: ours.
     """
+    for agent in env.possible_agents:
+        if not hasattr(env.action_space(agent), "nvec"):
+            raise ValueError(
+                f"agent {agent!r} has actions {env.action_space(agent)}; learners take MultiDiscrete ones, as the native "
+                "form that ma2ml_env.make(id) gives has"
+            )
     return tuple(
         AgentSpec(
             name=agent,

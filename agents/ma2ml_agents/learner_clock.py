@@ -34,9 +34,12 @@ class LearnerClock:
         """The learner's share of the time since the search began, in [0, 1]."""
         return self.working / max(time.monotonic() - self.started, 1e-9)
 
-    def slow(self) -> bool:
-        """Whether to tell now that the learner is slow: true once at most."""
+    def notice(self) -> str | None:
+        """A sentence for the user when the learner turns out to be slow, once at most."""
         if self.told or time.monotonic() - self.started < self.after or self.share <= self.tolerated:
-            return False
+            return None
         self.told = True
-        return True
+        return (
+            f"the learner takes {self.share:.0%} of the time, in which workers that are done wait for it; settings "
+            "that make it cheaper, such as fewer --critic-steps and --actor-steps, keep them busy"
+        )

@@ -30,25 +30,28 @@ def run_folder(folder: Path, identity: Mapping[str, Any], options: Mapping[str, 
 
     Source: ours.
     """
-    _check(folder, identity)
+    check_folder(folder, identity)
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise ValueError(f"cannot make the folder {folder}: {error.strerror}") from error
+    lock = filelock.FileLock(folder / LOCK_FILE, timeout=0)
     try:
-        lock = filelock.FileLock(folder / LOCK_FILE, timeout=0)
-        with lock:
-            _check(folder, identity)
-            write_atomically(folder / PID_FILE, str(os.getpid()))
-            document = {"format": FORMAT, "run": identity, "options": options}
-            write_atomically(folder / CONFIG_FILE, json.dumps(document, indent=2) + "\n")
-            yield folder
+        lock.acquire()
     except filelock.Timeout:
         raise ValueError(
             f"{folder} is in use by process {_pid(folder)}; wait for it, or choose another --out"
         ) from None
-    except PermissionError as error:
+    except OSError as error:
         raise ValueError(f"cannot write in {folder}: {error.strerror}") from error
+    try:
+        check_folder(folder, identity)
+        write_atomically(folder / PID_FILE, str(os.getpid()))
+        document = {"format": FORMAT, "run": identity, "options": options}
+        write_atomically(folder / CONFIG_FILE, json.dumps(document, indent=2) + "\n")
+        yield folder
+    finally:
+        lock.release()
 
 
 def write_atomically(path: Path, text: str) -> None:
@@ -61,8 +64,8 @@ def write_atomically(path: Path, text: str) -> None:
     temporary.replace(path)
 
 
-def _check(folder: Path, identity: Mapping[str, Any]) -> None:
-    """Refuse a folder that is not this run's."""
+def check_folder(folder: Path, identity: Mapping[str, Any]) -> None:
+    """Raise a ValueError if a folder is not this run's; see `run_folder`."""
     for part in (folder, *folder.parents):
         if part.is_file():
             raise ValueError(f"{part} is a file, not a folder; choose another --out")

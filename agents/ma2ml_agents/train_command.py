@@ -17,11 +17,12 @@ from ma2ml_agents.catalog import make_learner
 from ma2ml_agents.events import Events
 from ma2ml_agents.executors import Executor, InlineExecutor, ProcessExecutor
 from ma2ml_agents.learner import Learner, agent_specs
+from ma2ml_agents.limits import check_plan
 from ma2ml_agents.loggers import Logger, check_loggers, make_loggers
 from ma2ml_agents.progress import SearchProgress
 from ma2ml_agents.pruner import make_pruner
 from ma2ml_agents.report import TOP_K, best_in_words, draw_figures
-from ma2ml_agents.run_folder import run_folder, write_atomically
+from ma2ml_agents.run_folder import check_folder, run_folder, write_atomically
 from ma2ml_agents.search import run_search
 from ma2ml_agents.train_options import TrainOptions, parse_train
 from ma2ml_agents.warm_start import read_warm_start
@@ -29,6 +30,7 @@ from ma2ml_env import AutoMLEnv, Trial
 from ma2ml_env.trials import best, top_k_mean
 from ma2ml_env.types import JointAction
 
+WARM_START_FILE = "warm_start.json"
 RESULT_FILE, MODEL_FILE = "result.json", "model.safetensors"
 FIGURE_BATCH = 10
 
@@ -63,11 +65,23 @@ def train(options: TrainOptions, settings: Mapping[str, Any], console: Console) 
     if prepare is not None:
         prepare()
     torch.set_num_threads(1)  # the cores are the workers'; a learner's tensors are small
-    warm_start = read_warm_start(options.warm_start, env, console)
     out = options.folder()
-    with run_folder(out, options.identity(settings, warm_start), options.resumable()):
+    check_folder(out, options.identity(settings))
+    warm_start = _warm_start(options, env, out, console)
+    pruner = make_pruner(options.prune)
+    check_plan(env, options.budget, warm_start, options.bounds(), options.cache, pruner)
+    with run_folder(out, options.identity(settings), options.resumable()):
+        if warm_start:
+            first = [{agent: list(indices) for agent, indices in action.items()} for action in warm_start]
+            write_atomically(out / WARM_START_FILE, json.dumps(first) + "\n")
         trials = _search(env, learner, warm_start, options, out, console)
         _conclude(env, learner, trials, options, out, console)
+
+
+def _warm_start(options: TrainOptions, env: AutoMLEnv, out: Path, console: Console) -> list[JointAction]:
+    """What is evaluated first: what it was when the run began, whatever the files say now."""
+    kept = out / WARM_START_FILE
+    return read_warm_start([str(kept)] if kept.exists() else options.warm_start, env, console)
 
 
 def _search(
@@ -177,7 +191,12 @@ def _conclude(
     if retrain is None:
         write_atomically(out / RESULT_FILE, json.dumps(result, indent=2) + "\n")
         return
-    result["test_accuracy"] = _retrained(retrain, winner, options.seed, out, say)
+    try:
+        result["test_accuracy"] = _retrained(retrain, winner, options.seed, out, say)
+    except (ArithmeticError, MemoryError, RuntimeError) as failure:
+        write_atomically(out / RESULT_FILE, json.dumps(result, indent=2) + "\n")
+        say(f"the longer training of pipeline {winner.number} failed, so there is no model: {failure}")
+        return
     write_atomically(out / RESULT_FILE, json.dumps(result, indent=2) + "\n")
     say(f"retrained on train + validation: test accuracy {result['test_accuracy']:.2%}")
     say(f"the trained model is {out / MODEL_FILE}; load it with\n")

@@ -13,9 +13,8 @@ import yaml
 
 from ma2ml_agents.catalog import learner_class
 from ma2ml_agents.known_results import CostBounds
-from ma2ml_agents.search import check_limits
+from ma2ml_agents.limits import check_limits
 from ma2ml_env import registry
-from ma2ml_env.types import JointAction
 
 
 def _cores() -> int:
@@ -84,6 +83,9 @@ class TrainOptions:
             value = getattr(self, name)
             if value is not None and not value > 0:
                 raise ValueError(f"{name} must be above 0, not {value}")
+        limits = [name for name in ("timeout", "memory_limit") if getattr(self, name) is not None]
+        if self.executor == "inline" and limits:
+            raise ValueError(f"{limits[0]} needs a process of its own for each pipeline; the inline executor has none")
         if self.executor == "ray" and self.memory_limit is not None:
             raise ValueError("memory_limit is for local processes; on a Ray cluster its memory monitor watches")
         self.bounds()
@@ -114,20 +116,18 @@ class TrainOptions:
         environment = self.env.rpartition("/")[2]
         return self.out or Path("runs") / f"{environment}-{self.algo.replace(':', '.')}-seed{self.seed}"
 
-    def identity(self, settings: Mapping[str, Any], warm_start: Sequence[JointAction]) -> dict[str, Any]:
+    def identity(self, settings: Mapping[str, Any]) -> dict[str, Any]:
         """What must be equal for a run to be resumed, as JSON values.
 
         Args:
             settings: of the learner.
-            warm_start: the joint actions that are evaluated first.
         """
         environment = asdict(registry.entry(self.env).override(**self.overrides()))
         optional = {
             "max_flops": self.max_flops,
             "max_params": self.max_params,
             "prune": None if self.prune == "none" else self.prune,
-            "warm_start": [{agent: list(indices) for agent, indices in action.items()} for action in warm_start]
-            or None,
+            "warm_start": list(self.warm_start) or None,
         }
         return {
             "environment": environment | {"summary": None},

@@ -26,7 +26,8 @@ def read_warm_start(words: Sequence[str], env: AutoMLEnv, console: Console) -> l
 
     Args:
         words: names of `published.names()`, several in a word if separated by commas; or files: JSON or YAML with a
-            list of {agent: indices, or {decision: choice}}, or a `trials.db`, of which the best 20.
+            list of {agent: indices, or {decision: choice}}, or a `trials.db`, of which the best 20, whatever
+            its evaluator was: only the actions are taken.
         env: the environment.
         console: is told where a pipeline differs from what was published.
 
@@ -69,7 +70,7 @@ def _published(names: Sequence[str], env: AutoMLEnv, console: Console) -> list[J
 def _stored(file: Path, env: AutoMLEnv) -> list[JointAction]:
     if not file.exists():
         raise ValueError(f"there is no {file} to start from")
-    trials = TrialStore(file, env.definition).load(env.decode)
+    trials = [trial for trial in TrialStore(file).load(env.decode) if not trial.result.failed]
     return [trial.pipeline.action for trial in top_k(trials, BEST_OF_A_RUN)]
 
 

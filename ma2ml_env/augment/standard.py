@@ -53,7 +53,7 @@ def resized_crop_flip(images: Tensor, generator: torch.Generator) -> Tensor:
     """
     boxes = crop_boxes(len(images), images.shape[-2:], generator).to(images.device)
     parts = max(1, BYTES_AT_ONCE // (4 * images[0].numel()))
-    pieces = zip(images.split(parts), boxes.split(parts), strict=True)
+    pieces = zip(torch.split(images, parts), torch.split(boxes, parts), strict=True)
     return torch.cat([_resampled(piece, part) for piece, part in pieces])
 
 

@@ -100,7 +100,9 @@ class TrainEvaluator:
     def definition(self) -> dict[str, Any]:
         """What a result depends on beside pipeline and seed; device and threads change its last digits only."""
         parts = {"task": _chosen(self.task), "network": _chosen(self.network), "epochs": self.epochs}
-        return {"kind": "train", "version": TRAINING_VERSION, **parts}
+        standard = getattr(self.task, "augmentation", "none")
+        always = {} if standard == "none" else {"augmentation": standard}
+        return {"kind": "train", "version": TRAINING_VERSION, **parts, **always}
 
     def cost(self, pipeline: Pipeline) -> Cost:
         """FLOPs and parameters of the network, by arithmetic, before anything is trained."""

@@ -52,4 +52,4 @@ def fbnetv3_recipe(batch_size: int = 256, ema_decay: float = 0.999) -> SearchSpa
 
     decisions = [Decision(name, values) for name, values in choices.items()]
     default = [decision.choices.index(usual[decision.name]) for decision in decisions]
-    return SearchSpace(decisions, build, values=values, default=default)
+    return SearchSpace(decisions, build, values=values, default=default, fixed={"recipe": str(fixed)})

@@ -9,8 +9,10 @@ import sys
 
 import pytest
 
+import ma2ml_env
+from ma2ml_agents import run_search
 from ma2ml_agents.catalog import learner_class, learner_names, make_learner
-from ma2ml_agents.learner import AgentSpec, Learner
+from ma2ml_agents.learner import AgentSpec, Learner, agent_specs
 from ma2ml_agents.ma2ml import MA2ML
 
 SPECS = (AgentSpec("aug", (4, 3), 2), AgentSpec("nas", (2, 5), 2))
@@ -68,3 +70,11 @@ def test_a_missing_extra_is_named_with_the_command_that_installs_it(monkeypatch:
     monkeypatch.setitem(sys.modules, "optuna", None)
     with pytest.raises(ValueError, match=r"pip install 'ma2ml-env\[optuna\]'"):
         learner_class("tpe")
+
+
+def test_an_environment_of_another_form_is_answered_with_the_right_one() -> None:
+    with pytest.raises(ValueError, match="learners take MultiDiscrete"):
+        agent_specs(ma2ml_env.make("ma2ml/synthetic-v0", variant="flat"))
+    padded = ma2ml_env.make("ma2ml/synthetic-v0", variant="padded")
+    with pytest.raises(ValueError, match="native form"):
+        run_search(padded, make_learner("random_search", agent_specs(padded), seed=0), 1)

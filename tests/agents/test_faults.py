@@ -6,6 +6,7 @@ import errno
 import itertools
 import subprocess
 import sys
+import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -15,7 +16,8 @@ import pytest
 import ma2ml_env
 from ma2ml_agents import agent_specs, make_learner, run_search
 from ma2ml_agents.cli import main
-from ma2ml_agents.executors import ProcessExecutor
+from ma2ml_agents.executors import InlineExecutor, ProcessExecutor
+from ma2ml_agents.pruner import make_pruner
 from ma2ml_env import AutoMLEnv, Decision, Result, SearchSpace, trials
 from ma2ml_env.reward import accuracy
 from ma2ml_env.trials import TrialStore
@@ -109,3 +111,83 @@ def test_a_pipeline_that_allocates_without_end_costs_its_own_trial_only() -> Non
     for trial in found:
         assert trial.result.failed == trial.pipeline["a"]["greedy"]
         assert not trial.result.failed or "MemoryError" in str(trial.result.error)
+
+
+def slow(pipeline, seed: int) -> Result:
+    time.sleep(0.2)
+    return Result(0.5, 1, 1, 0.0)
+
+
+def test_an_evaluation_that_outlasts_the_time_limit_is_kept(tmp_path: Path) -> None:
+    env = AutoMLEnv({"a": SearchSpace((Decision("x", tuple(range(50))),), dict)}, lambda p, *, seed: None, accuracy)
+    for session in (1, 2, 3):
+        learner = make_learner("random_search", agent_specs(env), seed=0)
+        executor = InlineExecutor(slow)
+        found = run_search(env, learner, 20, executor=executor, time_limit=0.1, out=tmp_path)
+        assert len(found) == session
+
+
+def test_a_worker_that_cannot_start_stops_the_search_and_stores_nothing(tmp_path: Path) -> None:
+    env = AutoMLEnv({"a": SearchSpace((Decision("x", (0, 1)),), dict)}, lambda p, *, seed: None, accuracy)
+    executor = ProcessExecutor(CannotBeLoaded(), workers=2)
+    learner = make_learner("random_search", agent_specs(env), seed=0)
+    with pytest.raises(ValueError, match="a worker process cannot load the evaluator"):
+        run_search(env, learner, 4, executor=executor, out=tmp_path)
+    executor.shutdown()
+    assert TrialStore(tmp_path / "trials.db").load(env.decode) == []
+
+
+class CannotBeLoaded:
+    """An evaluator that only the process that made it can load."""
+
+    def __call__(self, pipeline, seed: int) -> Result:
+        return Result(0.5, 1, 1, 0.0)
+
+    def __reduce__(self):
+        return _refuse, ()
+
+
+def _refuse() -> None:
+    raise ImportError("not here")
+
+
+@pytest.mark.parametrize("cache", ["a file", "no folder"])
+def test_a_cache_that_cannot_be_used_is_named_before_anything_is_evaluated(cache: str, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("mine")
+    place = tmp_path / "file" if cache == "a file" else tmp_path / "file" / "below"
+    with pytest.raises(ValueError, match=str(tmp_path / "file")):
+        search(5, cache=place, out=tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_cache_and_a_pruner_are_refused_together(tmp_path: Path) -> None:
+    env = ma2ml_env.make("ma2ml/digits-v0")
+    learner = make_learner("random_search", agent_specs(env), seed=0)
+    with pytest.raises(ValueError, match="do not go together"):
+        run_search(env, learner, 2, cache=tmp_path, pruner=make_pruner("median"))
+
+
+def test_what_was_finished_while_the_learner_computed_is_kept_on_an_interrupt(tmp_path: Path) -> None:
+    env = AutoMLEnv({"a": SearchSpace((Decision("x", tuple(range(500))),), dict)}, lambda p, *, seed: None, accuracy)
+    learner = make_learner("random_search", agent_specs(env), seed=0)
+    executor = ProcessExecutor(quick, workers=3)
+    updates = 0
+
+    def interrupted(batch):
+        nonlocal updates
+        updates += 1
+        if updates == 4:
+            time.sleep(1.0)
+            raise KeyboardInterrupt
+        return {}
+
+    learner.update = interrupted
+    with pytest.raises(KeyboardInterrupt):
+        run_search(env, learner, 40, executor=executor, window=8, out=tmp_path)
+    executor.shutdown()
+    kept = TrialStore(tmp_path / "trials.db").load(env.decode)
+    assert len(kept) >= 6, "the four that were learned from, and what the workers had finished"
+
+
+def quick(pipeline, seed: int) -> Result:
+    return Result(0.5, 1, 1, 0.0)

@@ -11,12 +11,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ma2ml_agents import agent_specs, make_learner, run_search, search
+from ma2ml_agents import agent_specs, make_learner, run_search, search_loop
 from ma2ml_agents.events import Events
 from ma2ml_agents.executors import ProcessExecutor
 from ma2ml_agents.learner import Learner
 from ma2ml_env import AutoMLEnv, Decision, Pipeline, Result, SearchSpace, Trial
 from ma2ml_env.reward import accuracy
+from ma2ml_env.trials import TrialLogError
 
 SETTINGS: dict[str, dict[str, int]] = {
     "random_search": {},
@@ -29,7 +30,7 @@ learners_and_windows = pytest.mark.parametrize(("name", "window"), [(n, w) for n
 
 @pytest.fixture(autouse=True)
 def _a_checkpoint_after_every_update(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(search, "CHECKPOINT_SECONDS", -1.0)
+    monkeypatch.setattr(search_loop, "CHECKPOINT_SECONDS", -1.0)
 
 
 class Noted:
@@ -157,3 +158,20 @@ def test_a_smaller_budget_than_was_spent_gives_the_first_trials(name: str, windo
     for budget in (1, 6, 20):
         trials = run_search(env, learner_for(env, name), budget, window=window, out=tmp_path / "run")
         assert summary(trials) == uninterrupted(name, window, budget)
+
+
+@pytest.mark.parametrize("change", ["seed", "window", "warm_start", "reward"])
+def test_a_search_of_another_kind_is_refused_or_ends_as_if_it_began_anew(change: str, tmp_path: Path) -> None:
+    """With a checkpoint, as without one, a folder is never continued by a search that would not have begun it so."""
+    env = game(Noted(tmp_path / "calls"))
+
+    def search(target: AutoMLEnv, budget: int, out: Path | None, **options):
+        return run_search(target, learner_for(target, "ma2ml"), budget, out=out, **{"seed": 0, "window": 1} | options)
+
+    out = tmp_path / "run"
+    search(env, 20, out)
+    first = {agent: space.default for agent, space in env.search_spaces.items()}
+    other = {"seed": {"seed": 1}, "window": {"window": 6}, "warm_start": {"warm_start": [first]}, "reward": {}}[change]
+    target = env if change != "reward" else AutoMLEnv(env.search_spaces, env.evaluator, lambda r: 100 * r.accuracy)
+    with pytest.raises(TrialLogError, match="not what is proposed there now"):
+        search(target, 30, out, **other)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -119,3 +120,31 @@ def test_a_definition_names_what_a_result_depends_on_and_nothing_else() -> None:
 
 def test_the_digits_environment_is_the_one_that_its_stored_trainings_are_of() -> None:
     assert ma2ml_env.make("ma2ml/digits-v0").definition == "cfdc433452bbffc8"
+
+
+def test_what_a_space_fixes_and_what_a_task_is_always_trained_with_are_part_of_a_definition() -> None:
+    entry = registry.entry("ma2ml/imagenet200-600m-v0")
+    other = registry.EnvEntry(
+        entry.id, "", {**entry.agents, "hpo": {**entry.agents["hpo"], "batch_size": 32}}, entry.evaluator, entry.reward
+    )
+    assert entry.build().definition != other.build().definition
+    plain = ma2ml_env.make("ma2ml/cifar10-v0", augmentation="none")
+    assert plain.definition != ma2ml_env.make("ma2ml/cifar10-v0").definition
+
+
+def test_choices_without_a_text_of_their_own_have_no_definition(tmp_path: Path) -> None:
+    (tmp_path / "opaque.py").write_text(
+        "from ma2ml_env import Decision, SearchSpace\n"
+        "def space(): return SearchSpace((Decision('o', (object(), object())),), dict)\n"
+    )
+    sys.path.insert(0, str(tmp_path))
+    try:
+        file = tmp_path / "mine.yaml"
+        file.write_text(
+            "mine/opaque-v0:\n  summary: opaque\n  agents: {a: {kind: 'opaque:space'}}\n"
+            "  evaluator: {kind: synthetic}\n  reward: {kind: accuracy}\n"
+        )
+        (entry,) = registry.read_entries(file)
+        assert entry.build().definition == ""
+    finally:
+        sys.path.remove(str(tmp_path))

@@ -12,7 +12,7 @@ from typing import Any
 
 from ma2ml_agents.catalog import learner_class, make_learner
 from ma2ml_agents.learner import AgentSpec, agent_specs
-from ma2ml_agents.search import check_limits
+from ma2ml_agents.limits import check_limits
 from ma2ml_agents.settings import nearest
 from ma2ml_env import registry
 

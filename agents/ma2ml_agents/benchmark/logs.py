@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import glob
+import hashlib
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -74,7 +75,8 @@ def read_logs(logs: Mapping[str, Sequence[Path]], grid: Grid) -> list[LoggedRun]
             problem, env, trials = _match(file, grid.problems)
             seed = count.setdefault(problem.name, 0)
             count[problem.name] += 1
-            folder = re.sub(r"[^\w.-]+", "_", f"log-{name}-{problem.name}-{seed}")
+            digest = hashlib.sha256(f"{name}\n{problem.name}".encode()).hexdigest()[:10]
+            folder = re.sub(r"[^\w.-]+", "_", f"log-{name}-{problem.name}-{seed}-{digest}")
             found.append(LoggedRun(Run(problem.name, name, seed, folder), env, trials[: grid.budget]))
     return found
 

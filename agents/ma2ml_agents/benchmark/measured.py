@@ -28,8 +28,10 @@ class MeasuredLearner:
         self._proposed = self._learned = 0
 
     @property
-    def seconds_per_pipeline(self) -> float:
-        """CPU seconds spent in `act` and `update`, by pipeline; 0 before the first."""
+    def seconds_per_pipeline(self) -> float | None:
+        """CPU seconds spent in `act` and `update`, by pipeline; None where nothing was measured, as after a resume."""
+        if not self._proposed and not self._learned:
+            return None
         return self._act_seconds / max(1, self._proposed) + self._update_seconds / max(1, self._learned)
 
     def act(self, observations: Observations) -> Actions:
