@@ -1,7 +1,7 @@
 """How busy the search keeps its workers, and what a trial costs it: real search loop, sleeping evaluations.
 
     python benchmarks/workers.py utilization    # 8 workers, log-normal durations: the window against a batch barrier
-    python benchmarks/workers.py thousand       # 1,000 workers at a median of 60 s a pipeline, for some minutes
+    python benchmarks/workers.py thousand       # 1,000 workers at a median of 60 s a pipeline, updates of 20 results
     python benchmarks/workers.py growth         # memory and time a trial, over many trials
     python benchmarks/workers.py price          # what running ahead of results costs in sample efficiency
 
@@ -129,7 +129,7 @@ def utilization() -> None:
 
 
 def thousand(minutes: float, window: int) -> None:
-    search("ma2ml", 10**6, 1000, 60.0, window, time_limit=60 * minutes)
+    search("ma2ml", 10**6, 1000, 60.0, window, time_limit=60 * minutes, batch_size=20)
 
 
 def growth(trials: int) -> None:

@@ -45,8 +45,8 @@ def agent_specs(env: Any) -> tuple[AgentSpec, ...]:
     for agent in env.possible_agents:
         if not hasattr(env.action_space(agent), "nvec"):
             raise ValueError(
-                f"agent {agent!r} has actions {env.action_space(agent)}; learners take MultiDiscrete ones, as the native "
-                "form that ma2ml_env.make(id) gives has"
+                f"agent {agent!r} has actions {env.action_space(agent)}; learners take MultiDiscrete ones, as the "
+                "native form that ma2ml_env.make(id) gives has"
             )
     return tuple(
         AgentSpec(
