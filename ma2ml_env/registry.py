@@ -10,12 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from ma2ml_env import catalog
 from ma2ml_env.env import AutoMLEnv
 from ma2ml_env.search_space import SearchSpace
 from ma2ml_env.types import AgentID
+from ma2ml_env.yaml_file import read_yaml
 
 ID_FORM = re.compile(r"[\w.-]+/[\w.-]+-v\d+")
 ENTRY_KEYS = ("summary", "agents", "evaluator", "reward")
@@ -186,12 +185,7 @@ def read_entries(path: Path) -> list[EnvEntry]:
     Raises:
         ValueError: with file, id and key, for anything that is not in the documented form.
     """
-    try:
-        document = yaml.load(path.read_text(encoding="utf-8"), Loader=_UniqueKeyLoader)
-    except OSError as error:
-        raise ValueError(f"cannot read {path}: {error.strerror}") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ValueError(f"{path} is not valid YAML: {error}") from error
+    document = read_yaml(path)
     if not isinstance(document, dict):
         raise ValueError(f"{path}: a registry is a mapping from id to entry, not a {type(document).__name__}")
     return [_entry(f"{path}, {env_id}", env_id, body) for env_id, body in document.items()]
@@ -218,17 +212,6 @@ def _entry(where: str, env_id: Any, body: Any) -> EnvEntry:
         if not isinstance(spec, dict) or not isinstance(spec.get("kind"), str):
             raise ValueError(f"{where}, {name}: a part is a mapping with a `kind`, not {spec!r}")
     return EnvEntry(id=env_id, **body)
-
-
-class _UniqueKeyLoader(yaml.SafeLoader):
-    """A safe loader that refuses a key given twice, where YAML would keep the last."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
-        for key in keys:
-            if keys.count(key) > 1:
-                raise yaml.constructor.ConstructorError(None, None, f"{key!r} is given twice", node.start_mark)
-        return super().construct_mapping(node, deep=deep)
 
 
 def shipped_file() -> Path:

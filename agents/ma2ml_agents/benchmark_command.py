@@ -9,7 +9,6 @@ from typing import Any
 
 import joblib
 import tyro
-import yaml
 from rich.console import Console
 from tyro.conf import UseAppendAction
 
@@ -19,7 +18,8 @@ from ma2ml_agents.benchmark.logs import parse_logs
 from ma2ml_agents.benchmark.page import write_results
 from ma2ml_agents.benchmark.runner import run_grid
 from ma2ml_agents.benchmark.statistics import check_packages
-from ma2ml_agents.settings import nearest
+from ma2ml_agents.settings import nearest, parse_setting
+from ma2ml_env.yaml_file import read_yaml
 
 GRID_KEYS = ("envs", "algos", "seeds", "budget", "settings")
 
@@ -95,18 +95,13 @@ def grid_document(options: BenchmarkOptions) -> dict[str, Any]:
         "budget": options.budget,
     }
     document |= {key: value for key, value in given.items() if value not in (None, [])}
-    document["settings"] = document["settings"] | dict(_setting(text) for text in options.set)
+    document["settings"] = document["settings"] | dict(parse_setting(text) for text in options.set)
     return document
 
 
 def _read(path: Path) -> dict[str, Any]:
     """A grid file; JSON is YAML too."""
-    try:
-        document = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ValueError(f"cannot read {path}: {error.strerror}") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ValueError(f"{path} is not valid YAML: {error}") from error
+    document = read_yaml(path)
     if not isinstance(document, dict):
         raise ValueError(f"{path}: a grid is a mapping with {list(GRID_KEYS)}, not a {type(document).__name__}")
     for key, value in document.items():
@@ -120,13 +115,3 @@ def _read(path: Path) -> dict[str, Any]:
 
 def _split(texts: Sequence[str]) -> list[str]:
     return [part.strip() for text in texts for part in text.split(",") if part.strip()]
-
-
-def _setting(text: str) -> tuple[str, Any]:
-    name, equals, value = text.partition("=")
-    if not equals:
-        raise ValueError(f"--set takes NAME=VALUE, not {text!r}")
-    try:
-        return name.replace("-", "_"), yaml.safe_load(value)
-    except yaml.YAMLError as error:
-        raise ValueError(f"--set takes NAME=VALUE with a YAML value, not {text!r}") from error

@@ -7,6 +7,8 @@ import math
 from collections.abc import Iterable
 from typing import Any
 
+import yaml
+
 
 def nearest(name: object, allowed: Iterable[str]) -> str:
     """A sentence that offers the nearest of `allowed`, or all of them if none is near."""
@@ -36,3 +38,18 @@ def check_choice(config: Any, name: str, allowed: Iterable[str]) -> None:
     value, known = getattr(config, name), tuple(allowed)
     if value not in known:
         raise ValueError(f"setting {name!r} must not be {value!r}; {nearest(value, known)}")
+
+
+def parse_setting(text: str) -> tuple[str, Any]:
+    """A text NAME=VALUE as (name, value); the value is read as YAML, hyphens of the name as underscores.
+
+    Raises:
+        ValueError: for another form.
+    """
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise ValueError(f"--set takes NAME=VALUE, not {text!r}")
+    try:
+        return name.replace("-", "_"), yaml.safe_load(value)
+    except yaml.YAMLError as error:
+        raise ValueError(f"--set takes NAME=VALUE with a YAML value, not {text!r}") from error

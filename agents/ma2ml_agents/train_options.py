@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import tyro
-import yaml
 
 from ma2ml_agents.catalog import learner_class
 from ma2ml_agents.known_results import CostBounds
 from ma2ml_agents.limits import check_limits
+from ma2ml_agents.settings import parse_setting
 from ma2ml_env import registry
 
 
@@ -100,16 +100,7 @@ class TrainOptions:
         Raises:
             ValueError: for a text of another form than NAME=VALUE.
         """
-        settings: dict[str, Any] = {}
-        for pair in self.set:
-            name, equals, value = pair.partition("=")
-            if not equals:
-                raise ValueError(f"--set takes NAME=VALUE, not {pair!r}")
-            try:
-                settings[name.replace("-", "_")] = yaml.safe_load(value)
-            except yaml.YAMLError as error:
-                raise ValueError(f"--set takes NAME=VALUE with a YAML value, not {pair!r}") from error
-        return settings
+        return dict(parse_setting(text) for text in self.set)
 
     def folder(self) -> Path:
         """The run's folder."""

@@ -7,12 +7,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import yaml
 from rich.console import Console
 
 from ma2ml_env import AutoMLEnv, published
 from ma2ml_env.trials import TrialStore, top_k
 from ma2ml_env.types import JointAction
+from ma2ml_env.yaml_file import read_yaml
 
 BEST_OF_A_RUN = 20
 FILES = (".db", ".json", ".yaml", ".yml")
@@ -75,12 +75,7 @@ def _stored(file: Path, env: AutoMLEnv) -> list[JointAction]:
 
 
 def _written(file: Path, env: AutoMLEnv) -> list[JointAction]:
-    try:
-        document = yaml.safe_load(file.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ValueError(f"cannot read {file}: {error.strerror}") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ValueError(f"{file} is neither JSON nor YAML: {error}") from error
+    document = read_yaml(file)
     if not isinstance(document, list) or not all(isinstance(entry, Mapping) for entry in document):
         raise ValueError(
             f"{file}: a warm start is a list of pipelines, each {{agent: indices or {{decision: choice}}}}"

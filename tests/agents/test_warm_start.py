@@ -83,7 +83,7 @@ def test_the_log_of_another_run_gives_its_best(tmp_path: Path) -> None:
         ("[{c: [0]}]", "no agent 'c'"),
         ("[{a: [0, 0, 3]}]", "3 is not in 0..2"),
         ("[{a: {a9: 0}}]", "no such decision: \\['a9'\\]"),
-        ("[{a: [", "neither JSON nor YAML"),
+        ("[{a: [", "not valid YAML"),
     ],
 )
 def test_what_cannot_be_a_start_is_refused(word: str, says: str, tmp_path: Path) -> None:
