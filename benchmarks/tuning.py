@@ -29,19 +29,33 @@ PROBLEMS = Path(__file__).parent / "problems.yaml"
 SETTINGS, BUDGET, CHECKPOINTS = 12, 200, (100, 200)
 SEEDS = [100, 101, 102]
 BEFORE: dict[str, dict[str, Any]] = {
-    "ma2ml": {"learning_rate": 0.05},
-    "ma2ml_lite": {"learning_rate": 0.4},
-    "ma2ml_on_policy": {"learning_rate": 0.6},
+    "ma2ml": {
+        "learning_rate": 0.05,
+        "actor_steps": 30,
+        "kl_coef": 2.7,
+        "warmup": 20,
+        "critic_learning_rate": 2e-3,
+        "critic_weight_decay": 0.1,
+        "batch_size": 10,
+    },
+    "ma2ml_lite": {"learning_rate": 0.4, "batch_size": 10, "baseline_decay": 0.95},
+    "ma2ml_on_policy": {
+        "learning_rate": 0.6,
+        "batch_size": 10,
+        "critic_steps": 20,
+        "critic_learning_rate": 2e-3,
+        "critic_weight_decay": 0.1,
+    },
     "regularized_evolution": {"population": 30, "sample": 10},
     "one_plus_one": {"mutations": 1.0},
-    "nsga2": {"population": 30},
-    "ppo": {"learning_rate": 0.2},
+    "nsga2": {"population": 30, "crossover_rate": 0.9},
+    "ppo": {"learning_rate": 0.2, "batch_size": 10, "epochs": 10, "clip": 0.2, "entropy_coef": 1e-5},
 }
 CHOICES: dict[str, dict[str, list[Any]]] = {
     "ma2ml": {
         "learning_rate": [0.02, 0.05, 0.1, 0.2],
         "actor_steps": [15, 30, 60],
-        "kl_coef": [0.003, 0.01, 0.03, 0.1],
+        "kl_coef": [0.3, 0.9, 2.7, 9.0],
         "warmup": [10, 20, 40],
         "critic_learning_rate": [1e-3, 2e-3, 4e-3],
         "critic_weight_decay": [0.03, 0.1, 0.3],

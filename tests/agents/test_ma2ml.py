@@ -53,7 +53,7 @@ def test_a_critic_learns_a_reward_and_its_members_differ() -> None:
 
 
 def test_standardized_rewards_know_no_unit() -> None:
-    rewards = torch.rand(50, dtype=torch.float64)
+    rewards = torch.rand(50, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
     scaled = standardize(rewards)
     torch.testing.assert_close(standardize(rewards * 0.01 + 0.9), scaled)
     assert scaled.median().abs() < 0.1
@@ -120,7 +120,7 @@ def test_without_off_policy_learning_and_divergence_it_is_the_on_policy_form() -
 def test_without_divergence_the_target_policies_do_not_matter() -> None:
     settings = {**SMALL, "warmup": 10, "learning_rate": 0.3}
     free = [proposals(MA2ML, kl_coef=0.0, target=target, **settings) for target in ("polyak", "previous")]
-    held = [proposals(MA2ML, kl_coef=1.0, target=target, **settings) for target in ("polyak", "previous")]
+    held = [proposals(MA2ML, kl_coef=6.0, target=target, **settings) for target in ("polyak", "previous")]
     assert np.array_equal(*free)
     assert not np.array_equal(*held)
 
@@ -128,12 +128,12 @@ def test_without_divergence_the_target_policies_do_not_matter() -> None:
 def test_a_strong_divergence_keeps_policies_near_their_targets() -> None:
     settings = {**SMALL, "warmup": 10, "actor_steps": 20, "target": "previous", "learning_rate": 0.05}
     kl = {}
-    for coefficient in (0.0, 10.0):
+    for coefficient in (0.0, 60.0):
         learner = MA2ML(SPECS, MA2ML.Config(kl_coef=coefficient, **settings), seed=0)
         play(learner, SPECS, updates=5)
         actions = learner.layout.uniform(10, np.random.default_rng(0))
         kl[coefficient] = learner.update(batch_of(SPECS, actions))["kl"]
-    assert kl[10.0] < 0.5 * kl[0.0]
+    assert kl[60.0] < 0.5 * kl[0.0]
 
 
 def test_agents_share_one_advantage_without_credit_assignment_and_with_a_single_agent() -> None:
