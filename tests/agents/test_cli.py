@@ -17,6 +17,8 @@ import numpy as np
 import pytest
 
 from ma2ml_agents.cli import main
+from ma2ml_env.evaluators.train import TrainEvaluator
+from ma2ml_env.evaluators.training import DivergedError
 
 ROOT = Path(__file__).parent.parent.parent
 QUICK = ["train", "--env", "ma2ml/synthetic-v0", "--algo", "random_search", "--budget", "12"]
@@ -228,3 +230,28 @@ def _check_the_printed_model_lines(said: str) -> None:
     assert len(lines) == 3
     done = subprocess.run([sys.executable, "-c", "\n".join(lines)], capture_output=True, text=True, check=True)
     assert len(re.findall(r"'\d'", done.stdout)) == 10
+
+
+def test_a_warm_start_is_what_it_was_when_the_run_began(tmp_path: Path) -> None:
+    other, mine = tmp_path / "other", tmp_path / "mine"
+    quick = ("train", "--algo", "random_search", "--env", "ma2ml/synthetic-v0")
+    assert run(*quick, "--budget", "30", out=other) == 0
+    start = (*quick, "--seed", "1", "--warm-start", str(other / "trials.db"))
+    assert run(*start, "--budget", "22", out=mine) == 0
+    before = table(mine)
+    assert run(*quick, "--budget", "60", out=other) == 0
+    assert run(*start, "--budget", "25", out=mine) == 0, "the other run has grown, this one goes on as it began"
+    assert table(mine)[:22] == before
+
+
+def test_a_failed_final_training_leaves_the_result_of_the_search(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def diverge(*arguments: object, **options: object) -> None:
+        raise DivergedError("the loss is nan after epoch 1 of 20")
+
+    monkeypatch.setattr(TrainEvaluator, "retrain", diverge)
+    small = ("--set", "epochs=1", "filters=2", "--executor", "inline")
+    assert run("train", "--algo", "random_search", "--budget", "1", *small, out=tmp_path) == 0
+    assert "failed, so there is no model: the loss is nan" in capsys.readouterr().out
+    assert json.loads((tmp_path / "result.json").read_text())["trial"] == 0
