@@ -5,8 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import dataclass, field
 from textwrap import indent
 from typing import Any, Protocol
 
@@ -14,7 +13,7 @@ AgentID = str
 JointAction = Mapping[AgentID, tuple[int, ...]]
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, slots=True)
 class Pipeline(Mapping[AgentID, Any]):
     """One complete machine-learning pipeline: what every agent chose, and what it means.
 
@@ -30,12 +29,15 @@ class Pipeline(Mapping[AgentID, Any]):
 
     action: JointAction
     parts: Mapping[AgentID, Any]
+    _key: str = field(default="", init=False, repr=False)
 
-    @cached_property
+    @property
     def key(self) -> str:
-        """A stable name of the joint action, 16 hexadecimal digits."""
-        canonical = json.dumps(sorted((agent, list(action)) for agent, action in self.action.items()))
-        return hashlib.sha256(canonical.encode()).hexdigest()[:16]
+        """A stable name of the joint action, 16 hexadecimal digits; computed once."""
+        if not self._key:
+            canonical = json.dumps(sorted((agent, list(action)) for agent, action in self.action.items()))
+            object.__setattr__(self, "_key", hashlib.sha256(canonical.encode()).hexdigest()[:16])
+        return self._key
 
     def random_seed(self, seed: int) -> int:
         """The seed, in [0, 2**63), of everything random in this pipeline's evaluation.
