@@ -35,7 +35,8 @@ class TrainEvaluator:
         network: the skeleton that the architecture is put into.
         epochs: of a training in the search, at least 1.
         retrain_epochs: of the training that makes the final model, at least 1.
-        device: `"cpu"` or `"cuda"`, with bfloat16 and channels last on CUDA.
+        device: `"cpu"` or `"cuda"`, with bfloat16 and channels last on CUDA, where equal seeds may differ in the last
+            digits.
         threads: CPU threads of one training. Results depend on it in the last digits, so it is fixed here and
             does not follow the machine.
 
