@@ -162,6 +162,33 @@ class SearchSpace:
         return tuple(int(index) for index in rng.integers(self.nvec))
 
 
+class PackedAction(Mapping[AgentID, tuple[int, ...]]):
+    """A joint action in two bytes a decision; its tuples are made whenever they are asked for.
+
+    Args:
+        action: at most 65,536 choices in every decision.
+
+    Source: ours.
+    """
+
+    __slots__ = ("_agents", "_packed")
+
+    def __init__(self, action: JointAction) -> None:
+        self._agents = tuple(action)
+        self._packed = tuple(np.asarray(action[agent], dtype=np.uint16).tobytes() for agent in action)
+
+    def __getitem__(self, agent: AgentID) -> tuple[int, ...]:
+        if agent not in self._agents:
+            raise KeyError(agent)
+        return tuple(np.frombuffer(self._packed[self._agents.index(agent)], dtype=np.uint16).tolist())
+
+    def __iter__(self) -> Iterator[AgentID]:
+        return iter(self._agents)
+
+    def __len__(self) -> int:
+        return len(self._agents)
+
+
 class PartsOnDemand(Mapping[AgentID, Any]):
     """The decoded choices of a joint action, built again whenever they are asked for: a tenth of the memory.
 

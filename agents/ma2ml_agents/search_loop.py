@@ -21,7 +21,7 @@ from ma2ml_agents.pruner import Pruner
 from ma2ml_agents.stored_trials import StoredTrials
 from ma2ml_agents.window import updates_before
 from ma2ml_env import AutoMLEnv, Pipeline, Result, Trial
-from ma2ml_env.search_space import PartsOnDemand
+from ma2ml_env.search_space import PackedAction, PartsOnDemand
 from ma2ml_env.trials import TrialStore
 
 TRIALS_FILE, CHECKPOINT_FOLDER = "trials.db", "checkpoint"
@@ -221,8 +221,9 @@ class SearchLoop:
     def _compact(self, number: int) -> None:
         """Keep of a trial that has been learned from what cannot be built again."""
         trial = self.trials[number]
-        parts = PartsOnDemand(self.env.search_spaces, trial.pipeline.action)
-        self.trials[number] = replace(trial, pipeline=Pipeline(trial.pipeline.action, parts))
+        action = PackedAction(trial.pipeline.action)
+        parts = PartsOnDemand(self.env.search_spaces, action)
+        self.trials[number] = replace(trial, pipeline=Pipeline(action, parts))
 
     def _tell(self, updates: int, numbers: range, learner_numbers: dict[str, float]) -> None:
         self.events.on_update(updates, [self.trials[number] for number in numbers], learner_numbers)
