@@ -163,24 +163,25 @@ class SearchSpace:
 
 
 class PackedAction(Mapping[AgentID, tuple[int, ...]]):
-    """A joint action in two bytes a decision; its tuples are made whenever they are asked for.
+    """A joint action in as few bytes as its largest index needs; its tuples are made whenever they are asked for.
 
     Args:
-        action: at most 65,536 choices in every decision.
+        action: indices of at least 0.
 
     Source: ours.
     """
 
-    __slots__ = ("_agents", "_packed")
+    __slots__ = ("_agents", "_dtype", "_packed")
 
     def __init__(self, action: JointAction) -> None:
         self._agents = tuple(action)
-        self._packed = tuple(np.asarray(action[agent], dtype=np.uint16).tobytes() for agent in action)
+        self._dtype = np.min_scalar_type(max((max(part, default=0) for part in action.values()), default=0))
+        self._packed = tuple(np.array(action[agent], dtype=self._dtype).tobytes() for agent in action)
 
     def __getitem__(self, agent: AgentID) -> tuple[int, ...]:
         if agent not in self._agents:
             raise KeyError(agent)
-        return tuple(np.frombuffer(self._packed[self._agents.index(agent)], dtype=np.uint16).tolist())
+        return tuple(np.frombuffer(self._packed[self._agents.index(agent)], dtype=self._dtype).tolist())
 
     def __iter__(self) -> Iterator[AgentID]:
         return iter(self._agents)

@@ -70,4 +70,4 @@ class DistinctProposals:
 
 def _name(action: Tensor) -> bytes:
     """Eight bytes that stand for a joint action."""
-    return hashlib.blake2b(action.to(torch.int16).numpy().tobytes(), digest_size=8).digest()
+    return hashlib.blake2b(action.long().numpy().tobytes(), digest_size=8).digest()

@@ -151,11 +151,11 @@ class _Worker:
         try:
             request = cloudpickle.dumps((pipeline, seed, fidelity))
         except Exception as error:
-            return _failed(f"this pipeline cannot be sent to another process ({error})")
+            return failed_result(f"this pipeline cannot be sent to another process ({error})")
         result, exit_code = self._attempt(request)
         if result is None and exit_code in self.KILLED_FROM_OUTSIDE:
             result, exit_code = self._attempt(request)
-        return result if result is not None else _failed(_death(exit_code))
+        return result if result is not None else failed_result(_death(exit_code))
 
     def kill(self) -> None:
         """End the process now and start no other."""
@@ -190,7 +190,7 @@ class _Worker:
         if process.is_alive() and self._timeout is not None and time.monotonic() - started >= self._timeout:
             process.kill()
             self._bury(process, pipe)
-            return _failed(f"took longer than {self._timeout:g} seconds", time.monotonic() - started), None
+            return failed_result(f"took longer than {self._timeout:g} seconds", time.monotonic() - started), None
         return None, self._bury(process, pipe)
 
     def _running(self) -> tuple[Any, Connection]:
@@ -248,10 +248,18 @@ def _guarded(evaluate: Evaluate, pipeline: Pipeline, seed: int, fidelity: Mappin
     try:
         return evaluate(pipeline, seed, **fidelity)
     except Exception as error:
-        return _failed(f"{type(error).__name__}: {error}", time.monotonic() - started)
+        return failed_result(f"{type(error).__name__}: {error}", time.monotonic() - started)
 
 
-def _failed(error: str, seconds: float = 0.0) -> Result:
+def failed_result(error: str, seconds: float = 0.0) -> Result:
+    """The result of a pipeline that failed outside the evaluator's own judgment.
+
+    Args:
+        error: why.
+        seconds: that it took.
+
+    Source: ours.
+    """
     return Result(accuracy=0.0, flops=0, params=0, seconds=seconds, error=error)
 
 

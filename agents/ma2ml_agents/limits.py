@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from ma2ml_agents.known_results import CostBounds, KnownResults
 from ma2ml_agents.pruner import Pruner
 from ma2ml_env import AutoMLEnv
 from ma2ml_env.types import JointAction
@@ -24,7 +23,6 @@ def check_plan(
     env: AutoMLEnv,
     budget: int,
     warm_start: Sequence[JointAction],
-    bounds: CostBounds,
     cache: Path | None,
     pruner: Pruner | None,
 ) -> None:
@@ -44,4 +42,3 @@ def check_plan(
                 "a cache and a pruner do not go together: whether a training was stopped would depend on what "
                 "other runs have cached"
             )
-    KnownResults(env, 0, bounds, cache).close()

@@ -14,7 +14,7 @@ from typing import Any
 import cloudpickle
 
 from ma2ml_agents import ray_cluster
-from ma2ml_agents.executors import Evaluate, InlineExecutor
+from ma2ml_agents.executors import Evaluate, InlineExecutor, failed_result
 from ma2ml_env import Pipeline, Result
 
 MOST_TRIALS = 10_000
@@ -119,7 +119,7 @@ class RayExecutor:
         try:
             request = cloudpickle.dumps((pipeline, seed, fidelity))
         except Exception as error:
-            return _failed(f"this pipeline cannot be sent to another process ({error})")
+            return failed_result(f"this pipeline cannot be sent to another process ({error})")
         crashes = losses = 0
         while True:
             outcome = self._attempt(request)
@@ -128,7 +128,7 @@ class RayExecutor:
             losses += outcome.of_node
             crashes += not outcome.of_node
             if crashes > TRIES_AFTER_CRASH or losses > TRIES_AFTER_LOSS:
-                return _failed(outcome.reason)
+                return failed_result(outcome.reason)
 
     def _attempt(self, request: bytes) -> Result | _Death:
         """The result of one try, or why there is none."""
@@ -143,12 +143,12 @@ class RayExecutor:
             self._kill(worker)
             if not self._alive(worker.node):
                 return _Death(of_node=True, reason="its node of the Ray cluster was lost")
-            return _failed(f"took longer than {self._timeout:g} seconds", time.monotonic() - started)
+            return failed_result(f"took longer than {self._timeout:g} seconds", time.monotonic() - started)
         except errors.RayActorError as error:
             self._kill(worker)
             return self._death(error, worker.node)
         except errors.RayTaskError as error:
-            result = _failed(_last_line(error), time.monotonic() - started)
+            result = failed_result(_last_line(error), time.monotonic() - started)
         self._idle.append(worker)
         return result
 
@@ -245,10 +245,6 @@ def _check(cpus: float, gpus: float, timeout: float | None) -> None:
             raise ValueError(f"{name} must be above 0, not {value}")
     if not gpus >= 0 or (gpus > 1 and gpus % 1):
         raise ValueError(f"gpus_per_trial must be 0, a share of one GPU, or a whole number of them, not {gpus}")
-
-
-def _failed(error: str, seconds: float = 0.0) -> Result:
-    return Result(accuracy=0.0, flops=0, params=0, seconds=seconds, error=error)
 
 
 def _last_line(error: Exception) -> str:

@@ -23,7 +23,7 @@ class Replay:
     """
 
     def __init__(self, decisions: int) -> None:
-        self._actions = torch.zeros((FIRST_CAPACITY, decisions), dtype=torch.int16)
+        self._actions = torch.zeros((FIRST_CAPACITY, decisions), dtype=torch.int32)
         self._rewards = torch.zeros((FIRST_CAPACITY,), dtype=torch.float64)
         self._length = 0
 
@@ -32,7 +32,7 @@ class Replay:
 
     @property
     def actions(self) -> Tensor:
-        """Joint actions, shape (n, D), int16: a view, not a copy."""
+        """Joint actions, shape (n, D), int32: a view, not a copy."""
         return self._actions[: self._length]
 
     @property

@@ -67,7 +67,7 @@ def run_search(
     """
     check_limits(budget, window, time_limit)
     bounds, cache = bounds or CostBounds(), None if cache is None else Path(cache)
-    check_plan(env, budget, warm_start, bounds, cache, pruner)
+    check_plan(env, budget, warm_start, cache, pruner)
     seed = env.seed if seed is None else seed
     search = SearchLoop(
         env=env,

@@ -16,11 +16,12 @@ import ma2ml_env
 from ma2ml_agents.catalog import make_learner
 from ma2ml_agents.events import Events
 from ma2ml_agents.executors import Executor, InlineExecutor, ProcessExecutor
+from ma2ml_agents.known_results import KnownResults
 from ma2ml_agents.learner import Learner, agent_specs
 from ma2ml_agents.limits import check_plan
 from ma2ml_agents.loggers import Logger, check_loggers, make_loggers
 from ma2ml_agents.progress import SearchProgress
-from ma2ml_agents.pruner import make_pruner
+from ma2ml_agents.pruner import Pruner, make_pruner
 from ma2ml_agents.report import TOP_K, best_in_words, draw_figures
 from ma2ml_agents.run_folder import check_folder, run_folder, write_atomically
 from ma2ml_agents.search import run_search
@@ -69,12 +70,13 @@ def train(options: TrainOptions, settings: Mapping[str, Any], console: Console) 
     check_folder(out, options.identity(settings))
     warm_start = _warm_start(options, env, out, console)
     pruner = make_pruner(options.prune)
-    check_plan(env, options.budget, warm_start, options.bounds(), options.cache, pruner)
+    check_plan(env, options.budget, warm_start, options.cache, pruner)
+    KnownResults(env, options.seed, options.bounds(), options.cache).close()  # fails here, if it has to
     with run_folder(out, options.identity(settings), options.resumable()):
         if warm_start:
             first = [{agent: list(indices) for agent, indices in action.items()} for action in warm_start]
             write_atomically(out / WARM_START_FILE, json.dumps(first) + "\n")
-        trials = _search(env, learner, warm_start, options, out, console)
+        trials = _search(env, learner, warm_start, pruner, options, out, console)
         _conclude(env, learner, trials, options, out, console)
 
 
@@ -88,6 +90,7 @@ def _search(
     env: AutoMLEnv,
     learner: Learner,
     warm_start: Sequence[JointAction],
+    pruner: Pruner | None,
     options: TrainOptions,
     out: Path,
     console: Console,
@@ -120,7 +123,7 @@ def _search(
             warm_start=warm_start,
             bounds=options.bounds(),
             cache=options.cache,
-            pruner=make_pruner(options.prune),
+            pruner=pruner,
             events=events,
         )
 

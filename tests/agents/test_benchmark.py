@@ -120,7 +120,7 @@ def test_the_tidy_table_agrees_with_the_trial_logs(done: Path) -> None:
 
 def test_a_finished_cell_is_not_run_again(done: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("ma2ml_agents.benchmark.cell.run_search", lambda *args, **kwargs: pytest.fail("ran"))
-    run_grid(small(), done)
+    assert run_grid(small(), done) == list(small().cells())
 
 
 def test_a_cell_whose_end_is_lost_goes_on_from_its_trials(done: Path, tmp_path: Path) -> None:

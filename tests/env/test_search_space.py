@@ -71,7 +71,7 @@ def test_a_default_that_does_not_fit_and_an_object_without_values_are_refused() 
 
 
 def test_a_packed_action_is_the_action() -> None:
-    action = {"aug": (0, 300, 65_535), "nas": (), "hpo": (7,)}
+    action = {"aug": (0, 300, 2**40), "nas": (), "hpo": (7,)}
     packed = PackedAction(action)
     assert packed == action
     assert action == packed
