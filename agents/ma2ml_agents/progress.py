@@ -7,14 +7,51 @@ from types import TracebackType
 from typing import Self
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, TextColumn, TimeRemainingColumn
 
 from ma2ml_env import Trial
 
 PLAIN_LINES = 10
 
 
-class SearchProgress:
+class LiveBar:
+    """A context in which a bar is live, if the console is a terminal.
+
+    Args:
+        label: what is counted.
+        total: how many there are.
+        console: where to show it.
+        *columns: more of it, before the time that is left.
+
+    Source: ours.
+    """
+
+    def __init__(self, label: str, total: int, console: Console, *columns: ProgressColumn) -> None:
+        self._console = console
+        self._bar = Progress(
+            TextColumn(label),
+            BarColumn(bar_width=24),
+            MofNCompleteColumn(),
+            TextColumn("{task.description}"),
+            *columns,
+            TextColumn("left"),
+            TimeRemainingColumn(),
+            console=console,
+            disable=not console.is_terminal,
+        )
+        self._task = self._bar.add_task("", total=total)
+
+    def __enter__(self) -> Self:
+        self._bar.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._bar.stop()
+
+
+class SearchProgress(LiveBar):
     """Shows evaluated / budget, best reward and accuracy so far, seconds a pipeline, time left.
 
     Args:
@@ -26,30 +63,10 @@ class SearchProgress:
 
     def __init__(self, budget: int, console: Console) -> None:
         self._budget = budget
-        self._console = console
         self._best: Trial | None = None
         self._done = self._failed = self._fresh = 0
         self._started = time.monotonic()
-        self._bar = Progress(
-            TextColumn("pipelines"),
-            BarColumn(bar_width=24),
-            MofNCompleteColumn(),
-            TextColumn("{task.description}"),
-            TextColumn("left"),
-            TimeRemainingColumn(),
-            console=console,
-            disable=not console.is_terminal,
-        )
-        self._task = self._bar.add_task("", total=budget)
-
-    def __enter__(self) -> Self:
-        self._bar.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._bar.stop()
+        super().__init__("pipelines", budget, console)
 
     def show(self, trial: Trial, fresh: bool) -> None:
         """Tell one more finished trial, and whether it was evaluated now."""

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from types import TracebackType
-from typing import Self
-
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import TimeElapsedColumn
 
 from ma2ml_agents.benchmark.grid import Cell
+from ma2ml_agents.progress import LiveBar
 
 
 def describe(cell: Cell) -> str:
@@ -16,7 +14,7 @@ def describe(cell: Cell) -> str:
     return f"{cell.contender.name} on {cell.problem.name}, seed {cell.seed}"
 
 
-class GridProgress:
+class GridProgress(LiveBar):
     """Shows finished / all runs, the last one, time spent and left.
 
     Args:
@@ -28,26 +26,7 @@ class GridProgress:
 
     def __init__(self, runs: int, console: Console | None) -> None:
         self._runs, self._done = runs, 0
-        self._console = console or Console(quiet=True)
-        columns = (TextColumn("runs"), BarColumn(bar_width=24), MofNCompleteColumn(), TextColumn("{task.description}"))
-        self._bar = Progress(
-            *columns,
-            TimeElapsedColumn(),
-            TextColumn("left"),
-            TimeRemainingColumn(),
-            console=self._console,
-            disable=not self._console.is_terminal,
-        )
-        self._task = self._bar.add_task("", total=runs)
-
-    def __enter__(self) -> Self:
-        self._bar.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._bar.stop()
+        super().__init__("runs", runs, console or Console(quiet=True), TimeElapsedColumn())
 
     def found(self, count: int) -> None:
         """Tell how many runs were finished earlier."""
