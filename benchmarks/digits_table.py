@@ -3,56 +3,86 @@
     python benchmarks/digits_table.py --out runs/digits-table
     python benchmarks/digits_table.py --out runs/digits-table --collect ma2ml_env/data/digits-v0.csv.xz
 
-Half the pipelines are random, the others come from searches, so that good ones are covered too; the first hundred
-random ones are trained under three seeds, which gives the noise floor. One process on one core; it may be stopped
-at any time, and the same command goes on. About 4 seconds a training, 3,700 trainings. The second command trains
-nothing: it writes what is finished to one small file, the data that `ma2ml surrogate fit` and others read.
+Half the pipelines are random, the others come from searches, so that good ones are covered too. The first hundred
+random ones are trained under three seeds and those of one search under two, which gives the noise floor of both kinds.
+Each process uses one core, may be stopped at any time, and goes on when it is started again; any number of them share
+the folder. About 4 seconds a training. The second command trains nothing: it writes what is finished to one small
+file, the data that `ma2ml surrogate fit` and others read.
 """
 
 from __future__ import annotations
 
 import argparse
-import itertools
+from dataclasses import dataclass
 from pathlib import Path
 
+import filelock
 import torch
 
 import ma2ml_env
 from ma2ml_agents import agent_specs, make_learner, run_search
 from ma2ml_env.surrogate.table import write_table
 from ma2ml_env.trials import TrialStore
+from ma2ml_env.types import Trial
 
 ENV = "ma2ml/digits-v0"
-Run = tuple[str, int, int, int]
-"""Learner, its seed, the environment's seed, budget."""
+SEARCHES = ("regularized_evolution", "one_plus_one", "ma2ml")
+
+
+@dataclass(frozen=True)
+class Run:
+    """One search, or the pipelines of another one, trained again."""
+
+    algo: str
+    seed: int
+    env_seed: int = 0
+    budget: int = 150
+    again: bool = False
+
+    @property
+    def name(self) -> str:
+        """Of its folder."""
+        return f"{self.algo}-seed{self.seed}-env{self.env_seed}"
+
+    @property
+    def first(self) -> Run:
+        """The run whose pipelines this one trains again."""
+        return Run(self.algo, self.seed)
 
 
 def runs() -> list[Run]:
     """All runs, in an order that keeps an unfinished table balanced."""
-    random = [("random_search", seed, 0, 100) for seed in range(16)]
-    repeated = [("random_search", 0, env_seed, 100) for env_seed in (1, 2)]
-    searches = [
-        (algo, seed, 0, budget)
-        for seed in range(5)
-        for algo, budget in (("regularized_evolution", 150), ("ma2ml", 150), ("one_plus_one", 100))
-    ]
-    first, later = [random[0], *repeated], random[1:]
-    mixed = itertools.chain.from_iterable(itertools.zip_longest(later, searches))
-    return [*first, *(run for run in mixed if run is not None)]
+    noise = [Run("random_search", 0, env_seed, budget=100) for env_seed in range(3)]
+    compared = [Run(algo, seed) for seed in (1, 2, 3) for algo in ("random_search", *SEARCHES)]
+    again = [Run("regularized_evolution", 1, env_seed=1, again=True)]
+    more = [Run("random_search", seed) for seed in range(4, 10)]
+    return [*noise, *compared, *again, *more, *(Run(algo, 0) for algo in SEARCHES)]
 
 
-def folder(root: Path, run: Run) -> Path:
-    """Where a run keeps its trials."""
-    algo, seed, env_seed, _ = run
-    return root / f"{algo}-seed{seed}-env{env_seed}"
+def train(root: Path, run: Run) -> None:
+    """Finish a run."""
+    env = ma2ml_env.make(ENV)
+    pipelines = {trial.pipeline.key: trial.pipeline.action for trial in stored(root, run.first) if run.again}
+    budget = len(pipelines) or run.budget
+    if len(stored(root, run)) >= budget:
+        return
+    learner = make_learner("random_search" if run.again else run.algo, agent_specs(env), seed=run.seed)
+    again = list(pipelines.values())
+    trials = run_search(env, learner, budget, out=root / run.name, seed=run.env_seed, warm_start=again)
+    print(f"{run.name}: {len(trials)} trials, best {max(t.reward for t in trials):.4f}", flush=True)
+
+
+def stored(root: Path, run: Run) -> list[Trial]:
+    """A run's finished trials."""
+    env = ma2ml_env.make(ENV)
+    file = root / run.name / "trials.db"
+    return TrialStore(file, env.definition).load(env.decode) if file.exists() else []
 
 
 def collect(root: Path, file: Path) -> None:
     """Write the finished trials of all runs to one file."""
-    env = ma2ml_env.make(ENV)
-    stores = {folder(root, run).name: folder(root, run) / "trials.db" for run in runs()}
-    found = {name: TrialStore(path, env.definition).load(env.decode) for name, path in stores.items() if path.exists()}
-    write_table(file, env, found)
+    found = {run.name: trials for run in runs() if (trials := stored(root, run))}
+    write_table(file, ma2ml_env.make(ENV), found)
     print(f"{file}: {sum(map(len, found.values()))} trials of {len(found)} runs, {file.stat().st_size / 1e3:.0f} kB")
 
 
@@ -61,17 +91,18 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("runs/digits-table"))
     parser.add_argument("--collect", type=Path, help="write what is finished to this file, and train nothing")
     arguments = parser.parse_args()
-    root = arguments.out
     if arguments.collect is not None:
-        collect(root, arguments.collect)
+        collect(arguments.out, arguments.collect)
         return
     torch.set_num_threads(1)
-    env = ma2ml_env.make(ENV)
+    arguments.out.mkdir(parents=True, exist_ok=True)
     for run in runs():
-        algo, seed, env_seed, budget = run
-        learner = make_learner(algo, agent_specs(env), seed=seed)
-        trials = run_search(env, learner, budget, out=folder(root, run), seed=env_seed)
-        print(f"{folder(root, run).name}: {len(trials)} trials, best {max(t.reward for t in trials):.4f}", flush=True)
+        lock = filelock.FileLock(arguments.out / f"{run.name}.lock", timeout=0)
+        try:
+            with lock:
+                train(arguments.out, run)
+        except filelock.Timeout:
+            continue
 
 
 if __name__ == "__main__":
