@@ -4,7 +4,8 @@
     python benchmarks/digits_table.py --out runs/digits-table --collect ma2ml_env/data/digits-v0.csv.xz
 
 Half the pipelines are random, the others come from searches, so that good ones are covered too. The first hundred
-random ones are trained under three seeds and those of one search under two, which gives the noise floor of both kinds.
+random ones are trained under three seeds and those of two searches under two, which gives the noise floor of both
+kinds. Four learners have three runs of 150 each, whose order `benchmarks/orders.py` compares with the surrogate's.
 Each process uses one core, may be stopped at any time, and goes on when it is started again; any number of them share
 the folder. About 4 seconds a training. The second command trains nothing: it writes what is finished to one small
 file, the data that `ma2ml surrogate fit` and others read.
@@ -54,9 +55,9 @@ def runs() -> list[Run]:
     """All runs, in an order that keeps an unfinished table balanced."""
     noise = [Run("random_search", 0, env_seed, budget=100) for env_seed in range(3)]
     compared = [Run(algo, seed) for seed in (1, 2, 3) for algo in ("random_search", *SEARCHES)]
-    again = [Run("regularized_evolution", 1, env_seed=1, again=True)]
-    more = [Run("random_search", seed) for seed in range(4, 10)]
-    return [*noise, *compared, *again, *more, *(Run(algo, 0) for algo in SEARCHES)]
+    again = [Run(algo, 1, env_seed=1, again=True) for algo in ("regularized_evolution", "ma2ml")]
+    more = [Run(algo, 0) for algo in SEARCHES] + [Run("random_search", seed) for seed in range(4, 10)]
+    return [*noise, *compared, *again, *more]
 
 
 def train(root: Path, run: Run) -> None:

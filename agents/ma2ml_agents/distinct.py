@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import deque
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -12,31 +13,46 @@ from torch import Tensor
 from ma2ml_agents.policy import JointPolicy
 
 GROWTH = 1.1
+Value = Callable[[Tensor], Tensor]
+"""From joint actions, shape (n, D), to how promising each is, shape (n,)."""
 
 
 class DistinctProposals:
     """Draws joint actions from policies, none of which was proposed or evaluated before.
 
-    A draw that is known is drawn again from the policies mixed with uniform choices: each decision is uniform with
-    probability 1/D, as in an evolutionary algorithm's mutation, and a tenth more with every draw until it is new. When
-    everything next to the policies is known, that ends at uniform, and then a known one is taken.
+    A draw that is known gives way to the most promising of several new neighbors. These are drawn from the policies
+    mixed with uniform choices: each decision is uniform with probability 1/D, as in an evolutionary algorithm's
+    mutation, and a tenth more with every round until there are enough. When everything next to the policies is known,
+    that ends at uniform, and if nothing at all is new, the known one is taken.
 
     Args:
         nvec: choices per decision, shape (D,).
+        candidates: how many new neighbors to choose from, at least 1.
 
     Source: ours. Without it a policy that has become certain repeats one pipeline for the rest of the budget.
     """
 
-    def __init__(self, nvec: Tensor) -> None:
+    def __init__(self, nvec: Tensor, candidates: int = 1) -> None:
         self._nvec = nvec
+        self._candidates = candidates
         self._known: set[bytes] = set()
         self._open: deque[Tensor] = deque()
 
-    def draw(self, policy: JointPolicy, rows: int, generator: torch.Generator) -> Tensor:
-        """Joint actions, shape (rows, D), remembered as proposed."""
+    def draw(self, policy: JointPolicy, rows: int, generator: torch.Generator, value: Value | None = None) -> Tensor:
+        """Joint actions, shape (rows, D), remembered as proposed.
+
+        Args:
+            policy: draws them.
+            rows: how many.
+            generator: of the draws.
+            value: tells the most promising neighbor; None takes the first.
+        """
         drawn = policy.sample(rows, generator)
         for row in range(rows):
-            drawn[row] = self._new(drawn[row], policy, generator)
+            if _name(drawn[row]) in self._known:
+                found = self._neighbors(policy, generator)
+                if found:
+                    drawn[row] = found[0 if value is None else int(value(torch.stack(found)).argmax())]
             self._known.add(_name(drawn[row]))
             self._open.append(drawn[row])
         return drawn
@@ -57,15 +73,17 @@ class DistinctProposals:
         self._open = deque(torch.tensor(action) for action in state["open"])
         self._known = {_name(action) for action in [*evaluated, *self._open]}
 
-    def _new(self, action: Tensor, policy: JointPolicy, generator: torch.Generator) -> Tensor:
-        decisions = len(self._nvec)
-        rate = 1.0 / decisions
-        while _name(action) in self._known and rate < 1.0:
-            uniform = (torch.rand(decisions, generator=generator) * self._nvec).long()
-            changed = torch.rand(decisions, generator=generator) < rate
-            action = torch.where(changed, uniform, policy.sample(1, generator)[0])
+    def _neighbors(self, policy: JointPolicy, generator: torch.Generator) -> list[Tensor]:
+        """New joint actions near those that policies draw."""
+        shape = (self._candidates, len(self._nvec))
+        rate, found = 1.0 / len(self._nvec), list[Tensor]()
+        while len(found) < self._candidates and rate < GROWTH:
+            uniform = (torch.rand(shape, generator=generator) * self._nvec).long()
+            changed = torch.rand(shape, generator=generator) < rate
+            drawn = torch.where(changed, uniform, policy.sample(self._candidates, generator))
+            found += [action for action in drawn if _name(action) not in self._known]
             rate *= GROWTH
-        return action
+        return found[: self._candidates]
 
 
 def _name(action: Tensor) -> bytes:

@@ -46,6 +46,45 @@ def test_the_nearest_come_first() -> None:
     assert near > 40, "one or two decisions of eight differ"
 
 
+def test_the_most_promising_of_the_new_neighbors_is_proposed() -> None:
+    layout = Layout([AgentSpec("a", (4,) * 8, 1)])
+    asked: list[torch.Tensor] = []
+
+    def sum_of_choices(actions: torch.Tensor) -> torch.Tensor:
+        asked.append(actions.clone())
+        return actions.sum(dim=1).double()
+
+    proposals = DistinctProposals(torch.full((8,), 4), candidates=16)
+    drawn = proposals.draw(certain(layout), 5, torch.Generator().manual_seed(0), sum_of_choices)
+    assert len(asked) == 4, "the first draw was new, and is the policy's own"
+    for number, neighbors in enumerate(asked, start=1):
+        assert len(neighbors) == 16
+        assert drawn[number].sum() == neighbors.sum(dim=1).max()
+        earlier = {tuple(row) for row in drawn[:number].tolist()}
+        assert not earlier & {tuple(row) for row in neighbors.tolist()}
+
+
+def test_a_single_decision_is_gone_through_choice_by_choice() -> None:
+    layout = Layout([AgentSpec("a", (5,), 1)])
+    drawn = DistinctProposals(torch.tensor([5]), candidates=64).draw(
+        certain(layout), 5, torch.Generator().manual_seed(0)
+    )
+    assert sorted(drawn[:, 0].tolist()) == [0, 1, 2, 3, 4]
+
+
+def test_an_optimist_likes_what_the_critics_disagree_about() -> None:
+    specs = [AgentSpec("a", NVEC, 1)]
+    actions = torch.tensor(list(itertools.product(*map(range, NVEC))))
+    values = {}
+    for optimism in (0.0, 1.0, 3.0):
+        learner = MA2ML(specs, MA2ML.Config(optimism=optimism), seed=0)
+        values[optimism] = learner._promise(actions)
+    each = torch.stack([learner.critic(learner.critic.one_hot(action[None]))[:, 0] for action in actions], dim=1)
+    spread = ((each - each.mean(dim=0)) ** 2).mean(dim=0).sqrt()
+    for optimism, value in values.items():
+        torch.testing.assert_close(value, each.mean(dim=0) + optimism * spread)
+
+
 def test_what_others_evaluated_is_not_proposed() -> None:
     layout = Layout([AgentSpec("a", NVEC, 1)])
     proposals = DistinctProposals(torch.tensor(NVEC))
