@@ -14,8 +14,8 @@ from gymnasium.utils import seeding
 from numpy.typing import NDArray
 from pettingzoo import ParallelEnv
 
-from ma2ml_env.search_space import SearchSpace
-from ma2ml_env.types import AgentID, Cost, Evaluator, JointAction, Pipeline, Result, RewardFn, Trial
+from ma2ml_env.search_space import SearchSpace, decode_joint
+from ma2ml_env.types import AgentID, Cost, Evaluator, Pipeline, Result, RewardFn, Trial
 
 INFO_KEYS = ("accuracy", "flops", "params", "failed")
 RENDER_MODES = ("ansi", "rgb_array")
@@ -205,18 +205,7 @@ class AutoMLEnv(ParallelEnv[AgentID, Observation, Any]):  # type: ignore[misc]  
         Raises:
             ValueError: for a missing or unknown agent, or an action of wrong type, length or range.
         """
-        if not isinstance(actions, Mapping):
-            raise ValueError(f"actions are a dict with one entry per agent, not a {type(actions).__name__}")
-        missing = [agent for agent in self.possible_agents if agent not in actions]
-        unknown = [agent for agent in actions if agent not in self.search_spaces]
-        if missing or unknown:
-            raise ValueError(f"actions are for {self.possible_agents}; missing: {missing}, unknown: {unknown}")
-        action: JointAction = {
-            agent: space.validate(actions[agent], agent=agent) for agent, space in self.search_spaces.items()
-        }
-        return Pipeline(
-            action, {agent: self.search_spaces[agent].decode(a, agent=agent) for agent, a in action.items()}
-        )
+        return decode_joint(self.search_spaces, actions)
 
     def evaluate(self, pipeline: Pipeline, seed: int = 0, **fidelity: Any) -> Result:
         """Evaluate a pipeline; what `step` is made of, for parallel search.
@@ -294,9 +283,4 @@ class AutoMLEnv(ParallelEnv[AgentID, Observation, Any]):  # type: ignore[misc]  
 
 
 def _info(result: Result) -> dict[str, float]:
-    return {
-        "accuracy": float(result.accuracy),
-        "flops": float(result.flops),
-        "params": float(result.params),
-        "failed": float(result.failed),
-    }
+    return {key: float(getattr(result, key)) for key in INFO_KEYS}

@@ -1,4 +1,4 @@
-"""What one agent can choose: a list of decisions, and what a choice of all of them means."""
+"""What agents can choose: a list of decisions each, and what a choice of all of them means."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import numpy as np
 from gymnasium.spaces import MultiDiscrete
 from numpy.typing import NDArray
 
-from ma2ml_env.types import AgentID, JointAction
+from ma2ml_env.types import AgentID, JointAction, Pipeline
 
 
 @dataclass(frozen=True)
@@ -160,6 +160,28 @@ class SearchSpace:
     def sample(self, rng: np.random.Generator) -> tuple[int, ...]:
         """A uniformly random action."""
         return tuple(int(index) for index in rng.integers(self.nvec))
+
+
+def decode_joint(search_spaces: Mapping[AgentID, SearchSpace], actions: Mapping[AgentID, Any]) -> Pipeline:
+    """The pipeline that a joint action describes.
+
+    Args:
+        search_spaces: {agent: search space}.
+        actions: {agent: action}, in any form that `SearchSpace.validate` takes.
+
+    Raises:
+        ValueError: for a missing or unknown agent, or an action of wrong type, length or range.
+
+    Source: ours.
+    """
+    if not isinstance(actions, Mapping):
+        raise ValueError(f"actions are a dict with one entry per agent, not a {type(actions).__name__}")
+    missing = [agent for agent in search_spaces if agent not in actions]
+    unknown = [agent for agent in actions if agent not in search_spaces]
+    if missing or unknown:
+        raise ValueError(f"actions are for {list(search_spaces)}; missing: {missing}, unknown: {unknown}")
+    action = {agent: space.validate(actions[agent], agent=agent) for agent, space in search_spaces.items()}
+    return Pipeline(action, {agent: search_spaces[agent].decode(a, agent=agent) for agent, a in action.items()})
 
 
 class PackedAction(Mapping[AgentID, tuple[int, ...]]):

@@ -1,17 +1,17 @@
-"""The trial log: an SQLite file that several processes may append to, and what one asks of it."""
+"""The trial log: an SQLite file that several processes may append to."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-import math
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from ma2ml_env.ranking import best, top_k, top_k_mean
 from ma2ml_env.search_space import SearchSpace
 from ma2ml_env.types import AgentID, JointAction, Pipeline, Result, Trial
 
@@ -291,30 +291,4 @@ def _digest(values: Sequence[Any]) -> str:
     return hashlib.sha256(repr(tuple(values)).encode()).hexdigest()[:16]
 
 
-def best(trials: Iterable[Trial]) -> Trial | None:
-    """The earliest trial of the highest reward among those that did not fail; None if there is none.
-
-    Source: ours.
-    """
-    complete = [trial for trial in trials if not trial.result.failed]
-    return max(complete, key=lambda trial: (trial.reward, -trial.number), default=None)
-
-
-def top_k(trials: Iterable[Trial], k: int) -> list[Trial]:
-    """The best k distinct pipelines, each by its earliest trial, best first.
-
-    Source: the paper's figures; distinct, so that proposing one pipeline often does not help (ours).
-    """
-    first: dict[str, Trial] = {}
-    for trial in sorted(trials, key=lambda trial: trial.number):
-        first.setdefault(trial.pipeline.key, trial)
-    return sorted(first.values(), key=lambda trial: (-trial.reward, trial.number))[:k]
-
-
-def top_k_mean(trials: Iterable[Trial], k: int) -> float:
-    """Mean reward of the best k distinct pipelines (of fewer where there are fewer); NaN of none.
-
-    Source: the paper's figures, which show it for k = 20 and k = 30.
-    """
-    rewards = [trial.reward for trial in top_k(trials, k)]
-    return math.fsum(rewards) / len(rewards) if rewards else math.nan
+__all__ = ["TrialLogError", "TrialStore", "best", "top_k", "top_k_mean"]

@@ -136,10 +136,7 @@ class TrainEvaluator:
             DivergedError: if the longer training diverges.
         """
         splits = _on_device(self.task, self.device)
-        both = Images(
-            torch.cat([splits.train.pixels, splits.validation.pixels]),
-            torch.cat([splits.train.labels, splits.validation.labels]),
-        )
+        both = _moved(self.task.load().train_and_validation, self.device)
         network = self._fit(pipeline, seed, both, self.retrain_epochs, None, [])
         normalization = Normalization.of(splits.train)
         with _deterministic(0, self.device, self.threads):
@@ -199,16 +196,17 @@ def _chosen(part: Any) -> Any:
 
 @cache
 def _on_device(task: Any, device: str) -> Splits:
-    """The images on the device, once a process; of more than a quarter of its memory only the labels."""
-    room = torch.cuda.get_device_properties(device).total_memory // 4 if device != "cpu" else 0
-
-    def move(images: Images) -> Images:
-        fits = device == "cpu" or images.pixels.nbytes <= room
-        pixels = images.pixels.to(device, non_blocking=True) if fits else images.pixels
-        return Images(pixels, images.labels.to(device, non_blocking=True))
-
+    """The images on the device, once a process."""
     splits = task.load()
-    return Splits(move(splits.train), move(splits.validation), move(splits.test))
+    return Splits(*(_moved(part, device) for part in (splits.train, splits.validation, splits.test)))
+
+
+def _moved(images: Images, device: str) -> Images:
+    """The images on the device; of more than a quarter of its memory only the labels."""
+    room = torch.cuda.get_device_properties(device).total_memory // 4 if device != "cpu" else 0
+    fits = device == "cpu" or images.pixels.nbytes <= room
+    pixels = images.pixels.to(device, non_blocking=True) if fits else images.pixels
+    return Images(pixels, images.labels.to(device, non_blocking=True))
 
 
 @contextmanager

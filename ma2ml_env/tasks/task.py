@@ -43,6 +43,14 @@ class Splits:
     validation: Images
     test: Images
 
+    @property
+    def train_and_validation(self) -> Images:
+        """Both, in this order; not copied where they lie so in memory, as those of one memory-mapped file do."""
+        import torch
+
+        labels = torch.cat([self.train.labels, self.validation.labels])
+        return Images(_joined(self.train.pixels, self.validation.pixels), labels)
+
 
 class Task(Protocol):
     """A source of images.
@@ -78,3 +86,15 @@ class Task(Protocol):
     def load(self) -> Splits:
         """Read the images; the second call in a process is free."""
         ...
+
+
+def _joined(first: Tensor, second: Tensor) -> Tensor:
+    """Two arrays one after the other: a view of both where the second begins in memory where the first ends."""
+    import torch
+
+    same_memory = first.untyped_storage().data_ptr() == second.untyped_storage().data_ptr()
+    follows = second.storage_offset() == first.storage_offset() + first.numel()
+    if same_memory and follows and first.is_contiguous() and second.is_contiguous():
+        shape = (len(first) + len(second), *first.shape[1:])
+        return first.as_strided(shape, first.stride(), first.storage_offset())
+    return torch.cat([first, second])

@@ -20,16 +20,10 @@ from ma2ml_env.wrappers.token_list import TokenList
 class TokenForm(MultiAgentForm):
     """All agents act in one `Discrete`; each has a `TokenList` of its module's decisions.
 
+    Arguments and errors are those of `TokensEnv`.
+
     Attributes:
         mask: where the mask is.
-
-    Args:
-        env: an `AutoMLEnv`.
-        mask: `"obs"`: observations are `Dict({"observation", "action_mask"})`; `"info"`: it is
-            `infos[agent]["action_mask"]`; `"none"`: there is none.
-
-    Raises:
-        ValueError: if `env` is not one of ours, or the mask none of these.
 
     Source: ours, after the autoregressive controllers of NASNet and AutoAugment.
     """

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import pytest
+from rich.console import Console
 
 import ma2ml_env
 from ma2ml_agents.benchmark import Grid, make_grid, run_grid, summarize
 from ma2ml_agents.benchmark.cell import CELLS_FOLDER, FACTS_FILE, TABLE_FILE
+from ma2ml_agents.benchmark.grid import Cell
 from ma2ml_agents.benchmark.logs import parse_logs
+from ma2ml_agents.benchmark.progress import GridProgress
 from ma2ml_agents.cli import main
 from ma2ml_agents.learner import Batch
 from ma2ml_agents.random_search import RandomSearch
@@ -66,6 +70,36 @@ def done(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_two_workers_find_what_one_finds(done: Path, tmp_path: Path) -> None:
     run_grid(small(), tmp_path, workers=2)
     assert_same(tables(done, small()), tables(tmp_path, small()))
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_running_grid_tells_how_far_its_runs_are(workers: int, tmp_path: Path, monkeypatch) -> None:
+    told: dict[str, list[int]] = {}
+
+    def note(progress: GridProgress, cell: Cell, count: int, others: int = 0) -> None:
+        told.setdefault(cell.folder, []).append(count)
+
+    monkeypatch.setattr(GridProgress, "evaluated", note)
+    monkeypatch.setattr("ma2ml_agents.benchmark.runner.REFRESH_SECONDS", 0.001)
+    run_grid(small(), tmp_path, workers=workers)
+    assert told
+    if workers == 1:
+        assert told == {cell.folder: list(range(1, BUDGET + 1)) for cell in small().cells()}
+    for counts in told.values():
+        assert counts == sorted(counts)
+        assert set(counts) <= set(range(1, BUDGET + 1))
+
+
+def test_a_grid_on_a_terminal_is_one_bar_with_the_current_run_and_its_evaluation() -> None:
+    text = io.StringIO()
+    cell, *_ = small().cells()
+    with GridProgress(300, Console(file=text, force_terminal=True, width=160)) as progress:
+        progress.found(118)
+        progress.show(cell, None)
+        progress.evaluated(cell, 17, others=1)
+    shown = text.getvalue()
+    assert "119/300" in shown
+    assert f"random_search on {ENV}, seed 0, pipeline 17/{BUDGET} (and 1 more)" in shown
 
 
 def test_every_cell_is_one_run_and_the_first_seeds_come_first() -> None:
@@ -184,9 +218,9 @@ def test_no_workers_are_refused(tmp_path: Path) -> None:
         run_grid(small(), tmp_path, workers=0)
 
 
-def write_log(path: Path, steps: int, seed: int = 0, **settings: Any) -> pd.Series:
+def write_log(path: Path, steps: int, seed: int = 0, env_id: str = ENV, **settings: Any) -> pd.Series:
     """A log as another library's training leaves it; the rewards that were paid."""
-    env = ma2ml_env.make(ENV, log_path=path, **settings)
+    env = ma2ml_env.make(env_id, log_path=path, **settings)
     rewards = []
     for step in range(steps):
         env.reset(seed=seed)
@@ -216,6 +250,28 @@ def test_a_log_finds_its_environment_by_definition_and_reward(tmp_path: Path) ->
     assert summarize(tmp_path / "out").envs() == ["other"]
 
 
+@pytest.mark.parametrize(
+    ("env_id", "settings", "says"),
+    [
+        ("ma2ml/digits-flops-surrogate-v0", {}, "it is of ma2ml/digits-flops-surrogate-v0\n"),
+        ("ma2ml/synthetic-v0", {"structure_seed": 4}, "give them with --set"),
+    ],
+)
+def test_a_log_of_another_environment_is_told_which(
+    env_id: str, settings: dict[str, int], says: str, tmp_path: Path
+) -> None:
+    write_log(tmp_path / "a.db", 2, env_id=env_id, **settings)
+    grid = small(envs=["ma2ml/digits-surrogate-v0", ENV])
+    with pytest.raises(ValueError, match=f"is of no environment of this grid; .*{says}"):
+        run_grid(grid, tmp_path / "out", logs=parse_logs([f"mine={tmp_path}/a.db"]))
+
+
+def test_an_empty_log_is_refused(tmp_path: Path) -> None:
+    TrialStore(tmp_path / "empty.db").open()
+    with pytest.raises(ValueError, match=r"empty.db holds no trials"):
+        run_grid(small(), tmp_path / "out", logs=parse_logs([f"mine={tmp_path}/empty.db"]))
+
+
 def test_logs_that_cannot_be_compared_are_refused_before_any_work(tmp_path: Path) -> None:
     write_log(tmp_path / "other.db", 2, structure_seed=4)
     write_log(tmp_path / "mixed.db", 2)
@@ -223,7 +279,7 @@ def test_logs_that_cannot_be_compared_are_refused_before_any_work(tmp_path: Path
     (tmp_path / "broken.db").write_text("no log")
     cases = {
         "other": "was evaluated under the definition",
-        "mixed": "trial 2 was evaluated under the definition",
+        "mixed": "holds trials of 2 different environments",
         "broken": "damaged",
         "missing": "there is no file",
     }

@@ -1,13 +1,8 @@
 from __future__ import annotations
 
-import json
-from dataclasses import asdict
-
 import numpy as np
 import pytest
 import torch
-import torch.nn.functional as F
-from pydantic import TypeAdapter
 
 from ma2ml_env.models import build_network, cost, count
 from ma2ml_env.models.darts import DARTSSkeleton, operation
@@ -19,7 +14,7 @@ SPACE = darts()
 SMALL = DARTSSkeleton(filters=4, layers=3)
 SIZES = {"image_size": 8, "in_channels": 1, "num_classes": 10}
 RNG = np.random.default_rng(0)
-ACTIONS = [SPACE.sample(RNG) for _ in range(1000)]
+ACTIONS = [SPACE.sample(RNG) for _ in range(20)]
 THREE = "skip_connect 0 skip_connect 1, skip_connect 0 skip_connect 1, skip_connect 0 skip_connect 1, "
 
 # Counted once from the authors' code: parameters and multiply-accumulates for 16 channels of 32x32.
@@ -38,30 +33,10 @@ def test_a_node_chooses_an_unordered_pair_of_inputs_and_two_operations():
     assert SPACE.nvec.tolist() == [1, 7, 7, 3, 7, 7, 6, 7, 7, 10, 7, 7] * 2
 
 
-def test_a_thousand_random_actions_decode_encode_back_and_count():
-    for action in ACTIONS:
-        genotype = SPACE.decode(action)
-        assert SPACE.encode(genotype) == action
-        assert count(genotype, SMALL, **SIZES).params > 0
-
-
 @pytest.mark.parametrize(("name", "stride"), SINGLE)
 def test_a_single_operation_costs_what_it_costs_in_the_authors_code(name, stride):
     found = chain_cost(operation(name, 16, stride), (32, 32))
     assert (found.params, found.flops) == SINGLE[name, stride]
-
-
-@pytest.mark.parametrize("action", ACTIONS[:30], ids=range(30))
-def test_a_random_action_builds_agrees_with_the_arithmetic_and_trains_a_step(action):
-    genotype = SPACE.decode(action)
-    model = build_network(genotype, SMALL, drop_path=0.2, **SIZES)
-    assert cost(model, image_size=8, in_channels=1) == count(genotype, SMALL, **SIZES)
-    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
-    loss = F.cross_entropy(model(torch.randn(6, 1, 8, 8)), torch.arange(6))
-    loss.backward()
-    optimizer.step()
-    assert loss.isfinite()
-    assert all(parameter.grad is not None for parameter in model.parameters())
 
 
 @pytest.mark.parametrize("image_size", [32, 45])
@@ -140,9 +115,3 @@ def test_an_image_too_small_for_the_reductions_is_refused_at_build_time():
 def test_a_genotype_says_its_cells_in_words():
     text = str(SPACE.decode(SPACE.default))
     assert "block 4: skip connection of the previous input plus 3x3 dilated separable convolution of block 1" in text
-
-
-def test_an_architecture_survives_being_written_as_json():
-    for action in ACTIONS[:5]:
-        built = SPACE.decode(action)
-        assert TypeAdapter(Genotype).validate_json(json.dumps(asdict(built))) == built

@@ -1,14 +1,12 @@
 from __future__ import annotations
 
-import json
-from dataclasses import asdict, replace
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import timm
 import torch
 import torch.nn.functional as F
-from pydantic import TypeAdapter
 
 from ma2ml_env import published
 from ma2ml_env.models import build_network, cost, count
@@ -24,24 +22,8 @@ RNG = np.random.default_rng(0)
 ACTIONS = [SPACE.sample(RNG) for _ in range(1000)]
 
 
-def test_a_thousand_random_actions_decode_encode_back_and_count():
-    for action in ACTIONS:
-        architecture = SPACE.decode(action)
-        assert SPACE.encode(architecture) == action
-        assert count(architecture, FULL, **SIZES).flops > 100e6
-
-
-@pytest.mark.parametrize("action", ACTIONS[:30], ids=range(30))
-def test_a_random_action_builds_agrees_with_the_arithmetic_and_trains_a_step(action):
-    architecture = SPACE.decode(action)
-    model = build_network(architecture, SMALL, drop_path=0.2, **SIZES)
-    assert cost(model) == count(architecture, SMALL, **SIZES)
-    optimizer = torch.optim.SGD(model.parameters(), lr=0.01)
-    loss = F.cross_entropy(model(torch.randn(4, 3, 32, 32)), torch.arange(4))
-    loss.backward()
-    optimizer.step()
-    assert loss.isfinite()
-    assert all(parameter.grad is not None for parameter in model.parameters())
+def test_a_thousand_random_networks_at_full_size_take_more_than_a_hundred_million_multiply_accumulates():
+    assert all(count(SPACE.decode(action), FULL, **SIZES).flops > 100e6 for action in ACTIONS)
 
 
 @pytest.mark.parametrize(("name", "model"), [("FBNetV3-D", "fbnetv3_d"), ("FBNetV3-G", "fbnetv3_g")])
@@ -140,9 +122,3 @@ def test_an_architecture_says_itself_in_words():
     text = str(SPACE.decode(SPACE.default))
     assert "input 224x224" in text
     assert "1 block that halves the image: 5x5, expansion 5, 40 channels, squeeze-excite" in text
-
-
-def test_an_architecture_survives_being_written_as_json():
-    for action in ACTIONS[:5]:
-        built = SPACE.decode(action)
-        assert TypeAdapter(Architecture).validate_json(json.dumps(asdict(built))) == built

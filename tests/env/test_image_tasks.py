@@ -153,6 +153,15 @@ def test_imagenets_images_are_cropped_resized_and_labeled_by_their_folder(tmp_pa
     assert len(set(together.tolist())) > 5, "images of a class differ"
 
 
+def test_train_and_validation_of_imagenet_together_are_a_view_of_its_file(tmp_path) -> None:
+    write_imagenet(tmp_path, PROXY)
+    splits = replace(PROXY, root=str(tmp_path)).load()
+    both = splits.train_and_validation
+    assert both.pixels.data_ptr() == splits.train.pixels.data_ptr()
+    assert torch.equal(both.pixels, torch.cat([splits.train.pixels, splits.validation.pixels]))
+    assert torch.equal(both.labels, torch.cat([splits.train.labels, splits.validation.labels]))
+
+
 def test_imagenets_images_are_decoded_once_until_they_change(tmp_path, monkeypatch) -> None:
     write_imagenet(tmp_path, PROXY)
     task = replace(PROXY, root=str(tmp_path))

@@ -1,15 +1,12 @@
 from __future__ import annotations
 
-import json
 import subprocess
 import sys
-from dataclasses import asdict
 
 import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from pydantic import TypeAdapter
 
 from ma2ml_env.models import build_network, cost, count
 from ma2ml_env.models.layers import RELU, Conv, chain_cost
@@ -22,7 +19,7 @@ SPACE = nasnet()
 DIGITS = NASNetSkeleton(filters=4, repeats=1, stages=2)
 GREY = {"image_size": 8, "in_channels": 1, "num_classes": 10}
 RNG = np.random.default_rng(0)
-ACTIONS = [SPACE.sample(RNG) for _ in range(1000)]
+ACTIONS = [SPACE.sample(RNG) for _ in range(20)]
 IDENTITIES = "0 1 identity identity, 0 0 identity identity, 0 0 identity identity, 0 0 identity identity, "
 
 # Counted once from the authors' code: parameters and multiply-accumulates for 16 channels of 32x32.
@@ -50,13 +47,6 @@ def test_the_space_has_the_published_fifty_decisions():
     assert SPACE.size == 5229943396058757337940161399357440000
 
 
-def test_a_thousand_random_actions_decode_encode_back_and_count():
-    for action in ACTIONS:
-        genotype = SPACE.decode(action)
-        assert SPACE.encode(genotype) == action
-        assert count(genotype, DIGITS, **GREY).params > 0
-
-
 def test_an_architecture_in_any_order_of_its_choices_is_the_same():
     choices = SPACE.choices(ACTIONS[0])
     assert SPACE.build(dict(reversed(choices.items()))) == SPACE.decode(ACTIONS[0])
@@ -77,21 +67,6 @@ def test_every_operation_brings_any_input_to_the_wanted_channels_and_size(name, 
 
     out = build_chain(operation(name, inputs, 6, stride))(torch.randn(2, inputs, 7, 7))
     assert out.shape == (2, 6, -(-7 // stride), -(-7 // stride))
-
-
-@pytest.mark.parametrize("action", ACTIONS[:30], ids=range(30))
-def test_a_random_action_builds_agrees_with_the_arithmetic_and_trains_a_step(action):
-    genotype = SPACE.decode(action)
-    model = build_network(genotype, DIGITS, drop_path=0.2, **GREY)
-    assert cost(model, image_size=8, in_channels=1) == count(genotype, DIGITS, **GREY)
-    before = [parameter.clone() for parameter in model.parameters()]
-    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
-    loss = F.cross_entropy(model(torch.randn(6, 1, 8, 8)), torch.arange(6))
-    loss.backward()
-    optimizer.step()
-    assert loss.isfinite()
-    assert all(parameter.grad is not None for parameter in model.parameters())
-    assert any((old != new).any() for old, new in zip(before, model.parameters(), strict=True))
 
 
 def test_the_imagenet_stem_and_odd_sizes_agree_with_the_arithmetic_too():
@@ -301,9 +276,3 @@ def test_counting_by_arithmetic_loads_no_torch():
         "sys.exit('torch' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
-
-
-def test_an_architecture_survives_being_written_as_json():
-    for action in ACTIONS[:5]:
-        built = SPACE.decode(action)
-        assert TypeAdapter(Genotype).validate_json(json.dumps(asdict(built))) == built

@@ -135,3 +135,12 @@ def test_only_images_that_leave_room_on_the_device_are_moved_there(memory, place
     splits = train_module._on_device.__wrapped__(Digits(), "meta")
     for part in vars(splits).values():
         assert (part.pixels.device.type, part.labels.device.type) == (place, "meta")
+
+
+def test_the_images_of_a_final_training_are_all_in_one_place_where_only_validation_fits_on_the_device(monkeypatch):
+    parts = Digits().load()
+    properties = SimpleNamespace(total_memory=4 * parts.validation.pixels.nbytes)
+    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda device: properties)
+    assert train_module._moved(parts.validation, "meta").pixels.device.type == "meta"
+    both = train_module._moved(parts.train_and_validation, "meta")
+    assert (both.pixels.device.type, both.labels.device.type) == ("cpu", "meta")

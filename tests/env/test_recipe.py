@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import torch
+from recipes import CHANGED
 
 from ma2ml_env import Pipeline
 from ma2ml_env.evaluators.train import TrainEvaluator
@@ -25,20 +26,6 @@ from ma2ml_env.tasks.digits import Digits
 from ma2ml_env.tasks.task import Images, Splits
 
 USUAL = Recipe(batch_size=16, drop_path=0.0)
-CHANGED = {
-    "learning_rate": 0.02,
-    "optimizer": "momentum",
-    "momentum": 0.5,
-    "weight_decay": 0.1,
-    "batch_size": 32,
-    "schedule": "constant",
-    "warmup": 0.5,
-    "label_smoothing": 0.2,
-    "mixup": 0.5,
-    "drop_path": 0.5,
-    "ema_decay": 0.5,
-    "dropout": 0.5,
-}
 NASNET = NASNetSkeleton(filters=2, repeats=1, stages=2)
 SPACES = {
     "recipe": (recipe(batch_sizes=(8, 16, 32)), nasnet().decode(nasnet().default), NASNET),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,6 +14,7 @@ import numpy as np
 from ma2ml_agents.benchmark.grid import WINDOW, Cell
 from ma2ml_agents.benchmark.measured import MeasuredLearner
 from ma2ml_agents.catalog import make_learner
+from ma2ml_agents.events import Events
 from ma2ml_agents.run_folder import run_folder, write_atomically
 from ma2ml_agents.search import run_search
 from ma2ml_agents.search_loop import CHECKPOINT_FOLDER
@@ -43,12 +44,13 @@ class Facts:
     random_mean: float | None
 
 
-def run_cell(cell: Cell, out: Path) -> None:
+def run_cell(cell: Cell, out: Path, evaluated: Callable[[int], None] = lambda count: None) -> None:
     """Search one cell of a grid; goes on where an earlier attempt ended, does nothing if it is finished.
 
     Args:
         cell: to run.
         out: of the benchmark; the cell gets a folder in it.
+        evaluated: told how many pipelines are evaluated, after each.
 
     Raises:
         ValueError: if the cell's folder cannot be used.
@@ -63,7 +65,8 @@ def run_cell(cell: Cell, out: Path) -> None:
         env.reset(seed=cell.seed)
         made = make_learner(cell.contender.algo, cell.problem.specs, seed=cell.seed, **cell.contender.settings)
         learner = MeasuredLearner(made)
-        trials = run_search(env, learner, cell.budget, out=folder, window=WINDOW, seed=cell.seed)
+        events = Events(on_trial=lambda trial, fresh: evaluated(trial.number + 1))
+        trials = run_search(env, learner, cell.budget, out=folder, window=WINDOW, seed=cell.seed, events=events)
         save_run(env, trials, learner.seconds_per_pipeline, folder)
         shutil.rmtree(folder / CHECKPOINT_FOLDER, ignore_errors=True)
 

@@ -15,7 +15,7 @@ def describe(cell: Cell) -> str:
 
 
 class GridProgress(LiveBar):
-    """Shows finished / all runs, the last one, time spent and left.
+    """Shows finished / all runs, the current one and its evaluation, time spent and left.
 
     Args:
         runs: of the grid.
@@ -34,6 +34,11 @@ class GridProgress(LiveBar):
         self._bar.update(self._task, completed=count)
         if count:
             self._say(f"{count} of {self._runs} runs are there already")
+
+    def evaluated(self, cell: Cell, count: int, others: int = 0) -> None:
+        """Tell how many pipelines a run has evaluated, and how many other runs are under way."""
+        beside = f" (and {others} more)" if others else ""
+        self._bar.update(self._task, description=f"{describe(cell)}, pipeline {count}/{cell.budget}{beside}")
 
     def show(self, cell: Cell, error: BaseException | None) -> None:
         """Tell a run that has ended, and what it failed of."""

@@ -6,9 +6,10 @@ import multiprocessing
 import os
 import signal
 import threading
-from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from collections.abc import Callable, Iterator, Mapping, MutableSequence, Sequence
+from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 from rich.console import Console
@@ -24,6 +25,9 @@ from ma2ml_agents.run_folder import run_folder
 IDENTITY = {"kind": "benchmark"}
 OURS = ("ma2ml", "ma2ml_lite", "ma2ml_on_policy")
 """The paper's learners; every other one is a baseline."""
+REFRESH_SECONDS = 0.5
+_evaluated: MutableSequence[int] = []
+"""In a worker: evaluated pipelines of every cell, in memory that it shares with the driver."""
 
 
 def run_grid(
@@ -68,7 +72,7 @@ def run_grid(
         progress.found(len(cells) - len(missing))
         _prepare(missing)
         failures = []
-        for cell, error in _run(missing, out, workers):
+        for cell, error in _run(missing, out, workers, progress):
             progress.show(cell, error)
             if error is not None:
                 failures.append(f"{describe(cell)}: {type(error).__name__}: {error}")
@@ -94,38 +98,57 @@ def make_index(grid: Grid, logged: Sequence[LoggedRun] = ()) -> Index:
     )
 
 
-def _run(cells: Sequence[Cell], out: Path, workers: int) -> Iterator[tuple[Cell, BaseException | None]]:
+def _run(
+    cells: Sequence[Cell], out: Path, workers: int, progress: GridProgress
+) -> Iterator[tuple[Cell, BaseException | None]]:
     """Every cell as it finishes, and what it raised."""
     with _one_thread():
-        if workers == 1:
-            for cell in cells:
-                yield cell, _attempt(cell, out)
+        if workers > 1 and cells:
+            yield from _run_on_processes(cells, out, min(workers, len(cells)), progress)
             return
-        context = multiprocessing.get_context("spawn")
-        pool = ProcessPoolExecutor(min(workers, max(1, len(cells))), context, initializer=_start_worker)
-        try:
-            futures = {pool.submit(_attempt, cell, out): cell for cell in cells}
-            for future in as_completed(futures):
-                yield futures[future], future.exception() or future.result()
-        except BaseException:
-            for process in list(pool._processes.values()):
-                process.terminate()
-            raise
-        finally:
-            pool.shutdown(cancel_futures=True)
+        for cell in cells:
+            yield cell, _attempt(cell, out, partial(progress.evaluated, cell))
 
 
-def _attempt(cell: Cell, out: Path) -> Exception | None:
+def _run_on_processes(
+    cells: Sequence[Cell], out: Path, workers: int, progress: GridProgress
+) -> Iterator[tuple[Cell, BaseException | None]]:
+    context = multiprocessing.get_context("spawn")
+    evaluated = context.Array("q", len(cells), lock=False)
+    pool = ProcessPoolExecutor(workers, context, initializer=_start_worker, initargs=(evaluated,))
     try:
-        run_cell(cell, out)
+        pending = {pool.submit(_attempt_in_worker, place, cell, out): place for place, cell in enumerate(cells)}
+        while pending:
+            for future in wait(pending, timeout=REFRESH_SECONDS, return_when=FIRST_COMPLETED).done:
+                yield cells[pending.pop(future)], future.exception() or future.result()
+            under_way = [place for place in pending.values() if evaluated[place]]
+            if under_way:
+                progress.evaluated(cells[under_way[0]], evaluated[under_way[0]], len(under_way) - 1)
+    except BaseException:
+        for process in list(pool._processes.values()):
+            process.terminate()
+        raise
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _attempt(cell: Cell, out: Path, evaluated: Callable[[int], None]) -> Exception | None:
+    try:
+        run_cell(cell, out, evaluated)
     except Exception as error:  # one cell's mistake does not stop the others
         return error
     return None
 
 
-def _start_worker() -> None:
+def _attempt_in_worker(place: int, cell: Cell, out: Path) -> Exception | None:
+    return _attempt(cell, out, partial(_evaluated.__setitem__, place))
+
+
+def _start_worker(evaluated: MutableSequence[int]) -> None:
     import torch
 
+    global _evaluated
+    _evaluated = evaluated
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the driver stops its workers
     threading.Thread(target=_die_with_driver, daemon=True).start()
     torch.set_num_threads(1)

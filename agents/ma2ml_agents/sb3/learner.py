@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import gymnasium
 import numpy as np
@@ -25,7 +26,21 @@ PPO_MINIBATCH = 64
 """Transitions per gradient step. Source: stable-baselines3's default for PPO."""
 
 
-class SB3Learner:
+@dataclass
+class OnPolicyConfig:
+    """Settings of stable-baselines3's on-policy algorithms; the defaults are A2C's."""
+
+    batch_size: int = 5
+    """Pipelines per update (`n_steps`). Source: stable-baselines3's default."""
+    learning_rate: float = 7e-4
+    """Learning rate (RMSprop). Source: stable-baselines3's default."""
+
+    def __post_init__(self) -> None:
+        check_range(self, 1, names=["batch_size"])
+        check_range(self, 0.0, names=["learning_rate"])
+
+
+class SB3Learner(ABC):
     """An on-policy algorithm of stable-baselines3 under the protocol of learners.
 
     It is the library's own update: `act` samples its policy, `update` fills its `RolloutBuffer` with episodes of one
@@ -37,17 +52,19 @@ class SB3Learner:
 
     Args:
         specs: the agents.
-        batch_size: pipelines per update, `n_steps` of the algorithm.
+        config: settings.
         seed: of everything random in it; the global random states are neither read nor changed.
 
     Source: Raffin et al., "Stable-Baselines3: Reliable Reinforcement Learning Implementations".
     """
 
+    Config: ClassVar[type[OnPolicyConfig]] = OnPolicyConfig
     on_policy = True
 
-    def __init__(self, specs: Sequence[AgentSpec], batch_size: int, seed: int) -> None:
+    def __init__(self, specs: Sequence[AgentSpec], config: OnPolicyConfig | None = None, seed: int = 0) -> None:
+        self.config = config or self.Config()
         self.layout = Layout(specs)
-        self.batch_size = batch_size
+        self.batch_size = self.config.batch_size
         self._agents = [spec.name for spec in specs]
         self._random = PrivateRandomState(seed)
         env: gymnasium.Env[Any, Any] = gymnasium.Env()
@@ -57,13 +74,13 @@ class SB3Learner:
             self.model = self.make_model(env)
         self.model.set_logger(Logger(folder=None, output_formats=[]))
 
+    @abstractmethod
     def make_model(self, env: gymnasium.Env[Any, Any]) -> OnPolicyAlgorithm:
         """The algorithm; subclasses say which.
 
         Args:
             env: has the spaces, and is never stepped.
         """
-        return A2C("MlpPolicy", env, n_steps=self.batch_size, device="cpu")
 
     def act(self, observations: Observations) -> Actions:
         """Sample B joint actions, one after the other as `collect_rollouts` does."""
@@ -131,7 +148,7 @@ class SB3PPO(SB3Learner):
     """
 
     @dataclass
-    class Config:
+    class Config(OnPolicyConfig):
         """Settings of stable-baselines3's PPO."""
 
         batch_size: int = 10
@@ -142,11 +159,7 @@ class SB3PPO(SB3Learner):
 
         def __post_init__(self) -> None:
             check_range(self, 2, names=["batch_size"])
-            check_range(self, 0.0, names=["learning_rate"])
-
-    def __init__(self, specs: Sequence[AgentSpec], config: Config | None = None, seed: int = 0) -> None:
-        self.config = config or self.Config()
-        super().__init__(specs, self.config.batch_size, seed)
+            super().__post_init__()
 
     def make_model(self, env: gymnasium.Env[Any, Any]) -> OnPolicyAlgorithm:
         """The library's `PPO`."""
@@ -171,23 +184,6 @@ class SB3A2C(SB3Learner):
 
     Source: Mnih et al., "Asynchronous Methods for Deep Reinforcement Learning"; stable-baselines3's implementation.
     """
-
-    @dataclass
-    class Config:
-        """Settings of stable-baselines3's A2C."""
-
-        batch_size: int = 5
-        """Pipelines per update (`n_steps`). Source: stable-baselines3's default."""
-        learning_rate: float = 7e-4
-        """Learning rate (RMSprop). Source: stable-baselines3's default."""
-
-        def __post_init__(self) -> None:
-            check_range(self, 1, names=["batch_size"])
-            check_range(self, 0.0, names=["learning_rate"])
-
-    def __init__(self, specs: Sequence[AgentSpec], config: Config | None = None, seed: int = 0) -> None:
-        self.config = config or self.Config()
-        super().__init__(specs, self.config.batch_size, seed)
 
     def make_model(self, env: gymnasium.Env[Any, Any]) -> OnPolicyAlgorithm:
         """The library's `A2C`."""
