@@ -5,14 +5,15 @@ from __future__ import annotations
 import glob
 import hashlib
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from ma2ml_agents.benchmark.cell import CELLS_FOLDER, save_run
 from ma2ml_agents.benchmark.grid import Grid, Problem
 from ma2ml_agents.benchmark.index import Run
-from ma2ml_env import AutoMLEnv, Trial
+from ma2ml_env import AutoMLEnv, Trial, registry
 from ma2ml_env.trials import TrialStore
 
 
@@ -83,33 +84,57 @@ def read_logs(logs: Mapping[str, Sequence[Path]], grid: Grid) -> list[LoggedRun]
 
 def _match(file: Path, problems: Sequence[Problem]) -> tuple[Problem, AutoMLEnv, list[Trial]]:
     """The environment whose definition and rewards a log has, and its trials."""
+    _check(file)
     matches, reasons = [], []
     for problem in problems:
         env = problem.entry.build()
         try:
-            trials = list(_trials(file, env))
+            matches.append((problem, env, _trials(file, env)))
         except ValueError as error:
             reasons.append(f"{problem.name}: {error}")
-        else:
-            matches.append((problem, env, trials))
     if len(matches) == 1:
         return matches[0]
     if matches:
         names = [problem.name for problem, _, _ in matches]
         raise ValueError(f"{file} could be of any of {names}: it names no definition; compare them one by one")
-    raise ValueError(f"{file} is of no environment of this grid\n  " + "\n  ".join(reasons))
+    raise ValueError(f"{file} is of no environment of this grid; {_origin(file)}\n  " + "\n  ".join(reasons))
 
 
-def _trials(file: Path, env: AutoMLEnv) -> Iterator[Trial]:
+def _check(file: Path) -> None:
+    """See that a file is one trial log of one environment, whichever that is."""
+    store = TrialStore(file)
+    try:
+        definitions = {row["definition"] for row in store.rows()}
+    finally:
+        store.close()
+    if not definitions:
+        raise ValueError(f"{file} holds no trials")
+    definitions.discard("")  # not known
+    if len(definitions) > 1:
+        raise ValueError(f"{file} holds trials of {len(definitions)} different environments; one file is one run")
+
+
+def _origin(file: Path) -> str:
+    """Which registered environments a log can be of."""
+    names = []
+    for env_id in registry.env_ids():
+        with suppress(ValueError):
+            _trials(file, registry.entry(env_id).build())
+            names.append(env_id)
+    if names:
+        return f"it is of {' or '.join(names)}"
+    return "if it was written under settings of the environment, give them with --set, or in a grid file"
+
+
+def _trials(file: Path, env: AutoMLEnv) -> list[Trial]:
+    """A log's trials, if they are an environment's."""
     store = TrialStore(file, env.definition)
     try:
         trials = store.load(env.decode)
     finally:
         store.close()
-    if not trials:
-        raise ValueError("it holds no trials")
     for trial in trials:
         reward = float(env.reward(trial.result))
         if reward != trial.reward:
             raise ValueError(f"trial {trial.number} was paid {trial.reward}, here it would be {reward}")
-        yield trial
+    return trials
