@@ -102,12 +102,17 @@ def _measure(data: Data) -> dict[str, Any]:
         tell(f"held-out pipelines, from {size} evaluations", agreement)
     tell("held-out pipelines", Agreement.of(distinct.accuracy, held_out_pipelines(distinct)))
     tell("  what the noise allows", reachable(distinct.accuracy, distinct.noise))
-    runs = list(held_out_runs(data))
-    for name, measured, predicted in runs:
-        tell(f"held-out run {Path(name).name}", Agreement.of(measured, predicted))
-        tell(f"  what the noise allows ({Path(name).name})", reachable(measured, data.noise))
+    runs, allowances = [], []
+    for name, measured, predicted in held_out_runs(data):
+        run = Path(name).name
+        runs.append(Agreement.of(measured, predicted))
+        allowances.append(reachable(measured, data.noise))
+        tell(f"held-out run {run}", runs[-1])
+        tell(f"  what the noise allows ({run})", allowances[-1])
+        again = second_evaluations(distinct[np.isin(distinct.key, data.key[data.run == name])])
+        if again is not None:
+            tell(f"  a second evaluation, measured ({run})", again)
     if len(runs) > 1:
-        measured, predicted = (np.concatenate([run[part] for run in runs]) for part in (1, 2))
-        tell("all held-out runs", Agreement.of(measured, predicted))
-        tell("  what the noise allows (all)", reachable(measured, data.noise))
+        tell("held-out runs, mean", Agreement.mean(runs))
+        tell("  what the noise allows (mean)", Agreement.mean(allowances))
     return figures

@@ -98,6 +98,21 @@ def test_held_out_predictions_agree_less_than_the_noise_allows_but_much_more_tha
     assert second.mae == pytest.approx(0.03 * 2 / np.pi**0.5, rel=0.25), "of a difference of two such numbers"
 
 
+@pytest.mark.parametrize("spread", [0.02, 0.06])
+def test_what_the_noise_allows_is_how_well_the_truth_agrees_with_measurements(spread: float) -> None:
+    rng = np.random.default_rng(0)
+    noise = Noise((0.5,), (0.02,))
+    allowed, actual, of_measurements = [], [], []
+    for seed in range(8):
+        truth = 0.6 + spread * rng.standard_normal(200)
+        first, second = truth + 0.02 * rng.standard_normal((2, 200))
+        allowed.append(reachable(first, noise, seed).tau)
+        actual.append(kendalltau(truth, first).statistic)
+        of_measurements.append(kendalltau(first, second).statistic)
+    assert np.mean(allowed) == pytest.approx(np.mean(actual), abs=0.05)
+    assert np.mean(allowed) > np.mean(of_measurements), "the truth agrees better than a second measurement does"
+
+
 def test_a_run_whose_pipelines_are_all_in_another_run_cannot_be_held_out() -> None:
     env = small_env()
     twice = gather(env, {"search": small_trials(env, 30), "other": small_trials(env, 30)})
