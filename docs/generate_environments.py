@@ -21,7 +21,8 @@ LIBRARIES = [
     ("sb3-contrib (MaskablePPO)", '`make_joint(id, variant="tokens")`', HERE),
     ("Gymnasium, any single-agent library", "`gymnasium.make` of the joint ids", HERE),
     ("PettingZoo", "any parallel or AEC form", HERE),
-    ("TorchRL, RLlib, AgileRL's IPPO", "`native`", STAND_IN),
+    ("RLlib", "`native`", "run by `benchmarks/rllib_ppo.py`"),
+    ("TorchRL, AgileRL's IPPO", "`native`", STAND_IN),
     ("EPyMARL, JaxMARL, other libraries that demand equal `Discrete` spaces", "`flat` or `tokens`", STAND_IN),
     ("QMIX, VDN and others that share one network among the agents", "`flat` or `tokens`", FITS),
     ("algorithms for continuous actions (MADDPG, SAC)", "`box`", FITS),
@@ -63,12 +64,38 @@ The same pipeline gets the same reward in every form. Steps of the token forms a
 | library | form | known from |
 |---|---|---|
 """
+OWN_LOOP = """
+## A library's own training loop in our tables
+
+Train with any library and let the environment keep the log, one file a run:
+
+```python
+env = ma2ml_env.make("ma2ml/fcnet-protein-v0", log_path="runs/mine-0.db")
+```
+
+The benchmark puts the logs into its tables beside its own runs:
+
+```bash
+ma2ml benchmark --env ma2ml/fcnet-protein-v0 --algos random_search,ppo --seeds 2 --budget 300 \\
+    --logs 'mine=runs/mine-*.db'
+```
+
+`benchmarks/rllib_ppo.py` does it with RLlib.
+
+- Every step is a trial: keep out what is not training. Switch off environment checks (RLlib:
+  `disable_env_checking=True`; its check plays a random pipeline), and give the environment of evaluation episodes no
+  `log_path`.
+- A log is appended to: choose a new file for every run. Parallel workers of one run may share one.
+- The first `--budget` trials count; a shorter log is marked in the tables.
+- A log finds its environment by itself; one that was made with settings needs the same `--set NAME=VALUE`.
+- Batches are far smaller than libraries expect (10 pipelines, not 4000): set batch size and learning rate.
+"""
 
 
 def page() -> str:
     """The whole page."""
     rows = "".join(f"| {library} | {form} | {known} |\n" for library, form, known in LIBRARIES)
-    return INTRODUCTION + rows + "".join(section(env_id) for env_id in SHIPPED)
+    return INTRODUCTION + rows + OWN_LOOP + "".join(section(env_id) for env_id in SHIPPED)
 
 
 def section(env_id: str) -> str:

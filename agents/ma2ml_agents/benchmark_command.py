@@ -67,6 +67,8 @@ def main(argv: Sequence[str], prog: str) -> None:
     options = tyro.cli(BenchmarkOptions, args=list(argv), prog=prog)
     console = Console()
     check_packages()
+    if options.report_only and options.logs:
+        raise ValueError("--report-only writes the page of the runs that are there, --logs adds runs: give one of them")
     if not options.report_only:
         if options.registry is not None:
             ma2ml_env.register_file(options.registry)

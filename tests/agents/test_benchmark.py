@@ -243,6 +243,20 @@ def test_trial_logs_join_as_one_more_algorithm_with_a_seed_a_file(tmp_path: Path
     assert "mine" in summary.index.baselines
 
 
+def test_every_log_is_told_with_what_was_read_and_used_of_it(tmp_path: Path) -> None:
+    long, short = tmp_path / "a.db", tmp_path / "b.db"
+    write_log(long, 32, seed=5)
+    for seed in range(7):
+        write_log(short, 1, seed)
+    text = io.StringIO()
+    grid = small(algos=[])
+    run_grid(grid, tmp_path / "out", logs=parse_logs([f"mine={tmp_path}/*.db"]), console=Console(file=text))
+    assert text.getvalue().splitlines() == [
+        f"{long}: mine on {ENV}, 32 trials read, {BUDGET} used, environment seeds 5",
+        f"{short}: mine on {ENV}, 7 trials read, 7 used, environment seeds 0, 1, 2, 3, 4 and 2 more",
+    ]
+
+
 def test_a_log_finds_its_environment_by_definition_and_reward(tmp_path: Path) -> None:
     write_log(tmp_path / "a.db", 3, structure_seed=4)
     other = {"name": "other", "env": ENV, "settings": {"structure_seed": 4}}
@@ -322,6 +336,7 @@ def test_the_command_runs_a_grid_file_and_its_options_win(tmp_path: Path) -> Non
         (["--env", ENV, "--algos", "random_search", "--set", "noise"], "NAME=VALUE"),
         (["--grid", "nowhere.yaml"], "cannot read nowhere.yaml"),
         (["--report-only"], "holds no benchmark"),
+        (["--report-only", "--logs", "mine=runs/*.db"], "give one of them"),
     ],
 )
 def test_a_mistake_in_the_command_is_a_line_and_writes_nothing(

@@ -15,9 +15,12 @@ from rliable import library, metrics
 from ma2ml_agents.benchmark import make_grid, run_grid, statistics, summarize, write_results
 from ma2ml_agents.benchmark.cell import optimum, random_mean
 from ma2ml_agents.benchmark.curves import Curve, at, checkpoints, curve, evaluations_to
-from ma2ml_agents.benchmark.statistics import check_packages, estimate, improvement, iqm, middle, profile
-from ma2ml_agents.benchmark.styles import KNOWN, spread, styles
+from ma2ml_agents.benchmark.figures import _draw
+from ma2ml_agents.benchmark.page import render
+from ma2ml_agents.benchmark.statistics import Estimate, check_packages, estimate, improvement, iqm, middle, profile
+from ma2ml_agents.benchmark.styles import KNOWN, label_lines, list_lines, spread, styles
 from ma2ml_agents.benchmark.summary import Summary
+from ma2ml_agents.benchmark.tables import overall_table
 from ma2ml_env import AutoMLEnv, Decision, Pipeline, Result, SearchSpace, Trial
 from ma2ml_env.reward import accuracy, flops_constrained
 from ma2ml_env.trials import top_k
@@ -188,12 +191,75 @@ def test_the_page_has_every_algorithm_and_its_figures(out: Path) -> None:
         assert f"({name})" in text
         assert (out / name).read_bytes().startswith(b"\x89PNG")
     assert "Not finished" not in text
+    assert "trial logs" not in text
+
+
+def cells(page: str, heading: str) -> dict[str, dict[str, str]]:
+    """The table below a heading, {algorithm: {column: text}}."""
+    section = page.partition(f"## {heading}\n")[2].partition("\n## ")[0]
+    head, _, *rows = [line.strip("| ").split(" | ") for line in section.splitlines() if line.startswith("|")]
+    return {row[0]: dict(zip(head, row, strict=True)) for row in rows}
+
+
+def test_the_first_table_has_score_and_environments_with_the_best_in_bold(out: Path) -> None:
+    summary = summarize(out)
+    table = cells(write_results(out).read_text(), "All environments")
+    assert list(next(iter(table.values()))) == [
+        *("algorithm", "normalized score, IQM", "synthetic", "P(random_search better)", "runs")
+    ]
+    finals = {algo: float(iqm(summary.scores(ENV, algo))[0]) for algo in summary.index.algos}
+    best = max(finals, key=lambda algo: finals[algo])
+    for algo, value in finals.items():
+        mark = "**" if algo == best else ""
+        score = float(iqm(summary.scores(ENV, algo, "score"))[0])
+        assert table[algo]["synthetic"] == f"{mark}{value:.4f}{mark}"
+        assert table[algo]["normalized score, IQM"].startswith(f"{mark}{score:.4f} [")
+        assert table[algo]["runs"] == str(len(summary.of(ENV, algo)))
+    assert next(iter(table)) == best
+
+
+def test_an_algorithm_without_all_environments_is_told_last_and_without_a_score(out: Path) -> None:
+    summary = summarize(out)
+    scores = {algo: summary.scores(ENV, algo, "score") for algo in ("few", "random_search")}
+    *_, last = cells("## All\n" + overall_table(summary, scores), "All").values()
+    assert last["algorithm"] == "regularized_evolution"
+    assert last["normalized score, IQM"] == ""
+    assert last["runs"] == "3"
+
+
+def test_the_page_does_not_vouch_for_runs_from_logs(out: Path) -> None:
+    summary = summarize(out)
+    summary.runs.loc[summary.runs.algo == "few", "learner_seconds"] = np.nan
+    summary.runs.loc[summary.runs.index[0], "learner_seconds"] = np.nan  # was resumed after its last evaluation
+    assert "earlier results. Runs of few were read from trial logs: what they knew" in render(summary, {}, [])
+
+
+def test_no_name_is_cut_from_a_figure(tmp_path: Path) -> None:
+    from matplotlib.image import imread
+
+    name, where = "a_name_that_is_longer_than_its_curve_is_wide", np.array([0.0, 1.0])
+    line = Estimate(where, where, where)
+    for tell in (label_lines, list_lines):
+        _draw(tmp_path / "figure.png", {"title": (where, {name: line})}, ("x", "y"), styles([name]), tell)
+        pixels = imread(tmp_path / "figure.png")[..., :3]
+        assert (pixels[:, -10:] == 1).all()
+        assert (pixels[:, :10] == 1).all()
 
 
 def test_an_algorithm_looks_the_same_in_any_company() -> None:
     assert styles(["ppo"])["ppo"] == styles(["mine", "ma2ml", "ppo"])["ppo"]
     looks = styles([*KNOWN, "mine", "yours"]).values()
     assert len({(look.color, look.dash) for look in looks}) == len(KNOWN) + 2
+
+
+def test_a_stranger_takes_a_color_that_the_page_does_not_have_and_a_look_that_no_known_one_has() -> None:
+    names = ["random_search", "ppo", "one", "two", "three", "four", "five"]
+    looks = styles(names)
+    colors = [looks[name].color for name in names]
+    assert len(set(colors[:6])) == 6
+    assert colors[6] in colors[:6]
+    assert looks["five"] not in [looks[name] for name in names[:6]]
+    assert not {looks[name] for name in names[2:]} & set(styles(KNOWN).values())
 
 
 def test_names_are_spread_as_little_as_need_be() -> None:

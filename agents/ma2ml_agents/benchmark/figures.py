@@ -121,7 +121,7 @@ def _draw(
     for axes, (title, curves) in zip(every, panels.items(), strict=False):
         ends = _panel(axes, title, curves, labels, looks)
         tell(axes, ends, looks)
-    figure.savefig(file)
+    figure.savefig(file, bbox_inches="tight")
 
 
 def _panel(

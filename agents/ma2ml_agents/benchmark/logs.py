@@ -16,6 +16,8 @@ from ma2ml_agents.benchmark.index import Run
 from ma2ml_env import AutoMLEnv, Trial, registry
 from ma2ml_env.trials import TrialStore
 
+SHOWN_SEEDS = 5
+
 
 @dataclass(frozen=True)
 class LoggedRun:
@@ -25,6 +27,8 @@ class LoggedRun:
         run: its place in the tables; the seed numbers the files of one environment.
         env: that environment.
         trials: the first ones, as many as the budget allows.
+        file: the log.
+        read: how many trials it holds.
 
     Source: ours.
     """
@@ -32,6 +36,17 @@ class LoggedRun:
     run: Run
     env: AutoMLEnv
     trials: Sequence[Trial]
+    file: Path
+    read: int
+
+    def __str__(self) -> str:
+        """What was read, in a line."""
+        seeds = sorted({trial.seed for trial in self.trials})
+        more = f" and {len(seeds) - SHOWN_SEEDS} more" if len(seeds) > SHOWN_SEEDS else ""
+        return (
+            f"{self.file}: {self.run.algo} on {self.run.env}, {self.read} trials read, {len(self.trials)} used, "
+            f"environment seeds {', '.join(map(str, seeds[:SHOWN_SEEDS]))}{more}"
+        )
 
     def save(self, out: Path) -> None:
         """Put it beside the benchmark's own runs."""
@@ -78,7 +93,8 @@ def read_logs(logs: Mapping[str, Sequence[Path]], grid: Grid) -> list[LoggedRun]
             count[problem.name] += 1
             digest = hashlib.sha256(f"{name}\n{problem.name}".encode()).hexdigest()[:10]
             folder = re.sub(r"[^\w.-]+", "_", f"log-{name}-{problem.name}-{seed}-{digest}")
-            found.append(LoggedRun(Run(problem.name, name, seed, folder), env, trials[: grid.budget]))
+            run = Run(problem.name, name, seed, folder)
+            found.append(LoggedRun(run, env, trials[: grid.budget], file, len(trials)))
     return found
 
 

@@ -33,7 +33,7 @@ class GridProgress(LiveBar):
         self._done = count
         self._bar.update(self._task, completed=count)
         if count:
-            self._say(f"{count} of {self._runs} runs are there already")
+            self.say(f"{count} of {self._runs} runs are there already")
 
     def evaluated(self, cell: Cell, count: int, others: int = 0) -> None:
         """Tell how many pipelines a run has evaluated, and how many other runs are under way."""
@@ -46,9 +46,10 @@ class GridProgress(LiveBar):
         what = describe(cell)
         self._bar.update(self._task, completed=self._done, description=what)
         if error is not None:
-            self._say(f"failed: {what}: {error}")
+            self.say(f"failed: {what}: {error}")
         elif not self._console.is_terminal:
-            self._say(f"{self._done}/{self._runs} runs, {what}")
+            self.say(f"{self._done}/{self._runs} runs, {what}")
 
-    def _say(self, line: str) -> None:
+    def say(self, line: str) -> None:
+        """Write a line above the bar."""
         self._console.print(line, highlight=False, markup=False, soft_wrap=True)

@@ -67,6 +67,7 @@ def run_grid(
     with run_folder(out, IDENTITY, {"workers": workers}), GridProgress(len(cells), console) as progress:
         write_index(out, make_index(grid, logged))
         for log in logged:
+            progress.say(str(log))
             log.save(out)
         missing = [cell for cell in cells if not finished(out / CELLS_FOLDER / cell.folder)]
         progress.found(len(cells) - len(missing))

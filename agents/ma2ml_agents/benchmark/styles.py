@@ -42,16 +42,24 @@ class Style:
 
 
 def styles(algos: Sequence[str]) -> dict[str, Style]:
-    """A look for every algorithm: the known ones have their own, others take the following ones.
+    """A look for every algorithm: the known ones have their own, others what is left, the rarest color here first.
 
     The first color is the first known one's alone; the others share the rest, told apart by their dashes.
     """
-    first, *rest = (*KNOWN, *(algo for algo in algos if algo not in KNOWN))
-    looks = {first: Style(COLORS[0], DASHES[0], FIRST_WIDTH)}
-    for place, algo in enumerate(rest):
-        cycle, color = divmod(place, len(COLORS) - 1)
-        looks[algo] = Style(COLORS[1 + color], DASHES[cycle % len(DASHES)], WIDTH)
+    shared = [Style(color, dash, WIDTH) for dash in DASHES for color in COLORS[1:]]
+    own = dict(zip(KNOWN, [Style(COLORS[0], DASHES[0], FIRST_WIDTH), *shared], strict=False))
+    left = sorted(shared, key=lambda look: look in own.values())
+    looks = {algo: own[algo] for algo in algos if algo in own}
+    for algo in algos:
+        if algo not in looks:
+            looks[algo] = _rarest(left, list(looks.values()))
     return {algo: looks[algo] for algo in algos}
+
+
+def _rarest(looks: Sequence[Style], shown: Sequence[Style]) -> Style:
+    """The first of the looks that are shown least, and in a color that is."""
+    colors = [look.color for look in shown]
+    return min(looks, key=lambda look: (shown.count(look), colors.count(look.color)))
 
 
 def label_lines(axes: Axes, ends: Mapping[str, tuple[float, float]], looks: Mapping[str, Style]) -> None:
