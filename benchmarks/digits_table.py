@@ -3,12 +3,12 @@
     python benchmarks/digits_table.py --out runs/digits-table
     python benchmarks/digits_table.py --out runs/digits-table --collect ma2ml_env/data/digits-v0.csv.xz
 
-Half the pipelines are random, the others come from searches, so that good ones are covered too. The first hundred
-random ones are trained under three seeds and those of two searches under two, which gives the noise floor of both
-kinds. Four learners have three runs of 150 each, whose order `benchmarks/orders.py` compares with the surrogate's.
-Each process uses one core, may be stopped at any time, and goes on when it is started again; any number of them share
-the folder. About 4 seconds a training. The second command trains nothing: it writes what is finished to one small
-file, the data that `ma2ml surrogate fit` and others read.
+Nearly half the pipelines are random, the others come from searches, so that good ones are covered too. The first
+hundred random ones are trained under three seeds and those of two searches under two, which gives the noise floor of
+both kinds. Four learners have three runs of 150 each, whose order `benchmarks/orders.py` compares with the
+surrogate's. Each process uses one core, may be stopped at any time, and goes on when it is started again; any number of
+them share the folder. About 4 seconds a training. The second command trains nothing: it writes what is finished to one
+small file, the data that `ma2ml surrogate fit` and others read.
 """
 
 from __future__ import annotations
@@ -61,9 +61,12 @@ def runs() -> list[Run]:
 
 
 def train(root: Path, run: Run) -> None:
-    """Finish a run."""
+    """Finish a run; what trains another run's pipelines again waits for the next start if that one is not finished."""
     env = ma2ml_env.make(ENV)
-    pipelines = {trial.pipeline.key: trial.pipeline.action for trial in stored(root, run.first) if run.again}
+    first = stored(root, run.first) if run.again else []
+    if run.again and len(first) < run.first.budget:
+        return
+    pipelines = {trial.pipeline.key: trial.pipeline.action for trial in first}
     budget = len(pipelines) or run.budget
     if len(stored(root, run)) >= budget:
         return

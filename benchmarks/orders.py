@@ -4,8 +4,8 @@
 
 The real runs are those of the shipped table: 150 trainings of `ma2ml/digits-v0` for each of three seeds. On the other
 side are ten runs of the same learners on two surrogates: the shipped one, and one fitted here to the table without any
-pipeline of the compared runs, which it therefore cannot remember. Each run counts by what its learner saw: the mean
-reward of its 20 best distinct pipelines, and of all it proposed.
+pipeline of the compared runs, which it therefore cannot remember; its noise is that of the whole table. Each run counts
+by what its learner saw: the mean reward of its 20 best distinct pipelines, and of all it proposed.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import tempfile
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from itertools import combinations
 from pathlib import Path
 
@@ -20,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
+from scipy.stats import ttest_ind
 
 import ma2ml_env
 from ma2ml_agents import agent_specs, make_learner, run_search
@@ -55,14 +57,13 @@ def on_surrogate(real: AutoMLEnv, file: Path, seeds: int) -> dict[str, Scores]:
 
 
 def agreement(real: Mapping[str, Scores], other: Mapping[str, Scores], column: int) -> str:
-    """How many pairs of learners come in the same order, and how many of those that real runs tell apart."""
+    """How many pairs of learners come in the same order, and how many of those that real runs tell apart (Welch)."""
     same, clear, pairs = 0, [0, 0], list(combinations(LEARNERS, 2))
     for first, second in pairs:
         differences = [runs[first][:, column].mean() - runs[second][:, column].mean() for runs in (real, other)]
-        variances = [runs[column_of][:, column].var(ddof=1) for runs in (real,) for column_of in (first, second)]
         agrees = differences[0] * differences[1] > 0
         same += agrees
-        if abs(differences[0]) > 2 * np.sqrt(sum(variances) / len(SEEDS)):
+        if ttest_ind(real[first][:, column], real[second][:, column], equal_var=False).pvalue < 0.05:
             clear[0] += agrees
             clear[1] += 1
     return f"{same} of {len(pairs)} pairs in the same order; {clear[0]} of the {clear[1]} that real runs tell apart"
@@ -76,12 +77,15 @@ def main() -> None:
     env = ma2ml_env.make(ENV)
     runs = read_table(arguments.table, env)
     compared = {name: [f"{name}-seed{seed}-env0" for seed in SEEDS] for name in LEARNERS}
+    short = [run for folders in compared.values() for run in folders if len(runs.get(run, ())) < BUDGET]
+    if short:
+        parser.error(f"{arguments.table} holds fewer than {BUDGET} trials of {', '.join(short)}")
     real = {name: np.array([score(runs[run][:BUDGET]) for run in folders]) for name, folders in compared.items()}
     seen = {trial.pipeline.key for folders in compared.values() for run in folders for trial in runs[run]}
     unseen = {name: [trial for trial in trials if trial.pipeline.key not in seen] for name, trials in runs.items()}
     with tempfile.TemporaryDirectory() as folder:
         other = Path(folder) / "other.surrogate.xz"
-        fit(env, gather(env, unseen)).save(other)
+        replace(fit(env, gather(env, unseen)), noise=gather(env, runs).noise).save(other)
         sides = {
             "real trainings": real,
             "shipped surrogate": on_surrogate(env, SHIPPED / "digits-v0.surrogate.xz", arguments.seeds),

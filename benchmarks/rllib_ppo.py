@@ -65,13 +65,14 @@ def main() -> None:
     options = parser.parse_args()
     if options.budget % options.batch:
         parser.error(f"--budget {options.budget} is no multiple of --batch {options.batch}")
+    logs = [options.out.resolve() / f"{options.env.rpartition('/')[2]}-{seed}.db" for seed in range(options.seeds)]
+    for log in logs:
+        if log.exists():
+            parser.error(f"{log} exists; a log is appended to, and one file is one run: move it away")
     torch.set_num_threads(1)
     ray.init(num_cpus=1, include_dashboard=False, logging_level="ERROR")
     register_env("ma2ml", make_env)
-    for seed in range(options.seeds):
-        log = options.out.resolve() / f"{options.env.rpartition('/')[2]}-{seed}.db"
-        if log.exists():
-            parser.error(f"{log} exists; a log is appended to, and one file is one run: move it away")
+    for seed, log in enumerate(logs):
         algorithm = ppo(options.env, log, seed, options.batch, options.learning_rate).build_algo()
         for _ in range(options.budget // options.batch):
             result = algorithm.train()["env_runners"]

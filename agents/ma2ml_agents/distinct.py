@@ -23,7 +23,7 @@ class DistinctProposals:
     A draw that is known gives way to the most promising of several new neighbors. These are drawn from the policies
     mixed with uniform choices: each decision is uniform with probability 1/D, as in an evolutionary algorithm's
     mutation, and a tenth more with every round until there are enough. When everything next to the policies is known,
-    that ends at uniform, and if nothing at all is new, the known one is taken.
+    that ends at uniform, and if nothing new was drawn until then, the known one is taken.
 
     Args:
         nvec: choices per decision, shape (D,).
@@ -50,9 +50,9 @@ class DistinctProposals:
         drawn = policy.sample(rows, generator)
         for row in range(rows):
             if _name(drawn[row]) in self._known:
-                found = self._neighbors(policy, generator)
-                if found:
-                    drawn[row] = found[0 if value is None else int(value(torch.stack(found)).argmax())]
+                neighbors = self._neighbors(policy, generator)
+                if neighbors:
+                    drawn[row] = neighbors[0 if value is None else int(value(torch.stack(neighbors)).argmax())]
             self._known.add(_name(drawn[row]))
             self._open.append(drawn[row])
         return drawn
@@ -74,16 +74,16 @@ class DistinctProposals:
         self._known = {_name(action) for action in [*evaluated, *self._open]}
 
     def _neighbors(self, policy: JointPolicy, generator: torch.Generator) -> list[Tensor]:
-        """New joint actions near those that policies draw."""
+        """Different new joint actions near those that policies draw."""
         shape = (self._candidates, len(self._nvec))
-        rate, found = 1.0 / len(self._nvec), list[Tensor]()
+        rate, found = 1.0 / len(self._nvec), dict[bytes, Tensor]()
         while len(found) < self._candidates and rate < GROWTH:
             uniform = (torch.rand(shape, generator=generator) * self._nvec).long()
             changed = torch.rand(shape, generator=generator) < rate
             drawn = torch.where(changed, uniform, policy.sample(self._candidates, generator))
-            found += [action for action in drawn if _name(action) not in self._known]
+            found |= {name: action for action in drawn if (name := _name(action)) not in self._known}
             rate *= GROWTH
-        return found[: self._candidates]
+        return list(found.values())[: self._candidates]
 
 
 def _name(action: Tensor) -> bytes:

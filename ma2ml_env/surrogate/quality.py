@@ -67,16 +67,17 @@ def held_out_runs(data: Data) -> Iterator[tuple[str, Floats, Floats]]:
     """Name, measured accuracies, and those that models predict which have seen none of its pipelines, of each run.
 
     Args:
-        data: all runs; random searches are passed over, and a run where fewer than `LEAST` evaluations are left to
-            learn from.
+        data: all runs; passed over are random searches, what trains an earlier run's pipelines again, and a run where
+            fewer than `LEAST` evaluations are left to learn from.
 
     Source: NAS-Bench-301 leaves out the trajectories of an optimizer.
     """
-    distinct = data.distinct
+    distinct, earlier = data.distinct, set[str]()
     for name in np.unique(data.run).tolist():
-        if "random" in Path(name).name:
-            continue
         run = data[data.run == name]
+        if "random" in Path(name).name or earlier.issuperset(run.key.tolist()):
+            continue
+        earlier |= set(run.key.tolist())
         seen = ~np.isin(distinct.key, run.key)
         if seen.sum() >= LEAST:
             yield name, run.accuracy, _fitted(distinct[seen])(run.table)
@@ -89,7 +90,7 @@ def second_evaluations(data: Data) -> Agreement | None:
 
 
 def reachable(measured: Floats, noise: Noise, seed: int = 0) -> Agreement:
-    """How well the true accuracies would agree with the measured ones, which differ from them by noise.
+    """How well the true accuracies, as predictions, would agree with the measured ones, which differ by noise.
 
     Measured accuracies are spread more widely than the true ones, so that they stand in for them too well. How much
     less measurements agree with a further one the more noise they have tells how the truth, which has none, would do.
@@ -107,7 +108,7 @@ def reachable(measured: Floats, noise: Noise, seed: int = 0) -> Agreement:
     levels = []
     for added in range(3):
         pairs = [(measured + np.sqrt(added) * deviation * one, deviation * two) for one, two in normal]
-        draws = [Agreement.of(np.clip(one, 0.0, 1.0), np.clip(one + two, 0.0, 1.0)) for one, two in pairs]
+        draws = [Agreement.of(np.clip(one + two, 0.0, 1.0), np.clip(one, 0.0, 1.0)) for one, two in pairs]
         levels.append(astuple(Agreement.mean(draws)))
     none, once, twice = np.array(levels)
     return Agreement(*(3.0 * none - 3.0 * once + twice).tolist())

@@ -92,9 +92,10 @@ def _joined(first: Tensor, second: Tensor) -> Tensor:
     """Two arrays one after the other: a view of both where the second begins in memory where the first ends."""
     import torch
 
+    alike = first.shape[1:] == second.shape[1:] and first.dtype == second.dtype
     same_memory = first.untyped_storage().data_ptr() == second.untyped_storage().data_ptr()
     follows = second.storage_offset() == first.storage_offset() + first.numel()
-    if same_memory and follows and first.is_contiguous() and second.is_contiguous():
+    if alike and same_memory and follows and first.is_contiguous() and second.is_contiguous():
         shape = (len(first) + len(second), *first.shape[1:])
         return first.as_strided(shape, first.stride(), first.storage_offset())
     return torch.cat([first, second])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 
+import numpy as np
 import pytest
 import torch
 
@@ -83,6 +84,16 @@ def test_an_optimist_likes_what_the_critics_disagree_about() -> None:
     spread = ((each - each.mean(dim=0)) ** 2).mean(dim=0).sqrt()
     for optimism, value in values.items():
         torch.testing.assert_close(value, each.mean(dim=0) + optimism * spread)
+
+
+def test_the_learner_proposes_what_its_critics_promise_most_once_its_policy_repeats_itself() -> None:
+    for seed in range(5):
+        learner = MA2ML([AgentSpec("a", (6,), 1)], MA2ML.Config(candidates=100), seed=seed)
+        learner.policy = certain(learner.layout)
+        promise = learner._promise(torch.arange(6)[:, None])
+        first, second = learner.act({"a": np.zeros((2, 1))})["a"][:, 0]
+        assert first == 0
+        assert second == 1 + int(promise[1:].argmax())
 
 
 def test_what_others_evaluated_is_not_proposed() -> None:

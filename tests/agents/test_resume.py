@@ -19,10 +19,12 @@ from ma2ml_env import AutoMLEnv, Decision, Pipeline, Result, SearchSpace, Trial
 from ma2ml_env.reward import accuracy
 from ma2ml_env.trials import TrialLogError
 
-SETTINGS: dict[str, dict[str, int]] = {
+CERTAIN_SOON = {"learning_rate": 5.0, "kl_coef": 0.0}
+"""Then MA2ML's policies repeat themselves, and most proposals are new neighbors."""
+SETTINGS: dict[str, dict[str, float]] = {
     "random_search": {},
     "regularized_evolution": {},
-    "ma2ml": {"batch_size": 4, "warmup": 4, "critic_steps": 2, "actor_steps": 2, "actor_samples": 8},
+    "ma2ml": {"batch_size": 4, "warmup": 4, "critic_steps": 2, "actor_steps": 2, "actor_samples": 8} | CERTAIN_SOON,
 }
 BUDGET = 14
 learners_and_windows = pytest.mark.parametrize(("name", "window"), [(n, w) for n in SETTINGS for w in (1, 4)])

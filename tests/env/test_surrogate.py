@@ -102,15 +102,17 @@ def test_held_out_predictions_agree_less_than_the_noise_allows_but_much_more_tha
 def test_what_the_noise_allows_is_how_well_the_truth_agrees_with_measurements(spread: float) -> None:
     rng = np.random.default_rng(0)
     noise = Noise((0.5,), (0.02,))
-    allowed, actual, of_measurements = [], [], []
+    allowed, actual, of_measurements = list[Agreement](), list[Agreement](), list[Agreement]()
     for seed in range(8):
         truth = 0.6 + spread * rng.standard_normal(200)
         first, second = truth + 0.02 * rng.standard_normal((2, 200))
-        allowed.append(reachable(first, noise, seed).tau)
-        actual.append(kendalltau(truth, first).statistic)
-        of_measurements.append(kendalltau(first, second).statistic)
-    assert np.mean(allowed) == pytest.approx(np.mean(actual), abs=0.05)
-    assert np.mean(allowed) > np.mean(of_measurements), "the truth agrees better than a second measurement does"
+        allowed.append(reachable(first, noise, seed))
+        actual.append(Agreement.of(first, truth))
+        of_measurements.append(Agreement.of(first, second))
+    for figure in ("r2", "tau"):
+        of_truth = getattr(Agreement.mean(actual), figure)
+        assert getattr(Agreement.mean(allowed), figure) == pytest.approx(of_truth, abs=0.05)
+        assert of_truth > getattr(Agreement.mean(of_measurements), figure), "a second measurement is a worse prediction"
 
 
 def test_a_run_whose_pipelines_are_all_in_another_run_cannot_be_held_out() -> None:
@@ -118,6 +120,12 @@ def test_a_run_whose_pipelines_are_all_in_another_run_cannot_be_held_out() -> No
     twice = gather(env, {"search": small_trials(env, 30), "other": small_trials(env, 30)})
     assert list(held_out_runs(twice)) == []
     assert len(twice.distinct) == len(twice) / 2
+
+
+def test_a_run_that_evaluates_another_ones_pipelines_again_is_not_held_out_twice() -> None:
+    env = small_env(0.03)
+    runs = {"a": small_trials(env, 60), "b": small_trials(env, 60, env_seed=1), "c": small_trials(env, 60, 1)}
+    assert [name for name, _, _ in held_out_runs(gather(env, runs))] == ["a", "c"]
 
 
 def test_an_evaluation_that_two_runs_share_is_no_second_evaluation() -> None:

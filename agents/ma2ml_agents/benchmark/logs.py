@@ -138,7 +138,7 @@ def _origin(file: Path) -> str:
             _trials(file, registry.entry(env_id).build())
             names.append(env_id)
     if names:
-        return f"it is of {' or '.join(names)}"
+        return f"under default settings it is of {' or '.join(names)}"
     return "if it was written under settings of the environment, give them with --set, or in a grid file"
 
 

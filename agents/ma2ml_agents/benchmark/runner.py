@@ -71,7 +71,6 @@ def run_grid(
             log.save(out)
         missing = [cell for cell in cells if not finished(out / CELLS_FOLDER / cell.folder)]
         progress.found(len(cells) - len(missing))
-        _prepare(missing)
         failures = []
         for cell, error in _run(missing, out, workers, progress):
             progress.show(cell, error)
@@ -103,6 +102,7 @@ def _run(
     cells: Sequence[Cell], out: Path, workers: int, progress: GridProgress
 ) -> Iterator[tuple[Cell, BaseException | None]]:
     """Every cell as it finishes, and what it raised."""
+    _prepare(cells)
     with _one_thread():
         if workers > 1 and cells:
             yield from _run_on_processes(cells, out, min(workers, len(cells)), progress)

@@ -135,7 +135,7 @@ class MA2ML(ActorCriticLearner):
 
     @torch.no_grad()
     def _promise(self, actions: Tensor) -> Tensor:
-        """An optimist's value of joint actions, shape (n, D), among which no policy decides."""
+        """An optimist's value of joint actions, shape (n, D): above the critics' mean where they disagree."""
         values: Tensor = self.critic(self.critic.one_hot(actions))
         return values.mean(dim=0) + self.config.optimism * values.std(dim=0, correction=0)
 
