@@ -18,8 +18,9 @@ from ma2ml_env.types import Trial
 
 SETTINGS: Mapping[str, Any] = {
     "objective": "regression",
-    "learning_rate": 0.04,
-    "num_leaves": 8,
+    "learning_rate": 0.06,
+    "num_leaves": 12,
+    "extra_trees": True,
     "min_data_in_leaf": 10,
     "feature_fraction": 0.6,
     "bagging_fraction": 0.7,
@@ -31,7 +32,7 @@ SETTINGS: Mapping[str, Any] = {
     "verbose": -1,
 }
 TREES = 250
-MEMBERS = 3
+MEMBERS = 5
 LEAST = 20
 
 
