@@ -84,9 +84,12 @@ def held_out_runs(data: Data) -> Iterator[tuple[str, Floats, Floats]]:
 
 
 def second_evaluations(data: Data) -> Agreement | None:
-    """How well a second evaluation of a pipeline agrees with a first; None if no pipeline has two."""
-    pairs = np.array([pair for group in data.repeats for pair in permutations(group, 2)])
-    return Agreement.of(pairs[:, 0], pairs[:, 1]) if len(pairs) > 1 else None
+    """How well a second evaluation of a pipeline agrees with a first; None if fewer than `LEAST` pipelines have two."""
+    repeated = [group for group in data.repeats if len(group) > 1]
+    if len(repeated) < LEAST:
+        return None
+    pairs = np.array([pair for group in repeated for pair in permutations(group, 2)])
+    return Agreement.of(pairs[:, 0], pairs[:, 1])
 
 
 def reachable(measured: Floats, noise: Noise, seed: int = 0) -> Agreement:
