@@ -94,19 +94,19 @@ def _measure(data: Data) -> dict[str, Any]:
         figures[name] = {key: round(value, 4) for key, value in asdict(agreement).items()}
         print(f"{name:44} {agreement}")
 
-    distinct = data.distinct
+    distinct, noise = data.distinct, data.noise
     second = second_evaluations(distinct)
     if second is not None:
         tell("a second evaluation, measured", second)
     for size, agreement in learning_curve(distinct):
         tell(f"held-out pipelines, from {size} evaluations", agreement)
     tell("held-out pipelines", Agreement.of(distinct.accuracy, held_out_pipelines(distinct)))
-    tell("  what the noise allows", reachable(distinct.accuracy, distinct.noise))
+    tell("  what the noise allows", reachable(distinct.accuracy, noise))
     runs, allowances = [], []
     for name, measured, predicted in held_out_runs(data):
         run = Path(name).name
         runs.append(Agreement.of(measured, predicted))
-        allowances.append(reachable(measured, data.noise))
+        allowances.append(reachable(measured, noise))
         tell(f"held-out run {run}", runs[-1])
         tell(f"  what the noise allows ({run})", allowances[-1])
         again = second_evaluations(distinct[np.isin(distinct.key, data.key[data.run == name])])

@@ -23,15 +23,17 @@ def overall_table(summary: Summary, scores: Mapping[str, Scores]) -> str:
     """
     points, better = estimate(scores, iqm), _improvements(summary, scores)
     means = {algo: float(found.point[0]) for algo, found in points.items()}
-    columns = {
-        "normalized score, IQM": _best_in_bold(means, {algo: _interval(found) for algo, found in points.items()}),
-        **{env.removeprefix("ma2ml/").removesuffix("-v0"): _finals(summary, env) for env in summary.envs()},
-        f"P({summary.index.reference} better)": {algo: _interval(found, 2) for algo, found in better.items()},
-        "runs": {algo: str(count) for algo, count in summary.runs.algo.value_counts().items()},
-    }
-    algos = [*_best_first(points), *(algo for algo in columns["runs"] if algo not in points)]
+    runs = {algo: str(count) for algo, count in summary.runs.algo.value_counts().items()}
+    columns = [
+        ("normalized score, IQM", _best_in_bold(means, {algo: _interval(found) for algo, found in points.items()})),
+        *((env.removeprefix("ma2ml/").removesuffix("-v0"), _finals(summary, env)) for env in summary.envs()),
+        (f"P({summary.index.reference} better)", {algo: _interval(found, 2) for algo, found in better.items()}),
+        ("runs", runs),
+    ]
+    algos = [*_best_first(points), *(algo for algo in runs if algo not in points)]
     return _markdown(
-        ("algorithm", *columns), [(algo, *(column.get(algo, "") for column in columns.values())) for algo in algos]
+        ("algorithm", *(title for title, _ in columns)),
+        [(algo, *(column.get(algo, "") for _, column in columns)) for algo in algos],
     )
 
 
