@@ -66,7 +66,8 @@ def _show(file: Annotated[Path, tyro.conf.Positional]) -> None:
     """
     surrogate = load_surrogate(file)
     print(f"a surrogate of {surrogate.env}, definition {surrogate.definition}, digest {surrogate.digest}")
-    print(f"{len(surrogate.accuracy)} models of accuracy over {len(surrogate.columns)} columns")
+    points, columns = len(surrogate.accuracy.points), len(surrogate.columns)
+    print(f"accuracy by a Gaussian process over {columns} columns, through {points} points")
     for accuracy, deviation in zip(surrogate.noise.accuracy, surrogate.noise.deviation, strict=True):
         print(f"  noise at accuracy {accuracy:.3f}: {deviation:.4f}")
     for name, value in surrogate.quality.items():
@@ -102,9 +103,10 @@ def _measure(data: Data) -> dict[str, Any]:
         tell(f"held-out pipelines, from {size} evaluations", agreement)
     tell("held-out pipelines", Agreement.of(distinct.accuracy, held_out_pipelines(distinct)))
     tell("  what the noise allows", reachable(distinct.accuracy, noise))
-    runs, allowances = [], []
+    runs, allowances, held_out = [], [], []
     for name, measured, predicted in held_out_runs(data):
         run = Path(name).name
+        held_out.append((measured, predicted))
         runs.append(Agreement.of(measured, predicted))
         allowances.append(reachable(measured, noise))
         tell(f"held-out run {run}", runs[-1])
@@ -115,4 +117,7 @@ def _measure(data: Data) -> dict[str, Any]:
     if len(runs) > 1:
         tell("held-out runs, mean", Agreement.mean(runs))
         tell("  what the noise allows (mean)", Agreement.mean(allowances))
+        measured, predicted = (np.concatenate(parts) for parts in zip(*held_out, strict=True))
+        tell("held-out runs, together", Agreement.of(measured, predicted))
+        tell("  what the noise allows (together)", reachable(measured, noise))
     return figures

@@ -9,7 +9,7 @@ from functools import lru_cache, partial
 import numpy as np
 from numpy.typing import NDArray
 
-from ma2ml_env.models.layers import RELU, Chain, Classifier, GlobalPool, Size, chain_cost
+from ma2ml_env.models.layers import RELU, Chain, ChainCost, Classifier, GlobalPool, Size, chain_cost
 from ma2ml_env.models.nasnet import NASNetSkeleton, plan
 from ma2ml_env.models.nasnet_cells import cell_plan, operation
 from ma2ml_env.search_spaces.nasnet import CELLS, OPERATIONS, Block, Cell, Genotype
@@ -51,7 +51,7 @@ class NASNetCounter:
             ValueError: if the image is too small for the number of reductions.
         """
         cells = dict(zip(CELLS, actions.reshape(len(actions), 2, Cell.size, 5).swapaxes(0, 1), strict=True))
-        stem = chain_cost(self._stem, (self.image_size, self.image_size))
+        stem = _stem_cost(self)
         total = np.repeat([[stem.flops], [stem.params]], len(actions), axis=1)
         channels = [np.full(len(actions), self.skeleton.stem_filters)] * 2
         sizes = [stem.size] * 2
@@ -74,18 +74,6 @@ class NASNetCounter:
     def _enas(self) -> bool:
         return self.skeleton.style == "enas"
 
-    @property
-    def _stem(self) -> Chain:
-        probe = Genotype(_PROBES[0], _PROBES[0])
-        network = plan(
-            probe,
-            self.skeleton,
-            image_size=self.image_size,
-            in_channels=self.in_channels,
-            num_classes=self.num_classes,
-        )
-        return network.stem[0]
-
     def _stack(self) -> list[tuple[int, bool, int]]:
         """Every cell: filters, whether it reduces, and which earlier output is its previous input."""
         skeleton, filters = self.skeleton, self.skeleton.filters
@@ -100,6 +88,14 @@ class NASNetCounter:
     def _head_cost(self, channels: int, size: Size) -> tuple[int, int]:
         head = (RELU, GlobalPool(), Classifier(channels, self.num_classes, bias=not self._enas))
         return chain_cost(head, size)[:2]
+
+
+@lru_cache(maxsize=256)
+def _stem_cost(counter: NASNetCounter) -> ChainCost:
+    """Cost and output size of what comes before the cells."""
+    shape = {name: getattr(counter, name) for name in ("image_size", "in_channels", "num_classes")}
+    network = plan(Genotype(_PROBES[0], _PROBES[0]), counter.skeleton, **shape)
+    return chain_cost(network.stem[0], (counter.image_size, counter.image_size))
 
 
 @dataclass(frozen=True)
@@ -198,5 +194,5 @@ def _squeeze_previous(position: _Position, channels: int) -> tuple[int, int]:
 
 def _by_key(keys: Integers, cost: Callable[[int], tuple[int, int]]) -> Integers:
     """`cost` of every key, shape (2, B), computed once for equal keys."""
-    distinct, places = np.unique(keys, return_inverse=True)
-    return np.array([cost(int(key)) for key in distinct]).T[:, places.ravel()]
+    costs = {key: cost(key) for key in set(keys.tolist())}
+    return np.array([costs[key] for key in keys.tolist()]).T

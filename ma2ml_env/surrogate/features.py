@@ -54,12 +54,13 @@ def _describer(agent: AgentID, space: SearchSpace) -> Callable[[Integers], Colum
         if space.decisions == known().decisions:
             return columns
     plain = [_values(f"{agent}_{decision.name}", decision) for decision in space.decisions]
+    training = _training(agent, space)
 
     def describe(actions: Integers) -> Columns:
         columns: Columns = {}
         for position, values in enumerate(plain):
             columns |= {name: of_choice[actions[:, position]] for name, of_choice in values.items()}
-        return columns | _step_size(agent, columns)
+        return columns | training(columns)
 
     return describe
 
@@ -75,18 +76,38 @@ def _values(name: str, decision: Decision) -> dict[str, NDArray[np.float64]]:
     return index | {f"{name}_{choice}": row for choice, row in zip(decision.choices, rows, strict=True)}
 
 
-def _step_size(agent: AgentID, columns: Columns) -> Columns:
-    """A gradient's total effect on the weights, which is how learning rate and momentum interact.
+def _training(agent: AgentID, space: SearchSpace) -> Callable[[Columns], Columns]:
+    """How far a step of training moves the weights, and how fast they decay, on logarithmic scales.
 
-    Alone, per image, and for each optimizer, 0 where another one is chosen.
+    Of a step this is the learning rate, multiplied by what momentum adds up to, except in AdamW, whose momentum is a
+    mean: once for all, and once for each optimizer and schedule, measured from the middle of what can be chosen there
+    and 0 where another one is chosen.
+
+    Args:
+        agent: whose decisions they are.
+        space: of the agent.
+
+    Returns:
+        From the columns of its decisions to more columns; to none if it chooses no learning rate, momentum, optimizer.
     """
-    rate, momentum, batch = (columns.get(f"{agent}_{name}") for name in ("learning_rate", "momentum", "batch_size"))
-    if rate is None or momentum is None:
-        return {}
-    optimizer = f"{agent}_optimizer_"
-    adaptive = columns.get(f"{optimizer}adamw", np.zeros(len(rate)))
-    size = rate / np.where(adaptive > 0, 1.0, 1.0 - momentum)
-    chosen = {name.removeprefix(optimizer): column for name, column in columns.items() if name.startswith(optimizer)}
-    sizes = {f"{agent}_step_size_{name}": size * column for name, column in chosen.items()}
-    per_image = {} if batch is None else {f"{agent}_step_size_per_image": size / batch}
-    return {f"{agent}_step_size": size, **per_image, **sizes}
+    choices = {decision.name: decision.choices for decision in space.decisions}
+    if not {"learning_rate", "momentum", "optimizer"} <= set(choices):
+        return lambda columns: {}
+    rates, momenta = np.meshgrid(np.array(choices["learning_rate"], float), np.array(choices["momentum"], float))
+    adds_up = {name: float(name != "adamw") for name in choices["optimizer"]}
+    middles = {name: (np.log(rates) - adds * np.log1p(-momenta)).mean() for name, adds in adds_up.items()}
+    schedules = choices.get("schedule", ())
+
+    def describe(columns: Columns) -> Columns:
+        rate, momentum = (columns[f"{agent}_{name}"] for name in ("learning_rate", "momentum"))
+        chosen = {name: columns[f"{agent}_optimizer_{name}"] for name in adds_up}
+        adds = np.sum([one * adds_up[name] for name, one in chosen.items()], axis=0)
+        step = np.log(rate) - adds * np.log1p(-momentum)
+        relative = step - np.sum([one * middles[name] for name, one in chosen.items()], axis=0)
+        places = chosen | {name: columns[f"{agent}_schedule_{name}"] for name in schedules}
+        made = {"step": step} | {f"step_{name}": one * relative for name, one in places.items()}
+        if "weight_decay" in choices:
+            made["weight_decay"] = np.log10(columns[f"{agent}_weight_decay"] + 1e-5)
+        return {f"{agent}_log_{name}": column for name, column in made.items()}
+
+    return describe

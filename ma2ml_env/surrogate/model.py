@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import lzma
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -14,9 +14,12 @@ from typing import Any
 import numpy as np
 
 from ma2ml_env.surrogate.columns import Columns
+from ma2ml_env.surrogate.gaussian_process import GaussianProcess
 from ma2ml_env.surrogate.noise import Floats, Noise, logistic
 
-FORMAT = "ma2ml surrogate 1"
+FORMAT = "ma2ml surrogate 2"
+DIGITS = 6
+"""Of an accuracy: fewer than the order of additions shows in."""
 
 
 @dataclass(frozen=True)
@@ -27,8 +30,8 @@ class Surrogate:
         env: id of the environment that it imitates.
         definition: of that environment, when the trials were made.
         columns: names of what the models read, in their order.
-        accuracy: LightGBM models of the accuracy's logit, as LightGBM's own text; their mean counts.
-        seconds: likewise, of the logarithm of the seconds.
+        accuracy: a Gaussian process of the accuracy's logit.
+        seconds: a LightGBM model of the logarithm of the seconds, as LightGBM's own text.
         noise: of the accuracy.
         quality: figures of the fit, for people.
 
@@ -38,27 +41,26 @@ class Surrogate:
     env: str
     definition: str
     columns: tuple[str, ...]
-    accuracy: tuple[str, ...]
-    seconds: tuple[str, ...]
+    accuracy: GaussianProcess
+    seconds: str
     noise: Noise
     quality: Mapping[str, Any] = field(default_factory=dict)
 
     def predict(self, columns: Columns) -> tuple[Floats, Floats]:
-        """Noise-free accuracy in [0, 1] and seconds, of shape (B,) each.
+        """Noise-free accuracy in [0, 1] and seconds, of shape (B,) each; the same whatever they are asked with.
 
         Args:
             columns: at least those of `self.columns`, by name, each of shape (B,).
         """
         table = np.stack([columns[name] for name in self.columns], axis=1)
-        scores, logarithms = (_mean(boosters, table) for boosters in self._boosters)
-        return logistic(scores), np.exp(logarithms)
+        accuracy = logistic(self.accuracy(table)).round(DIGITS)
+        return accuracy, np.exp(self._booster.predict(table, num_threads=1))
 
     @cached_property
-    def _boosters(self) -> tuple[list[Any], list[Any]]:
+    def _booster(self) -> Any:
         from lightgbm import Booster
 
-        accuracy, seconds = ([Booster(model_str=text) for text in texts] for texts in (self.accuracy, self.seconds))
-        return accuracy, seconds
+        return Booster(model_str=self.seconds)
 
     @cached_property
     def digest(self) -> str:
@@ -91,14 +93,10 @@ def load_surrogate(path: str | Path) -> Surrogate:
         raise ValueError(f"{path} is not a file of the format {FORMAT!r}; `ma2ml surrogate fit` writes one")
     if document.pop("digest", None) != _digest(document):
         raise ValueError(f"{path} is damaged: it does not match its digest; fit it again or restore it")
-    for name in ("columns", "accuracy", "seconds"):
-        document[name] = tuple(document[name])
+    document["columns"] = tuple(document["columns"])
+    document["accuracy"] = GaussianProcess.from_json(document["accuracy"])
     document["noise"] = Noise(**{name: tuple(values) for name, values in document["noise"].items()})
     return Surrogate(**document)
-
-
-def _mean(boosters: Sequence[Any], table: Floats) -> Floats:
-    return np.asarray(sum(booster.predict(table, num_threads=1) for booster in boosters) / len(boosters))
 
 
 def _digest(body: Mapping[str, Any]) -> str:

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-from ma2ml_env.surrogate.fit import LEAST, MEMBERS, Data, boost
-from ma2ml_env.surrogate.noise import Floats, Noise, logistic, logit
+from ma2ml_env.surrogate.fit import LEAST, Data, fit_accuracy
+from ma2ml_env.surrogate.noise import Floats, Noise, logistic
 
 FOLDS = 5
 DRAWS = 60
@@ -127,11 +127,5 @@ def learning_curve(data: Data, seed: int = 0) -> Iterator[tuple[int, Agreement]]
 
 
 def _fitted(data: Data) -> Callable[[Floats], Floats]:
-    from lightgbm import Booster
-
-    boosters = [Booster(model_str=text) for text in boost(data.table, logit(data.accuracy), MEMBERS)]
-
-    def predict(table: Floats) -> Floats:
-        return logistic(np.mean([booster.predict(table, num_threads=1) for booster in boosters], axis=0))
-
-    return predict
+    process = fit_accuracy(data)
+    return lambda table: logistic(process(table))

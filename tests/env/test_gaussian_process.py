@@ -1,0 +1,75 @@
+"""Gaussian processes: equal to scikit-learn's, and what is learned of columns and noise."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from sklearn.gaussian_process import GaussianProcessRegressor
+from sklearn.gaussian_process.kernels import ConstantKernel, RationalQuadratic
+
+from ma2ml_env.surrogate import gaussian_process
+from ma2ml_env.surrogate.gaussian_process import fit_gaussian_process, rational_quadratic
+
+
+def measurements(count: int = 120, noise: float = 0.1, seed: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """A table of four columns, of which the second tells nothing and the third is constant, and what is measured."""
+    rng = np.random.default_rng(seed)
+    table = rng.uniform(-1.0, 1.0, (count, 4)) * [1.0, 1.0, 0.0, 50.0] + [0.0, 3.0, 7.0, 0.0]
+    truth = 2.0 + np.sin(3.0 * table[:, 0]) + table[:, 3] / 50.0
+    return table, truth, truth + noise * rng.standard_normal(count)
+
+
+def test_the_covariance_is_scikit_learns() -> None:
+    rng = np.random.default_rng(0)
+    one, other = rng.standard_normal((5, 3)), rng.standard_normal((7, 3))
+    expected = (ConstantKernel(1.7) * RationalQuadratic(length_scale=1.0, alpha=1.0))(one, other)
+    np.testing.assert_allclose(rational_quadratic(one, other, 1.7), expected)
+
+
+def test_the_mean_is_scikit_learns_with_what_was_learned(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = []
+    learn = gaussian_process._learn
+    monkeypatch.setattr(gaussian_process, "_learn", lambda *data: seen.append(learn(*data)) or seen[0])
+    table, _, measured = measurements()
+    deviation = np.linspace(0.05, 0.2, len(table))
+    fitted = fit_gaussian_process(table, measured, deviation)
+    (learned,) = seen
+    kernel = ConstantKernel(fitted.variance) * RationalQuadratic(length_scale=1.0, alpha=1.0)
+    noise = float(learned.noise) + float(learned.share) * deviation**2
+    theirs = GaussianProcessRegressor(kernel, alpha=noise, optimizer=None)
+    scaled = (table - fitted.center) * fitted.scale
+    theirs.fit(scaled, measured - fitted.mean)
+    unseen, _, _ = measurements(seed=1)
+    expected = fitted.mean + theirs.predict((unseen - fitted.center) * fitted.scale)
+    np.testing.assert_allclose(fitted(unseen), expected, atol=1e-3)
+
+
+def test_it_finds_the_truth_behind_noise_and_which_columns_tell_it() -> None:
+    table, _, measured = measurements()
+    fitted = fit_gaussian_process(table, measured, np.full(len(table), 0.1))
+    unseen, truth, _ = measurements(seed=1)
+    assert np.abs(fitted(unseen) - truth).mean() < 0.1
+    lengths = 1.0 / (np.array(fitted.scale)[[0, 1, 3]] * table.std(axis=0)[[0, 1, 3]])
+    assert lengths[1] > max(lengths[0], lengths[2]), "what tells nothing has the longest length scale"
+    assert fitted.scale[2] == 0.0, "a constant column is not looked at"
+
+
+def test_fewer_points_than_measurements_still_learn_from_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    table, _, measured = measurements(400, noise=0.5)
+    unseen, truth, _ = measurements(seed=1)
+    deviation = np.full(len(table), 0.5)
+    exact = fit_gaussian_process(table, measured, deviation)
+    monkeypatch.setattr(gaussian_process, "POINTS", 40)
+    sparse = fit_gaussian_process(table, measured, deviation)
+    few = fit_gaussian_process(table[:40], measured[:40], deviation[:40])
+    assert len(sparse.points) == 40
+    error, of_exact, of_few = (np.abs(process(unseen) - truth).mean() for process in (sparse, exact, few))
+    assert error < 1.25 * of_exact < of_few
+
+
+def test_a_row_is_answered_alike_in_any_company() -> None:
+    table, _, measured = measurements()
+    fitted = fit_gaussian_process(table, measured, np.zeros(len(table)))
+    unseen, _, _ = measurements(600, seed=1)
+    alone = np.concatenate([fitted(row[None]) for row in unseen])
+    np.testing.assert_allclose(fitted(unseen), alone, rtol=0, atol=1e-10)

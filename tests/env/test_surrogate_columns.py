@@ -1,0 +1,90 @@
+"""What surrogates learn from: columns of policies, cells and recipes, and the size of the noise."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from ma2ml_env.search_space import Decision, SearchSpace
+from ma2ml_env.search_spaces.autoaugment import OPERATIONS, autoaugment
+from ma2ml_env.search_spaces.nasnet import NASNET_A, Genotype, nasnet, parse_cell
+from ma2ml_env.search_spaces.recipe import OPTIMIZERS, SCHEDULES, recipe
+from ma2ml_env.surrogate.columns import cell_columns, policy_columns
+from ma2ml_env.surrogate.features import Features
+from ma2ml_env.surrogate.noise import logistic, logit, measure_noise
+
+
+def test_noise_is_measured_where_it_is() -> None:
+    rng = np.random.default_rng(0)
+    low = [list(0.3 + 0.1 * rng.standard_normal(3)) for _ in range(300)]
+    high = [list(0.95 + 0.01 * rng.standard_normal(3)) for _ in range(300)]
+    noise = measure_noise([*low, *high, [0.5]])
+    assert noise(np.array([0.3, 0.95])) == pytest.approx([0.1, 0.01], rel=0.15)
+    assert measure_noise([[0.5], [0.6]])(np.array([0.5])) == [0.0]
+
+
+def test_the_logistic_undoes_the_logit() -> None:
+    accuracy = np.linspace(0.03, 0.99, 50)
+    np.testing.assert_allclose(logistic(logit(accuracy)), accuracy)
+    assert np.isfinite(logit(np.array([0.0, 1.0]))).all()
+
+
+def test_a_policys_columns_do_not_depend_on_the_order_of_its_sub_policies() -> None:
+    actions = np.random.default_rng(0).integers(autoaugment().nvec, size=(30, 30))
+    turned = np.roll(actions.reshape(30, 5, 6), 2, axis=1).reshape(30, 30)
+    for name, column in policy_columns(actions).items():
+        np.testing.assert_allclose(policy_columns(turned)[name], column, atol=1e-12)
+
+
+def test_a_policys_columns_hold_probability_times_magnitude() -> None:
+    action = np.zeros((1, 30), dtype=int)
+    action[0, :6] = [OPERATIONS.index("Rotate"), 5, 9, OPERATIONS.index("Invert"), 10, 0]
+    columns = policy_columns(action)
+    assert columns["aug_Rotate"] == columns["aug_geometric"] == pytest.approx(0.5 / 5)
+    assert columns["aug_Invert"] == pytest.approx(1 / 5)
+    assert columns["aug_total"] == pytest.approx(1.5 / 5)
+    assert columns["aug_untouched"] == pytest.approx(4 / 5)
+
+
+def test_cell_columns_describe_nasnet_a() -> None:
+    action = nasnet().encode(Genotype(*map(parse_cell, NASNET_A)))
+    columns = {name: column.item() for name, column in cell_columns(np.array([action])).items()}
+    assert columns["nas_normal_sep_conv_3x3"] == 3
+    assert columns["nas_sep_conv_7x7"] == 2
+    assert columns["nas_normal_outputs"] == 5
+    assert columns["nas_normal_deepest"] == 2, "one separable convolution"
+    assert columns["nas_reduction_deepest"] == 4, "block 5 convolves block 1"
+    assert columns["nas_normal_concats"] == 0
+
+
+def test_a_recipes_columns_hold_numbers_one_hot_choices_and_logarithms_of_the_step() -> None:
+    space = recipe()
+    rng = np.random.default_rng(0)
+    actions = rng.integers(space.nvec, size=(40, len(space)))
+    columns = Features({"hpo": space})({"hpo": actions}, np.ones((2, 40)))
+    rates, momenta = (space.decisions[i].choices for i in (0, 2))
+    for number, action in enumerate(actions):
+        chosen = space.decode(action)
+        seen = {name: column[number] for name, column in columns.items()}
+        assert seen["hpo_learning_rate"] == chosen.learning_rate
+        assert [seen[f"hpo_optimizer_{name}"] for name in OPTIMIZERS] == [
+            name == chosen.optimizer for name in OPTIMIZERS
+        ]
+
+        def step(rate: float, momentum: float, optimizer: str = chosen.optimizer) -> float:
+            return np.log(rate if optimizer == "adamw" else rate / (1 - momentum))
+
+        own = step(chosen.learning_rate, chosen.momentum)
+        from_middle = own - np.mean([step(rate, momentum) for rate in rates for momentum in momenta])
+        assert seen["hpo_log_step"] == pytest.approx(own)
+        for name in OPTIMIZERS:
+            assert seen[f"hpo_log_step_{name}"] == pytest.approx(from_middle if name == chosen.optimizer else 0)
+        for name in SCHEDULES:
+            assert seen[f"hpo_log_step_{name}"] == pytest.approx(from_middle if name == chosen.schedule else 0)
+        assert seen["hpo_log_weight_decay"] == pytest.approx(np.log10(chosen.weight_decay + 1e-5))
+
+
+def test_a_space_without_an_optimizer_has_its_numbers_for_columns() -> None:
+    space = SearchSpace((Decision("learning_rate", (0.1, 0.2)), Decision("momentum", (0.8, 0.9))), dict)
+    columns = Features({"hpo": space})({"hpo": np.array([[0, 1]])}, np.ones((2, 1)))
+    assert set(columns) == {"hpo_learning_rate", "hpo_momentum", "log_flops", "log_params"}
