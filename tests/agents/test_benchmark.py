@@ -10,24 +10,16 @@ from typing import Any
 import pandas as pd
 import pytest
 from rich.console import Console
+from small_grids import BUDGET, ENV, FAST, small
 
 import ma2ml_env
-from ma2ml_agents.benchmark import Grid, make_grid, run_grid, summarize
+from ma2ml_agents.benchmark import Grid, run_grid, summarize
 from ma2ml_agents.benchmark.cell import CELLS_FOLDER, FACTS_FILE, TABLE_FILE
 from ma2ml_agents.benchmark.grid import Cell
-from ma2ml_agents.benchmark.logs import parse_logs
 from ma2ml_agents.benchmark.progress import GridProgress
-from ma2ml_agents.cli import main
 from ma2ml_agents.learner import Batch
 from ma2ml_agents.random_search import RandomSearch
 from ma2ml_env.trials import TrialStore
-
-ENV, BUDGET = "ma2ml/synthetic-v0", 30
-FAST = ("random_search", "regularized_evolution")
-
-
-def small(**changes: Any) -> Grid:
-    return make_grid(**{"envs": [ENV], "algos": list(FAST), "seeds": 2, "budget": BUDGET, **changes})
 
 
 def tables(out: Path, grid: Grid) -> dict[str, pd.DataFrame]:
@@ -216,141 +208,3 @@ def test_a_folder_of_something_else_is_refused(tmp_path: Path) -> None:
 def test_no_workers_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="workers must be at least 1, not 0"):
         run_grid(small(), tmp_path, workers=0)
-
-
-def write_log(path: Path, steps: int, seed: int = 0, env_id: str = ENV, **settings: Any) -> pd.Series:
-    """A log as another library's training leaves it; the rewards that were paid."""
-    env = ma2ml_env.make(env_id, log_path=path, **settings)
-    rewards = []
-    for step in range(steps):
-        env.reset(seed=seed)
-        for agent in env.possible_agents:
-            env.action_space(agent).seed(1000 * seed + step)
-        _, paid, *_ = env.step({agent: env.action_space(agent).sample() for agent in env.possible_agents})
-        rewards.append(paid["nas"])
-    return pd.Series(rewards)
-
-
-def test_trial_logs_join_as_one_more_algorithm_with_a_seed_a_file(tmp_path: Path) -> None:
-    paid = [write_log(tmp_path / f"{name}.db", steps, seed) for name, steps, seed in (("a", 40, 5), ("b", 22, 6))]
-    run_grid(small(seeds=1), tmp_path / "out", logs=parse_logs([f"mine={tmp_path}/*.db"]))
-    summary = summarize(tmp_path / "out")
-    mine = summary.trials[summary.trials.algo == "mine"]
-    assert mine[mine.seed == 0].reward.to_list() == paid[0][:BUDGET].to_list()
-    assert mine[mine.seed == 1].reward.to_list() == paid[1].to_list()
-    assert summary.of(ENV, "mine").evaluations.to_list() == [BUDGET, 22]
-    assert summary.of(ENV, "mine").learner_seconds.isna().all()
-    assert "mine" in summary.index.baselines
-
-
-def test_every_log_is_told_with_what_was_read_and_used_of_it(tmp_path: Path) -> None:
-    long, short = tmp_path / "a.db", tmp_path / "b.db"
-    write_log(long, 32, seed=5)
-    for seed in range(7):
-        write_log(short, 1, seed)
-    text = io.StringIO()
-    grid = small(algos=[])
-    run_grid(grid, tmp_path / "out", logs=parse_logs([f"mine={tmp_path}/*.db"]), console=Console(file=text))
-    assert text.getvalue().splitlines() == [
-        f"{long}: mine on {ENV}, 32 trials read, {BUDGET} used, environment seeds 5",
-        f"{short}: mine on {ENV}, 7 trials read, 7 used, environment seeds 0, 1, 2, 3, 4 and 2 more",
-    ]
-
-
-def test_a_log_finds_its_environment_by_definition_and_reward(tmp_path: Path) -> None:
-    write_log(tmp_path / "a.db", 3, structure_seed=4)
-    other = {"name": "other", "env": ENV, "settings": {"structure_seed": 4}}
-    run_grid(small(envs=[ENV, other], algos=[]), tmp_path / "out", logs=parse_logs([f"mine={tmp_path}/a.db"]))
-    assert summarize(tmp_path / "out").envs() == ["other"]
-
-
-@pytest.mark.parametrize(
-    ("env_id", "settings", "says"),
-    [
-        ("ma2ml/digits-flops-surrogate-v0", {}, "it is of ma2ml/digits-flops-surrogate-v0\n"),
-        ("ma2ml/synthetic-v0", {"structure_seed": 4}, "give them with --set"),
-    ],
-)
-def test_a_log_of_another_environment_is_told_which(
-    env_id: str, settings: dict[str, int], says: str, tmp_path: Path
-) -> None:
-    write_log(tmp_path / "a.db", 2, env_id=env_id, **settings)
-    grid = small(envs=["ma2ml/digits-surrogate-v0", ENV])
-    with pytest.raises(ValueError, match=f"is of no environment of this grid; .*{says}"):
-        run_grid(grid, tmp_path / "out", logs=parse_logs([f"mine={tmp_path}/a.db"]))
-
-
-def test_an_empty_log_is_refused(tmp_path: Path) -> None:
-    TrialStore(tmp_path / "empty.db").open()
-    with pytest.raises(ValueError, match=r"empty.db holds no trials"):
-        run_grid(small(), tmp_path / "out", logs=parse_logs([f"mine={tmp_path}/empty.db"]))
-
-
-def test_logs_that_cannot_be_compared_are_refused_before_any_work(tmp_path: Path) -> None:
-    write_log(tmp_path / "other.db", 2, structure_seed=4)
-    write_log(tmp_path / "mixed.db", 2)
-    write_log(tmp_path / "mixed.db", 2, structure_seed=4)
-    (tmp_path / "broken.db").write_text("no log")
-    cases = {
-        "other": "was evaluated under the definition",
-        "mixed": "holds trials of 2 different environments",
-        "broken": "damaged",
-        "missing": "there is no file",
-    }
-    for name, says in cases.items():
-        with pytest.raises(ValueError, match=says):
-            run_grid(small(), tmp_path / "out", logs=parse_logs([f"mine={tmp_path}/{name}.db"]))
-    with pytest.raises(ValueError, match="is in the grid already"):
-        run_grid(small(), tmp_path / "out", logs={"random_search": [tmp_path / "mixed.db"]})
-    with pytest.raises(ValueError, match="NAME=FILES"):
-        parse_logs(["runs/*.db"])
-    assert not (tmp_path / "out").exists()
-
-
-def test_the_command_runs_a_grid_file_and_its_options_win(tmp_path: Path) -> None:
-    file = tmp_path / "grid.yaml"
-    file.write_text(
-        "envs: [ma2ml/synthetic-v0]\nseeds: 1\nbudget: 500\nsettings: {noise: 0.01}\n"
-        "algos: [random_search, {name: 'evolution, few', algo: regularized_evolution, settings: {sample: 2}}]\n"
-    )
-    out = tmp_path / "out"
-    command = ["benchmark", "--grid", str(file), "--budget", "25", "--set", "noise=0.0", "--out", str(out)]
-    assert main([*command, "--workers", "1"]) == 0
-    first = (out / "results.md").read_text()
-    assert "| evolution, few |" in first
-    runs = pd.read_parquet(out / "summary.parquet")
-    trials = pd.read_parquet(out / "trials.parquet")
-    assert set(runs.evaluations) == {25}
-    assert (trials.reward == trials.true_value).all()
-    (out / "results.md").unlink()
-    assert main(["benchmark", "--report-only", "--out", str(out)]) == 0
-    assert (out / "results.md").read_text() == first
-
-
-@pytest.mark.parametrize(
-    ("arguments", "says"),
-    [
-        ([], "give --algos, --grid or --logs"),
-        (["--algos", "random_search"], "at least one environment"),
-        (["--algos", "nonsense", "--env", ENV], "unknown learner 'nonsense'"),
-        (["--env", ENV, "--algos", "random_search", "--set", "noise"], "NAME=VALUE"),
-        (["--grid", "nowhere.yaml"], "cannot read nowhere.yaml"),
-        (["--report-only"], "holds no benchmark"),
-        (["--report-only", "--logs", "mine=runs/*.db"], "give one of them"),
-    ],
-)
-def test_a_mistake_in_the_command_is_a_line_and_writes_nothing(
-    arguments: list[str], says: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert main(["benchmark", "--out", str(tmp_path / "out"), *arguments]) == 2
-    assert says in capsys.readouterr().err
-    assert not (tmp_path / "out").exists()
-
-
-@pytest.mark.parametrize(
-    ("text", "says"), [("enws: []", "did you mean 'envs'"), ("envs: 3", "envs is a list"), ("[", "YAML")]
-)
-def test_a_grid_file_of_another_form_is_refused(text: str, says: str, tmp_path: Path, capsys: Any) -> None:
-    (tmp_path / "grid.yaml").write_text(text)
-    assert main(["benchmark", "--grid", str(tmp_path / "grid.yaml"), "--out", str(tmp_path / "out")]) == 2
-    assert says in capsys.readouterr().err

@@ -42,6 +42,7 @@ class Index:
         algos: names of the algorithms, in the order of the tables.
         reference: the algorithm whose probability of improvement over the others is told.
         baselines: the algorithms the best of which sets the target.
+        logged: the algorithms with runs that were read from trial logs, as another library drove them.
         runs: all runs of the grid, finished or not.
 
     Source: ours.
@@ -52,6 +53,7 @@ class Index:
     algos: tuple[str, ...]
     reference: str
     baselines: tuple[str, ...]
+    logged: tuple[str, ...]
     runs: tuple[Run, ...]
 
 
@@ -72,7 +74,7 @@ def read_index(out: Path) -> Index:
     try:
         stored: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         runs = tuple(Run(**run) for run in stored.pop("runs"))
-        lists = {name: tuple(stored.pop(name)) for name in ("envs", "algos", "baselines")}
+        lists = {name: tuple(stored.pop(name)) for name in ("envs", "algos", "baselines", "logged")}
         return Index(**{**stored, **lists, "runs": runs})
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"{path} is damaged ({error}); the benchmark's command writes it anew") from error

@@ -88,9 +88,8 @@ def render(summary: Summary, scores: Mapping[str, Scores], figures: Sequence[Pat
 
 
 def _logged(summary: Summary) -> str:
-    """A sentence on the algorithms whose learner was never measured, as another library drove them."""
-    measured = set(summary.runs.algo[summary.runs.learner_seconds.notna()])
-    names = [algo for algo in summary.index.algos if algo in set(summary.runs.algo) - measured]
+    """A sentence on the algorithms with runs that this benchmark did not drive."""
+    names = [algo for algo in summary.index.logged if algo in set(summary.runs.algo)]
     if not names:
         return ""
     return (

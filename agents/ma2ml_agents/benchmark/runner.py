@@ -94,6 +94,7 @@ def make_index(grid: Grid, logged: Sequence[LoggedRun] = ()) -> Index:
         algos=names,
         reference=OURS[0] if OURS[0] in names else names[0],
         baselines=tuple(name for name in names if name not in ours),
+        logged=unique([log.run.algo for log in logged]),
         runs=tuple(runs),
     )
 
