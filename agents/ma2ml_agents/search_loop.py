@@ -84,9 +84,10 @@ class SearchLoop:
         """Take the learner from the checkpoint, if there is one of use; else replaying will rebuild it."""
         if self.checkpoints is None:
             return
-        bounds, first = self.known.bounds, [pipeline.key for pipeline in self.warm_start]
+        first = [pipeline.key for pipeline in self.warm_start]
+        settings = getattr(self.learner, "config", None)
         self.origin = checkpoint.fingerprint(
-            self.learner.state_dict(), self.seed, self.window, first, bounds, self.pruner
+            self.learner.state_dict(), settings, self.seed, self.window, first, self.known.bounds, self.pruner
         )
         try:
             found = checkpoint.load(self.checkpoints)
