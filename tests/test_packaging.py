@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import sysconfig
@@ -52,9 +53,8 @@ def test_an_installed_wheel_makes_an_environment_in_another_folder(wheel: Path, 
     site = next(fresh.glob("lib/python*/site-packages"))
     zipfile.ZipFile(wheel).extractall(site)
     (site / "dependencies.pth").write_text(sysconfig.get_paths()["purelib"] + "\n", encoding="utf-8")
-    done = subprocess.run(
-        [str(fresh / "bin" / "python"), "-c", PROGRAM], cwd=tmp_path, capture_output=True, text=True, check=True
-    )
+    python, alone = str(fresh / "bin" / "python"), {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
+    done = subprocess.run([python, "-c", PROGRAM], cwd=tmp_path, env=alone, capture_output=True, text=True, check=True)
     where, reward = done.stdout.split()
     assert Path(where).resolve() == site.resolve()
     assert 0.0 <= float(reward) <= 1.0
