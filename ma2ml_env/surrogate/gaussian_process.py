@@ -135,7 +135,7 @@ def _learn(rows: Floats, target: Floats, noise: Floats) -> _Learned:
     import torch
 
     x, y, deviation = (torch.from_numpy(array) for array in (rows, target, noise))
-    usual = float(np.log(1.2 * rows.shape[1] ** 0.5))
+    usual = float(np.log(1.2 * max(1, rows.shape[1]) ** 0.5))
     lengths = torch.full((rows.shape[1],), usual, dtype=y.dtype, requires_grad=True)
     mean = y.mean().clone().requires_grad_()
     logarithms = torch.tensor([0.3, 0.1, 1.0], dtype=y.dtype).log_().requires_grad_()

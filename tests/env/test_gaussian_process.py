@@ -73,3 +73,18 @@ def test_a_row_is_answered_alike_in_any_company() -> None:
     unseen, _, _ = measurements(600, seed=1)
     alone = np.concatenate([fitted(row[None]) for row in unseen])
     np.testing.assert_allclose(fitted(unseen), alone, rtol=0, atol=1e-10)
+
+
+@pytest.mark.parametrize("repeated", [1, 100])
+def test_a_table_that_tells_nothing_gives_what_is_measured_on_average(repeated: int) -> None:
+    measured = np.repeat(np.random.default_rng(0).standard_normal(30), repeated)
+    fitted = fit_gaussian_process(np.ones((len(measured), 4)), measured, np.zeros(len(measured)))
+    seen = fitted(np.ones((3, 4)))
+    np.testing.assert_allclose(seen, seen[0])
+    assert measured.min() < seen[0] < measured.max()
+
+
+def test_measurements_that_are_all_equal_are_given_back() -> None:
+    table = np.repeat(np.random.default_rng(0).standard_normal((25, 3)), 4, axis=0)
+    fitted = fit_gaussian_process(table, np.full(100, -3.9), np.zeros(100))
+    np.testing.assert_allclose(fitted(table), -3.9, atol=1e-3)
