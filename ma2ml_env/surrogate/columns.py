@@ -1,4 +1,4 @@
-"""What trees can learn from, of the spaces that are known here: columns computed for many actions at once."""
+"""What a surrogate can learn from, of the spaces that are known here: columns computed for many actions at once."""
 
 from __future__ import annotations
 

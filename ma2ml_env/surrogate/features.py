@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from numbers import Real
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 from ma2ml_env.search_space import Decision, SearchSpace
 from ma2ml_env.search_spaces.autoaugment import autoaugment
 from ma2ml_env.search_spaces.nasnet import nasnet
+from ma2ml_env.search_spaces.recipe import Recipe
 from ma2ml_env.surrogate.columns import Columns, Integers, cell_columns, policy_columns
 from ma2ml_env.types import AgentID
 
@@ -88,10 +90,10 @@ def _training(agent: AgentID, space: SearchSpace) -> Callable[[Columns], Columns
         space: of the agent.
 
     Returns:
-        From the columns of its decisions to more columns; to none if it chooses no learning rate, momentum, optimizer.
+        From the columns of its decisions to more columns; to none if they are not those of a recipe.
     """
     choices = {decision.name: decision.choices for decision in space.decisions}
-    if not {"learning_rate", "momentum", "optimizer"} <= set(choices):
+    if not _of_a_recipe(choices):
         return lambda columns: {}
     rates, momenta = np.meshgrid(np.array(choices["learning_rate"], float), np.array(choices["momentum"], float))
     adds_up = {name: float(name != "adamw") for name in choices["optimizer"]}
@@ -111,3 +113,17 @@ def _training(agent: AgentID, space: SearchSpace) -> Callable[[Columns], Columns
         return {f"{agent}_log_{name}": column for name, column in made.items()}
 
     return describe
+
+
+def _of_a_recipe(choices: Mapping[str, tuple[Any, ...]]) -> bool:
+    """Whether an optimizer, learning rate and momentum are chosen, and all that the columns are of is a recipe's."""
+    names = ("learning_rate", "momentum", "optimizer", "schedule", "weight_decay")
+    if not set(names[:3]) <= set(choices):
+        return False
+    try:
+        for name in set(names) & set(choices):
+            for choice in choices[name]:
+                Recipe(**{name: choice})
+    except (TypeError, ValueError):
+        return False
+    return True

@@ -99,7 +99,7 @@ def gather(env: AutoMLEnv, runs: Mapping[str, Sequence[Trial]]) -> Data:
         runs: by name.
 
     Raises:
-        ValueError: if there are fewer than `LEAST` evaluations.
+        ValueError: if there are fewer than `LEAST` evaluations, or a column is not finite.
 
     Source: ours.
     """
@@ -115,6 +115,9 @@ def gather(env: AutoMLEnv, runs: Mapping[str, Sequence[Trial]]) -> Data:
     actions = {agent: np.array([t.pipeline.action[agent] for t in trials]) for agent in env.possible_agents}
     costs = np.array([[t.result.flops for t in trials], [t.result.params for t in trials]])
     columns = Features(env.search_spaces)(actions, costs)
+    for name, column in columns.items():
+        if wrong := int((~np.isfinite(column)).sum()):
+            raise ValueError(f"column {name!r} is not a finite number for {wrong} of {len(column)} evaluations")
     return Data(
         columns=tuple(columns),
         table=np.stack(list(columns.values()), axis=1),
@@ -159,7 +162,7 @@ def fit_accuracy(data: Data) -> GaussianProcess:
 
 
 def boost(table: Floats, target: Floats) -> str:
-    """A LightGBM model, as text.
+    """A LightGBM model of the seconds, as text.
 
     Args:
         table: shape (N, columns).

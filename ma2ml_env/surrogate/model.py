@@ -19,7 +19,7 @@ from ma2ml_env.surrogate.noise import Floats, Noise, logistic
 
 FORMAT = "ma2ml surrogate 2"
 DIGITS = 6
-"""Of an accuracy: fewer than the order of additions shows in."""
+"""Of an accuracy: so few that the order of additions, which depends on the batch, does not show in them."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class Surrogate:
     quality: Mapping[str, Any] = field(default_factory=dict)
 
     def predict(self, columns: Columns) -> tuple[Floats, Floats]:
-        """Noise-free accuracy in [0, 1] and seconds, of shape (B,) each; the same whatever they are asked with.
+        """Noise-free accuracy in [0, 1] and seconds, of shape (B,) each; accuracy rounded to `DIGITS`.
 
         Args:
             columns: at least those of `self.columns`, by name, each of shape (B,).
@@ -89,14 +89,20 @@ def load_surrogate(path: str | Path) -> Surrogate:
         raise ValueError(f"cannot read the surrogate {path}: {error.strerror}") from error
     except (lzma.LZMAError, ValueError) as error:
         raise ValueError(f"{path} is damaged or not a surrogate ({error}); `ma2ml surrogate fit` writes one") from error
-    if not isinstance(document, dict) or document.pop("format", None) != FORMAT:
-        raise ValueError(f"{path} is not a file of the format {FORMAT!r}; `ma2ml surrogate fit` writes one")
+    given = document.pop("format", None) if isinstance(document, dict) else None
+    if given != FORMAT:
+        raise ValueError(
+            f"{path} is not a file of the format {FORMAT!r} but {given!r}; `ma2ml surrogate fit` writes one"
+        )
     if document.pop("digest", None) != _digest(document):
         raise ValueError(f"{path} is damaged: it does not match its digest; fit it again or restore it")
-    document["columns"] = tuple(document["columns"])
-    document["accuracy"] = GaussianProcess.from_json(document["accuracy"])
-    document["noise"] = Noise(**{name: tuple(values) for name, values in document["noise"].items()})
-    return Surrogate(**document)
+    try:
+        document["columns"] = tuple(document["columns"])
+        document["accuracy"] = GaussianProcess.from_json(document["accuracy"])
+        document["noise"] = Noise(**{name: tuple(values) for name, values in document["noise"].items()})
+        return Surrogate(**document)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise ValueError(f"{path} does not hold a surrogate ({error}); `ma2ml surrogate fit` writes one") from error
 
 
 def _digest(body: Mapping[str, Any]) -> str:

@@ -39,6 +39,7 @@ def test_trial_logs_join_as_one_more_algorithm_with_a_seed_a_file(tmp_path: Path
     paid = [write_log(tmp_path / f"{name}.db", steps, seed) for name, steps, seed in (("a", 40, 5), ("b", 22, 6))]
     run_grid(small(seeds=1), tmp_path / "out", logs=parse_logs([f"mine={tmp_path}/*.db"]))
     summary = summarize(tmp_path / "out")
+    assert summary.index.logged == ("mine",)
     mine = summary.trials[summary.trials.algo == "mine"]
     assert mine[mine.seed == 0].reward.to_list() == paid[0][:BUDGET].to_list()
     assert mine[mine.seed == 1].reward.to_list() == paid[1].to_list()

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from ma2ml_agents import agent_specs, make_learner, run_search, search_loop
+from ma2ml_agents.benchmark.measured import MeasuredLearner
 from ma2ml_agents.events import Events
 from ma2ml_agents.executors import ProcessExecutor
 from ma2ml_agents.learner import Learner
@@ -179,13 +180,14 @@ def test_a_search_of_another_kind_is_refused_or_ends_as_if_it_began_anew(change:
         search(target, 30, out, **other)
 
 
-def test_a_learner_of_another_setting_does_not_take_up_the_checkpoint(tmp_path: Path) -> None:
+@pytest.mark.parametrize("wrap", [lambda learner: learner, MeasuredLearner])
+def test_a_learner_of_another_setting_does_not_take_up_the_checkpoint(wrap, tmp_path: Path) -> None:
     """Its state before it learned anything may be the same; its proposals are not."""
     env = game(Noted(tmp_path / "log"))
     specs = agent_specs(env)
-    run_search(env, make_learner("regularized_evolution", specs, population=4, sample=4), 20, out=tmp_path)
-    other = make_learner("regularized_evolution", specs, population=4, sample=1)
+    run_search(env, wrap(make_learner("regularized_evolution", specs, population=4, sample=4)), 20, out=tmp_path)
+    other = wrap(make_learner("regularized_evolution", specs, population=4, sample=1))
     with pytest.raises(TrialLogError, match=r"from another learner .* setting"):
         run_search(env, other, 30, out=tmp_path)
-    again = make_learner("regularized_evolution", specs, population=4, sample=4)
+    again = wrap(make_learner("regularized_evolution", specs, population=4, sample=4))
     assert len(run_search(env, again, 30, out=tmp_path)) == 30

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
+from scipy.stats import multivariate_normal
 from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import ConstantKernel, RationalQuadratic
 
 from ma2ml_env.surrogate import gaussian_process
-from ma2ml_env.surrogate.gaussian_process import fit_gaussian_process, rational_quadratic
+from ma2ml_env.surrogate.gaussian_process import fit_gaussian_process, misfit, rational_quadratic
 
 
 def measurements(count: int = 120, noise: float = 0.1, seed: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -24,6 +26,24 @@ def test_the_covariance_is_scikit_learns() -> None:
     one, other = rng.standard_normal((5, 3)), rng.standard_normal((7, 3))
     expected = (ConstantKernel(1.7) * RationalQuadratic(length_scale=1.0, alpha=1.0))(one, other)
     np.testing.assert_allclose(rational_quadratic(one, other, 1.7), expected)
+
+
+def test_the_misfit_is_the_normal_densitys_negative_logarithm() -> None:
+    rng = np.random.default_rng(0)
+    root, residual = rng.standard_normal((6, 9)), rng.standard_normal(6)
+    covariance = root @ root.T
+    found = float(misfit(torch.from_numpy(residual), torch.from_numpy(covariance)))
+    assert found == pytest.approx(-multivariate_normal(cov=covariance).logpdf(residual) - 3 * np.log(2 * np.pi))
+
+
+def test_what_matters_only_among_the_bad_is_not_looked_at() -> None:
+    rng = np.random.default_rng(0)
+    table = rng.uniform(-1.0, 1.0, (600, 3))
+    bad = np.arange(600) % 2 == 0
+    target = np.where(bad, -6.0 + np.sin(3.0 * table[:, 1]), np.sin(3.0 * table[:, 0]))
+    of_good, of_bad, of_none = np.array(fit_gaussian_process(table, target, np.full(600, 0.05)).scale)
+    assert of_good > 3 * of_bad
+    assert of_bad == pytest.approx(of_none, rel=0.5)
 
 
 def test_the_mean_is_scikit_learns_with_what_was_learned(monkeypatch: pytest.MonkeyPatch) -> None:

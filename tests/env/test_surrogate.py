@@ -11,13 +11,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 from scipy.stats import kendalltau
-from surrogate_data import small_env, small_trials
+from surrogate_data import random_actions, small_env, small_trials
 
 from ma2ml_env import Result
+from ma2ml_env.surrogate import model
 from ma2ml_env.surrogate.features import Features
-from ma2ml_env.surrogate.fit import Data, fit, gather
+from ma2ml_env.surrogate.fit import Data, fit, fit_accuracy, gather
 from ma2ml_env.surrogate.model import Surrogate, load_surrogate
-from ma2ml_env.surrogate.noise import Noise
+from ma2ml_env.surrogate.noise import Noise, logit
 from ma2ml_env.surrogate.quality import Agreement, held_out_pipelines, held_out_runs, reachable, second_evaluations
 
 
@@ -112,6 +113,14 @@ def test_too_few_evaluations_are_refused() -> None:
         gather(env, {"run": small_trials(env, 5)})
 
 
+def test_a_column_that_is_not_finite_is_refused() -> None:
+    env = small_env()
+    trials = small_trials(env, 30)
+    trials[4] = replace(trials[4], result=replace(trials[4].result, flops=float("inf")))
+    with pytest.raises(ValueError, match="column 'log_flops' is not a finite number for 1 of 30 evaluations"):
+        gather(env, {"run": trials})
+
+
 def test_the_file_gives_back_the_surrogate(fitted: Surrogate, tmp_path: Path) -> None:
     fitted.save(tmp_path / "new" / "file.xz")
     loaded = load_surrogate(tmp_path / "new" / "file.xz")
@@ -135,7 +144,7 @@ def rewritten(change: Callable[[dict], object]) -> Callable[[bytes], bytes]:
         (lambda content: content[: len(content) // 2], "damaged or not a surrogate"),
         (lambda content: b"PK\x03\x04 a zip archive", "damaged or not a surrogate"),
         (lambda content: lzma.compress(b"[1, 2]"), "not a file of the format"),
-        (rewritten(lambda document: document.update(format="ma2ml surrogate 9")), "not a file of the format"),
+        (rewritten(lambda document: document.update(format="ma2ml surrogate 1")), "but 'ma2ml surrogate 1'"),
         (rewritten(lambda document: document.update(definition="another")), "does not match its digest"),
         (rewritten(lambda document: document["accuracy"]["weights"].pop()), "does not match its digest"),
     ],
@@ -146,3 +155,47 @@ def test_a_damaged_or_foreign_file_is_refused(fitted: Surrogate, tmp_path: Path,
     path.write_bytes(damage(path.read_bytes()))
     with pytest.raises(ValueError, match=message):
         load_surrogate(path)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda body: body.pop("accuracy"),
+        lambda body: body.update(more=1),
+        lambda body: body.update(accuracy=["text"]),
+        lambda body: body["accuracy"]["weights"].pop(),
+        lambda body: body["accuracy"]["points"][0].pop(),
+        lambda body: body["accuracy"]["weights"].__setitem__(0, float("nan")),
+        lambda body: body["noise"].update(more=[1.0]),
+    ],
+)
+def test_a_file_of_another_content_with_its_own_digest_is_refused(fitted: Surrogate, tmp_path: Path, change) -> None:
+    def rewrite(document: dict) -> None:
+        document.pop("digest")
+        given = document.pop("format")
+        change(document)
+        document.update(digest=model._digest(document), format=given)
+
+    fitted.save(tmp_path / "file.xz")
+    (tmp_path / "file.xz").write_bytes(rewritten(rewrite)((tmp_path / "file.xz").read_bytes()))
+    with pytest.raises(ValueError, match="does not hold a surrogate"):
+        load_surrogate(tmp_path / "file.xz")
+
+
+def test_the_noise_of_a_logit_is_that_of_the_accuracy_by_its_slope(data: Data, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[tuple[np.ndarray, ...]] = []
+    monkeypatch.setattr("ma2ml_env.surrogate.fit.fit_gaussian_process", lambda *given: seen.append(given))
+    fit_accuracy(data)
+    ((_, target, deviation),) = seen
+    np.testing.assert_allclose(target, logit(data.accuracy))
+    slope = (logit(data.accuracy + 1e-6) - logit(data.accuracy)) / 1e-6
+    np.testing.assert_allclose(deviation, data.noise(data.accuracy) * slope, rtol=1e-3)
+
+
+def test_predictions_are_rounded_so_that_the_batch_does_not_show(fitted: Surrogate) -> None:
+    env = small_env()
+    actions = random_actions(env, 300)
+    columns = Features(env.search_spaces)(actions, np.full((2, 300), 1000))
+    together, _ = fitted.predict(columns)
+    alone = [fitted.predict({name: column[[row]] for name, column in columns.items()})[0].item() for row in range(300)]
+    assert together.tolist() == alone == together.round(6).tolist()

@@ -84,7 +84,24 @@ def test_a_recipes_columns_hold_numbers_one_hot_choices_and_logarithms_of_the_st
         assert seen["hpo_log_weight_decay"] == pytest.approx(np.log10(chosen.weight_decay + 1e-5))
 
 
-def test_a_space_without_an_optimizer_has_its_numbers_for_columns() -> None:
-    space = SearchSpace((Decision("learning_rate", (0.1, 0.2)), Decision("momentum", (0.8, 0.9))), dict)
-    columns = Features({"hpo": space})({"hpo": np.array([[0, 1]])}, np.ones((2, 1)))
-    assert set(columns) == {"hpo_learning_rate", "hpo_momentum", "log_flops", "log_params"}
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"optimizer": None},
+        {"learning_rate": ("low", "high")},
+        {"learning_rate": (0.0, 0.1)},
+        {"momentum": (0.5, 1.0)},
+        {"momentum": (None, 0.9)},
+        {"optimizer": (0, 1)},
+        {"optimizer": tuple(f"o{number}" for number in range(17))},
+        {"schedule": (1, 2)},
+        {"weight_decay": (-1.0, 0.0)},
+    ],
+)
+def test_a_space_that_is_no_recipe_has_its_choices_for_columns(change: dict[str, tuple | None]) -> None:
+    usual = {"learning_rate": (0.1, 0.2), "momentum": (0.8, 0.9), "optimizer": ("sgd", "adamw")}
+    decisions = tuple(Decision(name, choices) for name, choices in {**usual, **change}.items() if choices)
+    actions = np.array([[0] * len(decisions), [1] * len(decisions)])
+    columns = Features({"hpo": SearchSpace(decisions, dict)})({"hpo": actions}, np.ones((2, 2)))
+    assert not [name for name in columns if name.startswith("hpo_log")]
+    assert all(np.isfinite(column).all() for column in columns.values())

@@ -74,7 +74,8 @@ def read_index(out: Path) -> Index:
     try:
         stored: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         runs = tuple(Run(**run) for run in stored.pop("runs"))
-        lists = {name: tuple(stored.pop(name)) for name in ("envs", "algos", "baselines", "logged")}
+        lists = {name: tuple(stored.pop(name)) for name in ("envs", "algos", "baselines")}
+        lists["logged"] = tuple(stored.pop("logged", ()))  # older versions did not write it
         return Index(**{**stored, **lists, "runs": runs})
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"{path} is damaged ({error}); the benchmark's command writes it anew") from error

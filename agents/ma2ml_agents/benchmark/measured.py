@@ -24,6 +24,7 @@ class MeasuredLearner:
         self._learner = learner
         self.batch_size = learner.batch_size
         self.on_policy = learner.on_policy
+        self.config = getattr(learner, "config", None)
         self._act_seconds = self._update_seconds = 0.0
         self._proposed = self._learned = 0
 
