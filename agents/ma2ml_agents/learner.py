@@ -106,7 +106,8 @@ class Learner(Protocol):
 
     A learner is built as `Class(specs, config, seed=0)` with `config` an instance of `Class.Config`,
     a dataclass in which every field has a default. It must be deterministic: the same seed and the
-    same batches give the same proposals.
+    same batches give the same proposals. If it keeps its settings as `config`, a search that was begun
+    under other settings is not taken up from its checkpoint.
 
     Attributes:
         batch_size: how many results it takes to change the learner. The search calls `update` with exactly

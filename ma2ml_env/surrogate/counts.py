@@ -93,9 +93,15 @@ class NASNetCounter:
 @lru_cache(maxsize=256)
 def _stem_cost(counter: NASNetCounter) -> ChainCost:
     """Cost and output size of what comes before the cells."""
-    shape = {name: getattr(counter, name) for name in ("image_size", "in_channels", "num_classes")}
-    network = plan(Genotype(_PROBES[0], _PROBES[0]), counter.skeleton, **shape)
-    return chain_cost(network.stem[0], (counter.image_size, counter.image_size))
+    size = counter.image_size
+    network = plan(
+        Genotype(_PROBES[0], _PROBES[0]),
+        counter.skeleton,
+        image_size=size,
+        in_channels=counter.in_channels,
+        num_classes=counter.num_classes,
+    )
+    return chain_cost(network.stem[0], (size, size))
 
 
 @dataclass(frozen=True)
@@ -194,5 +200,6 @@ def _squeeze_previous(position: _Position, channels: int) -> tuple[int, int]:
 
 def _by_key(keys: Integers, cost: Callable[[int], tuple[int, int]]) -> Integers:
     """`cost` of every key, shape (2, B), computed once for equal keys."""
-    costs = {key: cost(key) for key in set(keys.tolist())}
-    return np.array([costs[key] for key in keys.tolist()]).T
+    listed = keys.tolist()
+    costs = {key: cost(key) for key in set(listed)}
+    return np.array([costs[key] for key in listed]).T

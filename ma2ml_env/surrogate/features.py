@@ -56,7 +56,7 @@ def _describer(agent: AgentID, space: SearchSpace) -> Callable[[Integers], Colum
         if space.decisions == known().decisions:
             return columns
     plain = [_values(f"{agent}_{decision.name}", decision) for decision in space.decisions]
-    training = _training(agent, space)
+    training = _training_describer(agent, space)
 
     def describe(actions: Integers) -> Columns:
         columns: Columns = {}
@@ -78,12 +78,12 @@ def _values(name: str, decision: Decision) -> dict[str, NDArray[np.float64]]:
     return index | {f"{name}_{choice}": row for choice, row in zip(decision.choices, rows, strict=True)}
 
 
-def _training(agent: AgentID, space: SearchSpace) -> Callable[[Columns], Columns]:
+def _training_describer(agent: AgentID, space: SearchSpace) -> Callable[[Columns], Columns]:
     """How far a step of training moves the weights, and how fast they decay, on logarithmic scales.
 
     Of a step this is the learning rate, multiplied by what momentum adds up to, except in AdamW, whose momentum is a
     mean: once for all, and once for each optimizer and schedule, measured from the middle of what can be chosen there
-    and 0 where another one is chosen.
+    and 0 where another one is chosen. Of a decay it is the decay and 1e-5, as no decay has no logarithm.
 
     Args:
         agent: whose decisions they are.
@@ -106,8 +106,8 @@ def _training(agent: AgentID, space: SearchSpace) -> Callable[[Columns], Columns
         adds = np.sum([one * adds_up[name] for name, one in chosen.items()], axis=0)
         step = np.log(rate) - adds * np.log1p(-momentum)
         relative = step - np.sum([one * middles[name] for name, one in chosen.items()], axis=0)
-        places = chosen | {name: columns[f"{agent}_schedule_{name}"] for name in schedules}
-        made = {"step": step} | {f"step_{name}": one * relative for name, one in places.items()}
+        parts = chosen | {name: columns[f"{agent}_schedule_{name}"] for name in schedules}
+        made = {"step": step} | {f"step_{name}": one * relative for name, one in parts.items()}
         if "weight_decay" in choices:
             made["weight_decay"] = np.log10(columns[f"{agent}_weight_decay"] + 1e-5)
         return {f"{agent}_log_{name}": column for name, column in made.items()}

@@ -17,7 +17,7 @@ from ma2ml_env.surrogate.model import Surrogate
 from ma2ml_env.surrogate.noise import Floats, Noise, logistic, logit, measure_noise
 from ma2ml_env.types import Trial
 
-SETTINGS: Mapping[str, Any] = {
+TREE_SETTINGS: Mapping[str, Any] = {
     "objective": "regression",
     "learning_rate": 0.06,
     "num_leaves": 12,
@@ -33,6 +33,7 @@ SETTINGS: Mapping[str, Any] = {
     "seed": 0,
     "verbose": -1,
 }
+"""LightGBM's, for the seconds; `ma2ml importance` starts from them too. Source: ours."""
 TREES = 250
 LEAST = 20
 
@@ -145,7 +146,7 @@ def fit(env: AutoMLEnv, data: Data, quality: Mapping[str, Any] | None = None) ->
         definition=env.definition,
         columns=data.columns,
         accuracy=fit_accuracy(data),
-        seconds=boost(data.table, np.log(np.maximum(data.seconds, 1e-6))),
+        seconds=fit_seconds(data),
         noise=data.noise,
         quality=quality or {},
     )
@@ -161,15 +162,12 @@ def fit_accuracy(data: Data) -> GaussianProcess:
     return fit_gaussian_process(data.table, measured, data.noise(accuracy) / (accuracy * (1.0 - accuracy)))
 
 
-def boost(table: Floats, target: Floats) -> str:
-    """A LightGBM model of the seconds, as text.
-
-    Args:
-        table: shape (N, columns).
-        target: shape (N,).
+def fit_seconds(data: Data) -> str:
+    """A LightGBM model of the logarithm of the seconds, as text.
 
     Source: LightGBM.
     """
     import lightgbm
 
-    return lightgbm.train(dict(SETTINGS), lightgbm.Dataset(table, target), TREES).model_to_string()
+    known = lightgbm.Dataset(data.table, np.log(np.maximum(data.seconds, 1e-6)))
+    return lightgbm.train(dict(TREE_SETTINGS), known, TREES).model_to_string()

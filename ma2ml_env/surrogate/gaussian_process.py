@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ma2ml_env.surrogate.noise import Floats
 
@@ -22,6 +23,8 @@ POINTS = 1500
 """At most so many measurements are points; more of them changed tau by 0.001, and take their time. Source: ours."""
 STEPS, RATE = 80, 0.05
 """Of Adam, on logarithms. Source: ours."""
+JITTER = 1e-6
+"""What is added to the points' variances, so that equal points have a Cholesky factor. Source: ours."""
 AT_ONCE = 256
 """Rows that are answered together, as their covariances then fit in a cache. Source: ours."""
 
@@ -152,8 +155,8 @@ class _Learned:
     noise: Tensor
     share: Tensor
 
-    def measured(self, deviation: Tensor) -> Tensor:
-        """The variance of measurements of a known standard deviation."""
+    def variance_of(self, deviation: Tensor) -> Tensor:
+        """Of measurements of a known standard deviation."""
         return self.noise + self.share * deviation**2
 
 
@@ -175,20 +178,20 @@ def _learn(rows: Floats, target: Floats, noise: Floats) -> _Learned:
         optimizer.zero_grad()
         now = current()
         scaled = x * now.scale
-        covariance = rational_quadratic(scaled, scaled, now.variance) + now.measured(deviation).diag()
+        covariance = rational_quadratic(scaled, scaled, now.variance) + now.variance_of(deviation).diag()
         torch.autograd.backward(misfit(y - now.mean, covariance) + 0.5 * ((lengths - usual) ** 2).sum())
         optimizer.step()
     with torch.no_grad():
         return replace(current(), mean=mean.detach())
 
 
-def _weights(learned: _Learned, rows: Floats, target: Floats, noise: Floats, points: Any) -> Floats:
+def _weights(learned: _Learned, rows: Floats, target: Floats, noise: Floats, points: NDArray[np.int64]) -> Floats:
     import torch
 
     x, y, deviation = (torch.from_numpy(array) for array in (rows, target, noise))
     x = x * learned.scale
-    root = learned.measured(deviation).sqrt()
-    among = rational_quadratic(x[points], x[points], learned.variance) + 1e-6 * torch.eye(len(points), dtype=y.dtype)
+    root = learned.variance_of(deviation).sqrt()
+    among = rational_quadratic(x[points], x[points], learned.variance) + JITTER * torch.eye(len(points), dtype=y.dtype)
     factor = torch.linalg.cholesky(among)
     seen = torch.linalg.solve_triangular(factor, rational_quadratic(x[points], x, learned.variance) / root, upper=False)
     inner = torch.eye(len(points), dtype=y.dtype) + seen @ seen.T

@@ -21,6 +21,8 @@ from ma2ml_agents.learner import Batch
 from ma2ml_agents.random_search import RandomSearch
 from ma2ml_env.trials import TrialStore
 
+pytestmark = pytest.mark.usefixtures("few_repetitions")
+
 
 def tables(out: Path, grid: Grid) -> dict[str, pd.DataFrame]:
     """What the runs found, without the time that it took."""
@@ -44,11 +46,6 @@ class Breaks(RandomSearch):
         if self.flag.exists() and self.flag.read_text() == str(self.seen):
             raise RuntimeError("interrupted")
         return super().update(batch)
-
-
-@pytest.fixture(autouse=True)
-def _few_repetitions(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ma2ml_agents.benchmark.statistics.REPETITIONS", 20)
 
 
 @pytest.fixture(scope="module")

@@ -11,10 +11,7 @@ from small_grids import ENV
 
 from ma2ml_agents.cli import main
 
-
-@pytest.fixture(autouse=True)
-def _few_repetitions(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ma2ml_agents.benchmark.statistics.REPETITIONS", 20)
+pytestmark = pytest.mark.usefixtures("few_repetitions")
 
 
 def test_the_command_runs_a_grid_file_and_its_options_win(tmp_path: Path) -> None:

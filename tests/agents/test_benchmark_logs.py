@@ -16,10 +16,7 @@ from ma2ml_agents.benchmark import run_grid, summarize
 from ma2ml_agents.benchmark.logs import parse_logs
 from ma2ml_env.trials import TrialStore
 
-
-@pytest.fixture(autouse=True)
-def _few_repetitions(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ma2ml_agents.benchmark.statistics.REPETITIONS", 20)
+pytestmark = pytest.mark.usefixtures("few_repetitions")
 
 
 def write_log(path: Path, steps: int, seed: int = 0, env_id: str = ENV, **settings: Any) -> pd.Series:

@@ -13,13 +13,13 @@ from ma2ml_env import AutoMLEnv, Trial, registry
 from ma2ml_env.evaluators.surrogate import SurrogateEvaluator
 from ma2ml_env.surrogate.costs import costs
 from ma2ml_env.surrogate.features import Features
-from ma2ml_env.surrogate.fit import LEAST, SETTINGS, TREES
+from ma2ml_env.surrogate.fit import LEAST, TREE_SETTINGS, TREES
 from ma2ml_env.types import JointAction
 
 MODELS = 12
 SMALLER = {"min_data_in_leaf": 5, "num_leaves": 8, "learning_rate": 0.04, "extra_trees": False}
-"""What differs from the surrogate's settings: these trees are fitted to fewer pipelines, some of them twice, and often
-to few columns, where the best threshold is better than a random one."""
+"""What differs from the settings of the surrogate's seconds: these trees are fitted to fewer pipelines, some of them
+twice, and often to few columns, where the best threshold is better than a random one."""
 
 
 @dataclass(frozen=True)
@@ -99,7 +99,7 @@ def _reader(env: AutoMLEnv) -> Callable[[Mapping[str, Integers]], Floats]:
 def _model(table: Floats, target: Floats, seed: int) -> Callable[[Floats], Floats]:
     import lightgbm
 
-    booster = lightgbm.train({**SETTINGS, **SMALLER, "seed": seed}, lightgbm.Dataset(table, target), TREES)
+    booster = lightgbm.train({**TREE_SETTINGS, **SMALLER, "seed": seed}, lightgbm.Dataset(table, target), TREES)
 
     def predict(rows: Floats) -> Floats:
         return np.asarray(booster.predict(rows))
