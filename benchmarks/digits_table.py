@@ -57,8 +57,9 @@ def runs() -> list[Run]:
     compared = [Run(algo, seed) for seed in (1, 2, 3) for algo in ("random_search", *SEARCHES)]
     again = [Run(algo, 1, env_seed=1, again=True) for algo in ("regularized_evolution", "ma2ml")]
     more = [Run(algo, 0) for algo in SEARCHES] + [Run("random_search", seed) for seed in range(4, 10)]
-    wider = [Run(algo, seed) for seed in (4, 5) for algo in SEARCHES]
-    wider += [Run("random_search", seed) for seed in (10, 11)]
+    wider = [
+        run for seed in range(4, 8) for run in (*(Run(algo, seed) for algo in SEARCHES), Run("random_search", seed + 6))
+    ]
     return [*noise, *compared, *again, *more, *wider]
 
 

@@ -20,6 +20,7 @@ from ma2ml_env.surrogate.quality import (
     held_out_runs,
     learning_curve,
     reachable,
+    repeatable,
     second_evaluations,
 )
 from ma2ml_env.surrogate.table import read_table
@@ -99,6 +100,8 @@ def _measure(data: Data) -> dict[str, Any]:
     second = second_evaluations(distinct)
     if second is not None:
         tell("a second evaluation, measured", second)
+        measured = np.concatenate([group[:1] for group in distinct.repeats if len(group) > 1])
+        tell("a second evaluation, by the noise", repeatable(measured, noise))
     for size, agreement in learning_curve(distinct):
         tell(f"held-out pipelines, from {size} evaluations", agreement)
     tell("held-out pipelines", Agreement.of(distinct.accuracy, held_out_pipelines(distinct)))

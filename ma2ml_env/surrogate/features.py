@@ -21,13 +21,15 @@ KNOWN: tuple[tuple[Callable[[], SearchSpace], Callable[[Integers], Columns]], ..
     (nasnet, cell_columns),
 )
 ONE_HOT_LIMIT = 16
+RULES = {"sgd": "sgd", "momentum": "sgd"}
+"""Optimizers by what they do with a gradient; any other is a rule of its own."""
 
 
 class Features:
     """The columns of some search spaces.
 
     Spaces that are known here are described by what their choices do; of any other, each decision is a column: the
-    chosen number, or the index of what is not a number, with one column more for every such choice.
+    chosen number, or a column for every choice that is not a number.
 
     Args:
         search_spaces: by agent.
@@ -46,9 +48,17 @@ class Features:
             costs: FLOPs and parameters, shape (2, B).
         """
         columns: Columns = {}
-        for agent, describe in self._describe.items():
-            columns |= describe(np.asarray(actions[agent]))
+        for of_agent in self.of_agents(actions).values():
+            columns |= of_agent
         return columns | dict(zip(("log_flops", "log_params"), np.log1p(costs.astype(float)), strict=True))
+
+    def of_agents(self, actions: Mapping[AgentID, Integers]) -> dict[AgentID, Columns]:
+        """The columns that an agent decides alone, by agent: all but those of the costs.
+
+        Args:
+            actions: by agent, shape (B, decisions) each.
+        """
+        return {agent: describe(np.asarray(actions[agent])) for agent, describe in self._describe.items()}
 
 
 def _describer(agent: AgentID, space: SearchSpace) -> Callable[[Integers], Columns]:
@@ -71,19 +81,20 @@ def _values(name: str, decision: Decision) -> dict[str, NDArray[np.float64]]:
     """What each choice of a decision is worth in each of its columns."""
     if all(isinstance(choice, Real) for choice in decision.choices):
         return {name: np.array(decision.choices, dtype=float)}
-    index = {name: np.arange(len(decision.choices), dtype=float)}
     if len(decision.choices) > ONE_HOT_LIMIT:
-        return index
+        return {name: np.arange(len(decision.choices), dtype=float)}
     rows = np.eye(len(decision.choices))
-    return index | {f"{name}_{choice}": row for choice, row in zip(decision.choices, rows, strict=True)}
+    return {f"{name}_{choice}": row for choice, row in zip(decision.choices, rows, strict=True)}
 
 
 def _training_describer(agent: AgentID, space: SearchSpace) -> Callable[[Columns], Columns]:
     """How far a step of training moves the weights, and how fast they decay, on logarithmic scales.
 
     Of a step this is the learning rate, multiplied by what momentum adds up to, except in AdamW, whose momentum is a
-    mean: once for all, and once for each optimizer and schedule, measured from the middle of what can be chosen there
-    and 0 where another one is chosen. Of a decay it is the decay and 1e-5, as no decay has no logarithm.
+    mean. `log_step` compares optimizers by it; `log_step_<rule>` is measured from the middle of what can be chosen with
+    that rule, and 0 where another one is chosen. SGD has one rule, with Nesterov momentum or not: both move alike.
+    `log_path` is the way that all steps together go, as the schedules but the constant one halve it. Of a decay it is
+    the decay and 1e-5, as no decay has no logarithm.
 
     Args:
         agent: whose decisions they are.
@@ -96,23 +107,31 @@ def _training_describer(agent: AgentID, space: SearchSpace) -> Callable[[Columns
     if not _of_a_recipe(choices):
         return lambda columns: {}
     rates, momenta = np.meshgrid(np.array(choices["learning_rate"], float), np.array(choices["momentum"], float))
-    adds_up = {name: float(name != "adamw") for name in choices["optimizer"]}
-    middles = {name: (np.log(rates) - adds * np.log1p(-momenta)).mean() for name, adds in adds_up.items()}
-    schedules = choices.get("schedule", ())
+    rules = {name: RULES.get(name, name) for name in choices["optimizer"]}
+    middles = {rule: (np.log(rates) - _adds_up(rule) * np.log1p(-momenta)).mean() for rule in rules.values()}
 
     def describe(columns: Columns) -> Columns:
         rate, momentum = (columns[f"{agent}_{name}"] for name in ("learning_rate", "momentum"))
-        chosen = {name: columns[f"{agent}_optimizer_{name}"] for name in adds_up}
-        adds = np.sum([one * adds_up[name] for name, one in chosen.items()], axis=0)
+        chosen = {rule: np.zeros_like(rate) for rule in middles}
+        for name, rule in rules.items():
+            chosen[rule] = chosen[rule] + columns[f"{agent}_optimizer_{name}"]
+        adds = np.sum([one * _adds_up(rule) for rule, one in chosen.items()], axis=0)
         step = np.log(rate) - adds * np.log1p(-momentum)
-        relative = step - np.sum([one * middles[name] for name, one in chosen.items()], axis=0)
-        parts = chosen | {name: columns[f"{agent}_schedule_{name}"] for name in schedules}
-        made = {"step": step} | {f"step_{name}": one * relative for name, one in parts.items()}
+        relative = step - np.sum([one * middles[rule] for rule, one in chosen.items()], axis=0)
+        made = {"step": step} | {f"step_{rule}": one * relative for rule, one in chosen.items()}
+        if "constant" in choices.get("schedule", ()):
+            constant = columns[f"{agent}_schedule_constant"]
+            made |= {"step_constant": constant * relative, "path": relative + np.log(2.0) * constant}
         if "weight_decay" in choices:
             made["weight_decay"] = np.log10(columns[f"{agent}_weight_decay"] + 1e-5)
         return {f"{agent}_log_{name}": column for name, column in made.items()}
 
     return describe
+
+
+def _adds_up(rule: str) -> bool:
+    """Whether momentum adds steps up, instead of taking their mean."""
+    return rule != "adamw"
 
 
 def _of_a_recipe(choices: Mapping[str, tuple[Any, ...]]) -> bool:

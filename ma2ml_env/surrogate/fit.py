@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -14,7 +14,7 @@ from ma2ml_env.env import AutoMLEnv
 from ma2ml_env.surrogate.features import Features
 from ma2ml_env.surrogate.gaussian_process import GaussianProcess, fit_gaussian_process
 from ma2ml_env.surrogate.model import Surrogate
-from ma2ml_env.surrogate.noise import Floats, Noise, logistic, logit, measure_noise
+from ma2ml_env.surrogate.noise import Floats, Noise, logistic, logit, measure_noise, slope
 from ma2ml_env.types import Trial
 
 TREE_SETTINGS: Mapping[str, Any] = {
@@ -50,6 +50,7 @@ class Data:
         key: of the pipeline, shape (N,).
         seed: of the environment, shape (N,); two rows of equal key and seed are one evaluation.
         run: the search that each row belongs to, shape (N,).
+        groups: the columns that each agent decides alone.
 
     Source: ours.
     """
@@ -61,14 +62,15 @@ class Data:
     key: NDArray[np.str_]
     seed: NDArray[np.int64]
     run: NDArray[np.str_]
+    groups: tuple[tuple[int, ...], ...] = ()
 
     def __len__(self) -> int:
         return len(self.accuracy)
 
     def __getitem__(self, rows: NDArray[Any]) -> Data:
         """Some of the rows."""
-        parts = (array[rows] for array in (self.table, self.accuracy, self.seconds, self.key, self.seed, self.run))
-        return Data(self.columns, *parts)
+        names = ("table", "accuracy", "seconds", "key", "seed", "run")
+        return replace(self, **{name: getattr(self, name)[rows] for name in names})
 
     @property
     def distinct(self) -> Data:
@@ -115,10 +117,12 @@ def gather(env: AutoMLEnv, runs: Mapping[str, Sequence[Trial]]) -> Data:
     trials = list(evaluated.values())
     actions = {agent: np.array([t.pipeline.action[agent] for t in trials]) for agent in env.possible_agents}
     costs = np.array([[t.result.flops for t in trials], [t.result.params for t in trials]])
-    columns = Features(env.search_spaces)(actions, costs)
+    features = Features(env.search_spaces)
+    columns = features(actions, costs)
     for name, column in columns.items():
         if wrong := int((~np.isfinite(column)).sum()):
             raise ValueError(f"column {name!r} is not a finite number for {wrong} of {len(column)} evaluations")
+    position = {name: number for number, name in enumerate(columns)}
     return Data(
         columns=tuple(columns),
         table=np.stack(list(columns.values()), axis=1),
@@ -127,6 +131,7 @@ def gather(env: AutoMLEnv, runs: Mapping[str, Sequence[Trial]]) -> Data:
         key=np.array([key for _, key, _ in evaluated]),
         seed=np.array([seed for _, _, seed in evaluated]),
         run=np.array([name for name, _, _ in evaluated]),
+        groups=tuple(tuple(position[name] for name in own) for own in features.of_agents(actions).values()),
     )
 
 
@@ -153,13 +158,17 @@ def fit(env: AutoMLEnv, data: Data, quality: Mapping[str, Any] | None = None) ->
 
 
 def fit_accuracy(data: Data) -> GaussianProcess:
-    """A Gaussian process of the accuracy's logit, each evaluation with the noise that evaluations have there.
+    """A Gaussian process of the accuracy's logit, with the noise that evaluations have where it is.
 
     Source: ours.
     """
-    measured = logit(data.accuracy)
-    accuracy = logistic(measured)
-    return fit_gaussian_process(data.table, measured, data.noise(accuracy) / (accuracy * (1.0 - accuracy)))
+    noise = data.noise
+
+    def of_logit(score: Floats) -> Floats:
+        within = logit(logistic(score))
+        return noise(logistic(within)) / slope(within)
+
+    return fit_gaussian_process(data.table, logit(data.accuracy), of_logit, data.groups)
 
 
 def fit_seconds(data: Data) -> str:

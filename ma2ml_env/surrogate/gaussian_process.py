@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -30,14 +30,30 @@ AT_ONCE = 256
 
 
 @dataclass(frozen=True)
+class Term:
+    """One of the functions that a process is the sum of.
+
+    Attributes:
+        variance: of it.
+        columns: which it depends on.
+        scale: what each of them is multiplied by, the reciprocal of its length scale.
+
+    Source: additive Gaussian processes (Duvenaud, Nickisch and Rasmussen 2011).
+    """
+
+    variance: float
+    columns: tuple[int, ...]
+    scale: tuple[float, ...]
+
+
+@dataclass(frozen=True)
 class GaussianProcess:
-    """The posterior mean of a Gaussian process.
+    """The posterior mean of a Gaussian process, a sum of independent ones.
 
     Attributes:
         mean: of the process.
-        variance: of the process.
         center: what is subtracted from each column.
-        scale: what each column is multiplied by then, the reciprocal of its length scale.
+        terms: which it is the sum of.
         points: where the process was seen, M rows of columns.
         weights: of each point, M.
 
@@ -45,20 +61,26 @@ class GaussianProcess:
     """
 
     mean: float
-    variance: float
     center: tuple[float, ...]
-    scale: tuple[float, ...]
+    terms: tuple[Term, ...]
     points: tuple[tuple[float, ...], ...]
     weights: tuple[float, ...]
 
     @classmethod
     def from_json(cls, body: Mapping[str, Any]) -> GaussianProcess:
-        """From what `dataclasses.asdict` and JSON made of one."""
-        rows = {name: tuple(body[name]) for name in ("center", "scale", "weights")}
-        made = cls(body["mean"], body["variance"], points=tuple(map(tuple, body["points"])), **rows)
-        shapes = {len(made.center), len(made.scale), *map(len, made.points)}
-        if len(shapes) != 1 or len(made.points) != len(made.weights) or not np.isfinite(made.weights).all():
-            raise ValueError("its points, weights and columns do not fit together")
+        """From what `dataclasses.asdict` and JSON made of one.
+
+        Raises:
+            ValueError: if its parts do not fit together, or are not finite.
+        """
+        terms = tuple(Term(term["variance"], tuple(term["columns"]), tuple(term["scale"])) for term in body["terms"])
+        points = tuple(map(tuple, body["points"]))
+        made = cls(body["mean"], tuple(body["center"]), terms, points, tuple(body["weights"]))
+        fits = {len(made.center)} == set(map(len, points)) and len(points) == len(made.weights)
+        fits = fits and all(len(term.columns) == len(term.scale) for term in terms)
+        inside = all(0 <= column < len(made.center) for term in terms for column in term.columns)
+        if not (fits and inside and np.isfinite(made.weights).all()):
+            raise ValueError("its points, weights, terms and columns do not fit together")
         return made
 
     def __call__(self, table: Floats) -> Floats:
@@ -67,15 +89,24 @@ class GaussianProcess:
         Args:
             table: shape (B, columns).
         """
-        center, scale, points, weights = self._arrays
-        rows = (table - center) * scale
-        parts = (rows[start : start + AT_ONCE] for start in range(0, len(rows), AT_ONCE))
-        return np.concatenate([self.mean + rational_quadratic(part, points, self.variance) @ weights for part in parts])
+        parts = (table[start : start + AT_ONCE] for start in range(0, len(table), AT_ONCE))
+        return np.concatenate([self.mean + self._covariance(part) @ self._weights for part in parts])
+
+    def _covariance(self, table: Floats) -> Floats:
+        rows = table - np.array(self.center)
+        parts = (rational_quadratic(rows[:, at] * scale, points, v) for v, at, scale, points in self._scaled)
+        return sum(parts, np.zeros(()))
 
     @cached_property
-    def _arrays(self) -> tuple[Floats, Floats, Floats, Floats]:
-        center, scale, points, weights = map(np.array, (self.center, self.scale, self.points, self.weights))
-        return center, scale, (points - center) * scale, weights
+    def _weights(self) -> Floats:
+        return np.array(self.weights)
+
+    @cached_property
+    def _scaled(self) -> list[tuple[float, NDArray[np.int64], Floats, Floats]]:
+        """Each term's variance, columns, scale and scaled points."""
+        points = np.array(self.points) - np.array(self.center)
+        arrays = [(term.variance, np.array(term.columns, int), np.array(term.scale, float)) for term in self.terms]
+        return [(variance, at, scale, points[:, at] * scale) for variance, at, scale in arrays]
 
 
 def rational_quadratic(one: Matrix, other: Matrix, variance: Any) -> Matrix:
@@ -110,76 +141,121 @@ def misfit(residual: Tensor, covariance: Tensor) -> Tensor:
     return density
 
 
-def fit_gaussian_process(table: Floats, target: Floats, noise: Floats) -> GaussianProcess:
+def fit_gaussian_process(
+    table: Floats, target: Floats, noise: Callable[[Floats], Floats], groups: Sequence[Sequence[int]] = ()
+) -> GaussianProcess:
     """Learn a Gaussian process from noisy measurements.
 
-    The length scales, and how much noise there is beside what is known, are sought where a search compares, in the
-    better half of the measurements (the best 250 at least, 1,000 of them at most): columns that tell the bad from the
-    worse do not count there. All measurements then say where the process is, through points among them that are drawn
-    at random.
+    It is the sum of a function of all columns and one of each group's alone, so that what a group does is learned
+    wherever the others are. The length scales, the terms' variances, and how much noise there is beside what is known
+    are sought where a search compares, in the better half of the measurements (the best 250 at least, 1,000 of them at
+    most): columns that tell the bad from the worse do not count there. All measurements then say where the process is,
+    through points among them that are drawn at random; first with the noise of what was measured, then with the noise
+    of what the process says was true, as an unlucky measurement would else seem too sure.
 
     Args:
         table: shape (N, columns).
         target: measured values of the order of one, as logits are, shape (N,).
-        noise: standard deviation of each of them, shape (N,); its share of the whole is learned.
+        noise: the standard deviation of measurements, shape (N,), where the truth is its argument, shape (N,); its
+            share of the whole is learned.
+        groups: the columns of each.
 
     Source: Rasmussen and Williams, equation 5.8 (with normal priors on the logarithms of the length scales), and 8.14,
-    the subset of regressors, which is nearly the exact process where all measurements are points.
+    the subset of regressors, which is nearly the exact process where all measurements are points. The better half, and
+    the two rounds, are ours.
     """
+    import torch
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # how sums are split among threads shows in their last digits
+    try:
+        return _fit(table, target, noise, groups)
+    finally:
+        torch.set_num_threads(threads)
+
+
+def _fit(
+    table: Floats, target: Floats, noise: Callable[[Floats], Floats], groups: Sequence[Sequence[int]]
+) -> GaussianProcess:
     rng = np.random.default_rng(0)
     center, deviation = table.mean(axis=0), table.std(axis=0)
-    varies = deviation > 1e-9
-    rows = (table - center)[:, varies] / deviation[varies]
+    varying = np.flatnonzero(deviation > 1e-9 * (1.0 + np.abs(center)))
+    rows = (table - center)[:, varying] / deviation[varying]
+    parts = [np.arange(len(varying))] + [np.flatnonzero(np.isin(varying, group)) for group in groups]
+    parts = [part for number, part in enumerate(parts) if len(part) or number == 0]
     better = np.argsort(-target, kind="stable")[: max(len(target) // 2, min(len(target), LEARNED_FROM // 4))]
     some = rng.permutation(better)[:LEARNED_FROM]
-    learned = _learn(rows[some], target[some], noise[some])
-    points = np.sort(rng.permutation(len(target))[:POINTS])
-    weights = _weights(learned, rows, target, noise, points)
-    scale = np.zeros(len(center))
-    scale[varies] = learned.scale.numpy() / deviation[varies]
-    return GaussianProcess(
-        mean=float(learned.mean),
-        variance=float(learned.variance),
-        center=tuple(center.tolist()),
-        scale=tuple(scale.tolist()),
-        points=tuple(map(tuple, table[points].tolist())),
-        weights=tuple(weights.tolist()),
-    )
+    learned = _learn(rows[some], target[some], noise(target[some]), parts)
+    _, distinct = np.unique(table, axis=0, return_index=True)
+    points = np.sort(rng.permutation(distinct)[:POINTS])
+
+    def process(deviations: Floats) -> GaussianProcess:
+        weights = _weights(learned, rows, target, deviations, points)
+        return GaussianProcess(
+            mean=float(learned.mean),
+            center=tuple(center.tolist()),
+            terms=tuple(learned.terms(varying, deviation)),
+            points=tuple(map(tuple, table[points].tolist())),
+            weights=tuple(weights.tolist()),
+        )
+
+    return process(noise(process(noise(target))(table)))
 
 
 @dataclass(frozen=True)
 class _Learned:
     mean: Tensor
-    variance: Tensor
+    parts: Sequence[NDArray[np.int64]]
+    variances: Tensor
     scale: Tensor
+    factors: Tensor
     noise: Tensor
     share: Tensor
+
+    def covariance(self, one: Tensor, other: Tensor) -> Tensor:
+        """Of the process at each pair of rows."""
+        import torch
+
+        one, other = one * self.scale, other * self.scale
+        pairs = zip(self.parts, self.factors, self.variances, strict=True)
+        terms = [rational_quadratic(one[:, part] * by, other[:, part] * by, variance) for part, by, variance in pairs]
+        return torch.stack(terms).sum(0)
 
     def variance_of(self, deviation: Tensor) -> Tensor:
         """Of measurements of a known standard deviation."""
         return self.noise + self.share * deviation**2
 
+    def terms(self, varying: NDArray[np.int64], deviation: Floats) -> Iterator[Term]:
+        """In units of the table."""
+        for part, by, variance in zip(self.parts, self.factors, self.variances, strict=True):
+            columns = varying[part]
+            scale = (self.scale[part] * by).numpy() / deviation[columns]
+            yield Term(float(variance), tuple(columns.tolist()), tuple(scale.tolist()))
 
-def _learn(rows: Floats, target: Floats, noise: Floats) -> _Learned:
+
+def _learn(rows: Floats, target: Floats, noise: Floats, parts: Sequence[NDArray[np.int64]]) -> _Learned:
     import torch
 
     x, y, deviation = (torch.from_numpy(array) for array in (rows, target, noise))
-    usual = float(np.log(1.2 * max(1, rows.shape[1]) ** 0.5))
+    sizes = torch.tensor([max(1, len(part)) for part in parts], dtype=y.dtype)
+    usual = float(np.log(1.2 * float(sizes[0]) ** 0.5))
     lengths = torch.full((rows.shape[1],), usual, dtype=y.dtype, requires_grad=True)
     mean = y.mean().clone().requires_grad_()
-    logarithms = torch.tensor([0.3, 0.1, 1.0], dtype=y.dtype).log_().requires_grad_()
+    variances = torch.full((len(parts),), 0.3 / len(parts), dtype=y.dtype).log_().requires_grad_()
+    factors = torch.zeros(len(parts) - 1, dtype=y.dtype, requires_grad=True)
+    noises = torch.tensor([0.1, 1.0], dtype=y.dtype).log_().requires_grad_()
 
     def current() -> _Learned:
-        variance, noise, share = logarithms.exp()
-        return _Learned(mean, variance, (-lengths).exp(), noise, share)
+        by = torch.cat([torch.zeros(1, dtype=y.dtype), factors]).exp() * (sizes[0] / sizes).sqrt()
+        return _Learned(mean, parts, variances.exp(), (-lengths).exp(), by, *noises.exp())
 
-    optimizer = torch.optim.Adam([lengths, mean, logarithms], lr=RATE)
+    optimizer = torch.optim.Adam([lengths, mean, variances, factors, noises], lr=RATE)
     for _ in range(STEPS):
         optimizer.zero_grad()
         now = current()
-        scaled = x * now.scale
-        covariance = rational_quadratic(scaled, scaled, now.variance) + now.variance_of(deviation).diag()
-        torch.autograd.backward(misfit(y - now.mean, covariance) + 0.5 * ((lengths - usual) ** 2).sum())
+        covariance = now.covariance(x, x) + now.variance_of(deviation).diag()
+        prior = 0.5 * ((lengths - usual) ** 2).sum() + 0.5 * (factors**2).sum()
+        torch.autograd.backward(misfit(y - now.mean, covariance) + prior)
         optimizer.step()
     with torch.no_grad():
         return replace(current(), mean=mean.detach())
@@ -189,12 +265,10 @@ def _weights(learned: _Learned, rows: Floats, target: Floats, noise: Floats, poi
     import torch
 
     x, y, deviation = (torch.from_numpy(array) for array in (rows, target, noise))
-    x = x * learned.scale
     root = learned.variance_of(deviation).sqrt()
-    among = rational_quadratic(x[points], x[points], learned.variance) + JITTER * torch.eye(len(points), dtype=y.dtype)
-    factor = torch.linalg.cholesky(among)
-    seen = torch.linalg.solve_triangular(factor, rational_quadratic(x[points], x, learned.variance) / root, upper=False)
-    inner = torch.eye(len(points), dtype=y.dtype) + seen @ seen.T
-    solved = torch.linalg.solve(inner, seen @ ((y - learned.mean) / root))
+    unit = torch.eye(len(points), dtype=y.dtype)
+    factor = torch.linalg.cholesky(learned.covariance(x[points], x[points]) + JITTER * unit)
+    seen = torch.linalg.solve_triangular(factor, learned.covariance(x[points], x) / root, upper=False)
+    solved = torch.linalg.solve(unit + seen @ seen.T, seen @ ((y - learned.mean) / root))
     weights = torch.linalg.solve_triangular(factor.T, solved[:, None], upper=True)
     return np.asarray(weights[:, 0].numpy())

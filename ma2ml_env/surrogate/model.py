@@ -17,7 +17,7 @@ from ma2ml_env.surrogate.columns import Columns
 from ma2ml_env.surrogate.gaussian_process import GaussianProcess
 from ma2ml_env.surrogate.noise import Floats, Noise, logistic
 
-FORMAT = "ma2ml surrogate 2"
+FORMAT = "ma2ml surrogate 3"
 DIGITS = 6
 """Of an accuracy: so few that the order of additions, which depends on the batch, does not show in them."""
 

@@ -13,7 +13,10 @@ from ma2ml_env.surrogate.fit import LEAST, Data, fit_accuracy
 from ma2ml_env.surrogate.noise import Floats, Noise, logistic
 
 FOLDS = 5
-DRAWS = 60
+DRAWS = 30
+ROUNDS = 30
+SCORES = np.linspace(-3.9, 6.2, 203)
+"""Logits, evenly spread, of what can be a true accuracy."""
 
 
 @dataclass(frozen=True)
@@ -95,26 +98,73 @@ def second_evaluations(data: Data) -> Agreement | None:
 def reachable(measured: Floats, noise: Noise, seed: int = 0) -> Agreement:
     """How well the true accuracies, as predictions, would agree with the measured ones, which differ by noise.
 
-    Measured accuracies are spread more widely than the true ones, so that they stand in for them too well. How much
-    less measurements agree with a further one the more noise they have tells how the truth, which has none, would do.
+    Measured ones come in steps, of one test image, so that some are equal.
 
     Args:
         measured: shape (N,).
         noise: of a measurement.
         seed: of the simulation.
 
-    Source: Cook and Stefanski, "Simulation-Extrapolation Estimation in Parametric Measurement Error Models" (1994),
-    with their quadratic; where the truth is spread less than the noise it is still rather too high.
+    Source: ours; truths are drawn as `true_accuracies` finds them, and measured anew.
     """
-    normal = np.random.default_rng(seed).standard_normal((DRAWS, 2, len(measured)))
-    deviation = noise(measured)
-    levels = []
-    for added in range(3):
-        pairs = [(measured + np.sqrt(added) * deviation * one, deviation * two) for one, two in normal]
-        draws = [Agreement.of(np.clip(one + two, 0.0, 1.0), np.clip(one, 0.0, 1.0)) for one, two in pairs]
-        levels.append(astuple(Agreement.mean(draws)))
-    none, once, twice = np.array(levels)
-    return Agreement(*(3.0 * none - 3.0 * once + twice).tolist())
+    return _simulated(measured, noise, seed, against_truth=True)
+
+
+def repeatable(measured: Floats, noise: Noise, seed: int = 0) -> Agreement:
+    """How well two measurements would agree: to hold what `reachable` is drawn from to `second_evaluations`.
+
+    Args:
+        measured: shape (N,).
+        noise: of a measurement.
+        seed: of the simulation.
+
+    Source: ours.
+    """
+    return _simulated(measured, noise, seed, against_truth=False)
+
+
+def true_accuracies(measured: Floats, noise: Noise) -> Floats:
+    """How likely the true accuracies behind measurements are at each of `SCORES`: shape (SCORES,), of sum one.
+
+    Measured accuracies are spread more widely than the true ones by the noise, which is taken out again. Likelihood
+    alone would end in a few points; stopped after 30 rounds from an even start, what it says of tau was right within
+    0.01 on average over simulated searches whose truth is known. Where the truth is spread less than the noise it is
+    rather too wide.
+
+    Args:
+        measured: shape (N,).
+        noise: of a measurement.
+
+    Source: the nonparametric maximum likelihood of Kiefer and Wolfowitz (1956), by the EM algorithm of Laird (1978),
+    stopped early.
+    """
+    truth = logistic(SCORES)
+    likelihood = np.exp(-0.5 * ((measured[:, None] - truth) / noise(truth)) ** 2) / noise(truth)
+    likelihood = np.maximum(likelihood, np.finfo(float).tiny)
+    chance = np.full(len(SCORES), 1.0 / len(SCORES))
+    for _ in range(ROUNDS):
+        responsible = likelihood * chance
+        chance = (responsible / responsible.sum(axis=1, keepdims=True)).mean(axis=0)
+    return chance
+
+
+def _simulated(measured: Floats, noise: Noise, seed: int, against_truth: bool) -> Agreement:
+    if not any(noise.deviation):
+        return Agreement.of(measured, measured)
+    rng = np.random.default_rng(seed)
+    chance = true_accuracies(measured, noise)
+    apart, step = SCORES[1] - SCORES[0], np.diff(np.unique(measured)).min(initial=1.0)
+
+    def measure(truth: Floats) -> Floats:
+        noisy = truth + noise(truth) * rng.standard_normal(len(truth))
+        return np.asarray(np.clip(noisy / step, 0.0, 1.0 / step).round() * step)
+
+    draws = []
+    for _ in range(DRAWS):
+        score = rng.choice(SCORES, len(measured), p=chance) + apart * rng.uniform(-0.5, 0.5, len(measured))
+        truth = logistic(score)
+        draws.append(Agreement.of(measure(truth), truth if against_truth else measure(truth)))
+    return Agreement.mean(draws)
 
 
 def learning_curve(data: Data, seed: int = 0) -> Iterator[tuple[int, Agreement]]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 import torch
@@ -19,6 +21,11 @@ def measurements(count: int = 120, noise: float = 0.1, seed: int = 0) -> tuple[n
     table = rng.uniform(-1.0, 1.0, (count, 4)) * [1.0, 1.0, 0.0, 50.0] + [0.0, 3.0, 7.0, 0.0]
     truth = 2.0 + np.sin(3.0 * table[:, 0]) + table[:, 3] / 50.0
     return table, truth, truth + noise * rng.standard_normal(count)
+
+
+def always(deviation: float) -> Callable[[np.ndarray], np.ndarray]:
+    """A noise that is the same everywhere."""
+    return lambda truth: np.full(len(truth), deviation)
 
 
 def test_the_covariance_is_scikit_learns() -> None:
@@ -41,47 +48,103 @@ def test_what_matters_only_among_the_bad_is_not_looked_at() -> None:
     table = rng.uniform(-1.0, 1.0, (600, 3))
     bad = np.arange(600) % 2 == 0
     target = np.where(bad, -6.0 + np.sin(3.0 * table[:, 1]), np.sin(3.0 * table[:, 0]))
-    of_good, of_bad, of_none = np.array(fit_gaussian_process(table, target, np.full(600, 0.05)).scale)
+    of_good, of_bad, of_none = np.array(fit_gaussian_process(table, target, always(0.05)).terms[0].scale)
     assert of_good > 3 * of_bad
     assert of_bad == pytest.approx(of_none, rel=0.5)
 
 
 def test_the_mean_is_scikit_learns_with_what_was_learned(monkeypatch: pytest.MonkeyPatch) -> None:
     seen = []
-    learn = gaussian_process._learn
-    monkeypatch.setattr(gaussian_process, "_learn", lambda *data: seen.append(learn(*data)) or seen[0])
+    weigh = gaussian_process._weights
+    monkeypatch.setattr(gaussian_process, "_weights", lambda *given: seen.append(given) or weigh(*given))
     table, _, measured = measurements()
-    deviation = np.linspace(0.05, 0.2, len(table))
-    fitted = fit_gaussian_process(table, measured, deviation)
-    (learned,) = seen
-    kernel = ConstantKernel(fitted.variance) * RationalQuadratic(length_scale=1.0, alpha=1.0)
-    noise = float(learned.noise) + float(learned.share) * deviation**2
-    theirs = GaussianProcessRegressor(kernel, alpha=noise, optimizer=None)
-    scaled = (table - fitted.center) * fitted.scale
-    theirs.fit(scaled, measured - fitted.mean)
+    fitted = fit_gaussian_process(table, measured, lambda truth: 0.05 + 0.05 * np.abs(truth))
+    learned, _, _, deviation, _ = seen[-1]
+    (term,) = fitted.terms
+    kernel = ConstantKernel(term.variance) * RationalQuadratic(length_scale=1.0, alpha=1.0)
+    theirs = GaussianProcessRegressor(
+        kernel, alpha=float(learned.noise) + float(learned.share) * deviation**2, optimizer=None
+    )
+
+    def scaled(rows: np.ndarray) -> np.ndarray:
+        return (rows - fitted.center)[:, list(term.columns)] * term.scale
+
+    theirs.fit(scaled(table), measured - fitted.mean)
     unseen, _, _ = measurements(seed=1)
-    expected = fitted.mean + theirs.predict((unseen - fitted.center) * fitted.scale)
-    np.testing.assert_allclose(fitted(unseen), expected, atol=1e-3)
+    np.testing.assert_allclose(fitted(unseen), fitted.mean + theirs.predict(scaled(unseen)), atol=1e-3)
+
+
+def test_a_sum_of_terms_is_what_the_sum_of_their_covariances_gives() -> None:
+    table, _, measured = measurements()
+    fitted = fit_gaussian_process(table, measured, always(0.1), groups=((0, 1), (2,), (3,)))
+    assert [term.columns for term in fitted.terms] == [(0, 1, 3), (0, 1), (3,)], "a constant column is not looked at"
+    points, unseen = np.array(fitted.points), measurements(seed=1)[0]
+    covariance = np.zeros((len(unseen), len(points)))
+    for term in fitted.terms:
+        for row, x in enumerate(unseen):
+            squares = ((x - points)[:, list(term.columns)] * term.scale) ** 2
+            covariance[row] += term.variance / (1 + squares.sum(axis=1) / 2)
+    np.testing.assert_allclose(fitted(unseen), fitted.mean + covariance @ fitted.weights, atol=1e-9)
+
+
+def test_what_a_group_does_is_learned_wherever_the_others_are() -> None:
+    rng = np.random.default_rng(0)
+    table = rng.uniform(-1.0, 1.0, (300, 8))
+    measured = np.sin(3.0 * table[:, 0]) + 0.3 * rng.standard_normal(300)
+    groups = ((0,), tuple(range(1, 8)))
+    alone, together = (fit_gaussian_process(table, measured, always(0.3), groups=given) for given in (groups, ()))
+    far = np.concatenate([rng.uniform(-1.0, 1.0, (200, 1)), rng.choice([-3.0, 3.0], (200, 7))], axis=1)
+    error, of_together = (np.abs(process(far) - np.sin(3.0 * far[:, 0])).mean() for process in (alone, together))
+    assert error < of_together
+
+
+def test_noise_is_first_that_of_what_was_measured_and_then_of_what_was_learned() -> None:
+    asked: list[np.ndarray] = []
+    table, truth, measured = measurements(noise=0.5)
+    fit_gaussian_process(table, measured, lambda value: asked.append(value) or np.full(len(value), 0.5))
+    _, first, second = asked
+    assert first.tolist() == measured.tolist()
+    assert np.abs(second - truth).mean() < 0.5 * np.abs(measured - truth).mean()
+
+
+def test_the_number_of_threads_does_not_matter_and_stays() -> None:
+    table, _, measured = measurements()
+    before = torch.get_num_threads()
+    try:
+        fitted = []
+        for threads in (1, 2):
+            torch.set_num_threads(threads)
+            fitted.append(fit_gaussian_process(table, measured, always(0.1)))
+            assert torch.get_num_threads() == threads
+    finally:
+        torch.set_num_threads(before)
+    assert fitted[0] == fitted[1]
+
+
+def test_points_are_distinct() -> None:
+    table, _, measured = measurements()
+    twice = fit_gaussian_process(np.repeat(table, 2, axis=0), np.repeat(measured, 2), always(0.1))
+    assert len(set(twice.points)) == len(twice.points) == len(table)
 
 
 def test_it_finds_the_truth_behind_noise_and_which_columns_tell_it() -> None:
     table, _, measured = measurements()
-    fitted = fit_gaussian_process(table, measured, np.full(len(table), 0.1))
+    fitted = fit_gaussian_process(table, measured, always(0.1))
     unseen, truth, _ = measurements(seed=1)
     assert np.abs(fitted(unseen) - truth).mean() < 0.1
-    lengths = 1.0 / (np.array(fitted.scale)[[0, 1, 3]] * table.std(axis=0)[[0, 1, 3]])
+    (term,) = fitted.terms
+    assert term.columns == (0, 1, 3), "a constant column is not looked at"
+    lengths = 1.0 / (np.array(term.scale) * table.std(axis=0)[[0, 1, 3]])
     assert lengths[1] > max(lengths[0], lengths[2]), "what tells nothing has the longest length scale"
-    assert fitted.scale[2] == 0.0, "a constant column is not looked at"
 
 
 def test_fewer_points_than_measurements_still_learn_from_all(monkeypatch: pytest.MonkeyPatch) -> None:
     table, _, measured = measurements(400, noise=0.5)
     unseen, truth, _ = measurements(seed=1)
-    deviation = np.full(len(table), 0.5)
-    exact = fit_gaussian_process(table, measured, deviation)
+    exact = fit_gaussian_process(table, measured, always(0.5))
     monkeypatch.setattr(gaussian_process, "POINTS", 40)
-    sparse = fit_gaussian_process(table, measured, deviation)
-    few = fit_gaussian_process(table[:40], measured[:40], deviation[:40])
+    sparse = fit_gaussian_process(table, measured, always(0.5))
+    few = fit_gaussian_process(table[:40], measured[:40], always(0.5))
     assert len(sparse.points) == 40
     error, of_exact, of_few = (np.abs(process(unseen) - truth).mean() for process in (sparse, exact, few))
     assert error < 1.25 * of_exact < of_few
@@ -89,7 +152,7 @@ def test_fewer_points_than_measurements_still_learn_from_all(monkeypatch: pytest
 
 def test_a_row_is_answered_alike_in_any_company() -> None:
     table, _, measured = measurements()
-    fitted = fit_gaussian_process(table, measured, np.zeros(len(table)))
+    fitted = fit_gaussian_process(table, measured, always(0.0))
     unseen, _, _ = measurements(600, seed=1)
     alone = np.concatenate([fitted(row[None]) for row in unseen])
     np.testing.assert_allclose(fitted(unseen), alone, rtol=0, atol=1e-10)
@@ -98,7 +161,7 @@ def test_a_row_is_answered_alike_in_any_company() -> None:
 @pytest.mark.parametrize("repeated", [1, 100])
 def test_a_table_that_tells_nothing_gives_what_is_measured_on_average(repeated: int) -> None:
     measured = np.repeat(np.random.default_rng(0).standard_normal(30), repeated)
-    fitted = fit_gaussian_process(np.ones((len(measured), 4)), measured, np.zeros(len(measured)))
+    fitted = fit_gaussian_process(np.ones((len(measured), 4)), measured, always(0.0))
     seen = fitted(np.ones((3, 4)))
     np.testing.assert_allclose(seen, seen[0])
     assert measured.min() < seen[0] < measured.max()
@@ -106,5 +169,5 @@ def test_a_table_that_tells_nothing_gives_what_is_measured_on_average(repeated: 
 
 def test_measurements_that_are_all_equal_are_given_back() -> None:
     table = np.repeat(np.random.default_rng(0).standard_normal((25, 3)), 4, axis=0)
-    fitted = fit_gaussian_process(table, np.full(100, -3.9), np.zeros(100))
+    fitted = fit_gaussian_process(table, np.full(100, -3.9), always(0.0))
     np.testing.assert_allclose(fitted(table), -3.9, atol=1e-3)

@@ -8,10 +8,10 @@ import pytest
 from ma2ml_env.search_space import Decision, SearchSpace
 from ma2ml_env.search_spaces.autoaugment import OPERATIONS, autoaugment
 from ma2ml_env.search_spaces.nasnet import NASNET_A, Genotype, nasnet, parse_cell
-from ma2ml_env.search_spaces.recipe import OPTIMIZERS, SCHEDULES, recipe
+from ma2ml_env.search_spaces.recipe import OPTIMIZERS, recipe
 from ma2ml_env.surrogate.columns import cell_columns, policy_columns
 from ma2ml_env.surrogate.features import Features
-from ma2ml_env.surrogate.noise import logistic, logit, measure_noise
+from ma2ml_env.surrogate.noise import logistic, logit, measure_noise, slope
 
 
 def test_noise_is_measured_where_it_is() -> None:
@@ -21,6 +21,19 @@ def test_noise_is_measured_where_it_is() -> None:
     noise = measure_noise([*low, *high, [0.5]])
     assert noise(np.array([0.3, 0.95])) == pytest.approx([0.1, 0.01], rel=0.15)
     assert measure_noise([[0.5], [0.6]])(np.array([0.5])) == [0.0]
+
+
+def test_noise_near_one_is_not_taken_from_where_there_is_more() -> None:
+    rng = np.random.default_rng(0)
+    true = logistic(rng.uniform(1.0, 5.0, 3000))
+    noise = measure_noise([list(np.clip(a + 0.3 * a * (1 - a) * rng.standard_normal(2), 0, 1)) for a in true])
+    at = np.array([0.8, 0.9, 0.95, 0.98, 0.99])
+    np.testing.assert_allclose(noise(at), 0.3 * at * (1 - at), rtol=0.2)
+
+
+def test_the_slope_is_the_logistics_derivative() -> None:
+    score = np.linspace(-4.0, 6.0, 30)
+    np.testing.assert_allclose(slope(score), (logistic(score + 1e-5) - logistic(score - 1e-5)) / 2e-5, rtol=1e-6)
 
 
 def test_the_logistic_undoes_the_logit() -> None:
@@ -63,6 +76,8 @@ def test_a_recipes_columns_hold_numbers_one_hot_choices_and_logarithms_of_the_st
     actions = rng.integers(space.nvec, size=(40, len(space)))
     columns = Features({"hpo": space})({"hpo": actions}, np.ones((2, 40)))
     rates, momenta = (space.decisions[i].choices for i in (0, 2))
+    rules = {"sgd": ("sgd", "momentum"), "adamw": ("adamw",), "rmsprop": ("rmsprop",)}
+    assert sum(rules.values(), ()) == OPTIMIZERS
     for number, action in enumerate(actions):
         chosen = space.decode(action)
         seen = {name: column[number] for name, column in columns.items()}
@@ -77,11 +92,21 @@ def test_a_recipes_columns_hold_numbers_one_hot_choices_and_logarithms_of_the_st
         own = step(chosen.learning_rate, chosen.momentum)
         from_middle = own - np.mean([step(rate, momentum) for rate in rates for momentum in momenta])
         assert seen["hpo_log_step"] == pytest.approx(own)
-        for name in OPTIMIZERS:
-            assert seen[f"hpo_log_step_{name}"] == pytest.approx(from_middle if name == chosen.optimizer else 0)
-        for name in SCHEDULES:
-            assert seen[f"hpo_log_step_{name}"] == pytest.approx(from_middle if name == chosen.schedule else 0)
+        for rule, optimizers in rules.items():
+            assert seen[f"hpo_log_step_{rule}"] == pytest.approx(from_middle if chosen.optimizer in optimizers else 0)
+        constant = chosen.schedule == "constant"
+        assert seen["hpo_log_step_constant"] == pytest.approx(from_middle if constant else 0)
+        assert seen["hpo_log_path"] == pytest.approx(from_middle + (np.log(2) if constant else 0))
         assert seen["hpo_log_weight_decay"] == pytest.approx(np.log10(chosen.weight_decay + 1e-5))
+
+
+def test_the_columns_of_agents_are_all_but_those_of_the_costs() -> None:
+    spaces = {"hpo": recipe(), "nas": nasnet()}
+    actions = {agent: np.zeros((1, len(space)), dtype=int) for agent, space in spaces.items()}
+    features = Features(spaces)
+    own = features.of_agents(actions)
+    assert list(own) == ["hpo", "nas"]
+    assert [*own["hpo"], *own["nas"], "log_flops", "log_params"] == list(features(actions, np.ones((2, 1))))
 
 
 @pytest.mark.parametrize(
