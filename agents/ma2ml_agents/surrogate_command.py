@@ -84,7 +84,7 @@ def _runs(env: AutoMLEnv, paths: Sequence[Path]) -> dict[str, list[Trial]]:
         file = path / "trials.db" if path.is_dir() else path
         if not file.exists():
             raise ValueError(f"there are no trials in {path}; give run folders, their trials.db or a {TABLE_ENDING}")
-        runs[str(path)] = TrialStore(file, env.definition).load(env.decode)
+        runs[str(file.parent if file.name == "trials.db" else file)] = TrialStore(file, env.definition).load(env.decode)
     return runs
 
 
@@ -100,7 +100,7 @@ def _measure(data: Data) -> dict[str, Any]:
     second = second_evaluations(distinct)
     if second is not None:
         tell("a second evaluation, measured", second)
-        measured = np.concatenate([group[:1] for group in distinct.repeats if len(group) > 1])
+        measured = np.concatenate([np.repeat(group, len(group) - 1) for group in distinct.repeats])
         tell("a second evaluation, by the noise", repeatable(measured, noise))
     for size, agreement in learning_curve(distinct):
         tell(f"held-out pipelines, from {size} evaluations", agreement)
@@ -114,7 +114,7 @@ def _measure(data: Data) -> dict[str, Any]:
         allowances.append(reachable(measured, noise))
         tell(f"held-out run {run}", runs[-1])
         tell(f"  what the noise allows ({run})", allowances[-1])
-        again = second_evaluations(distinct[np.isin(distinct.key, data.key[data.run == name])])
+        again = second_evaluations(distinct, of=data.key[data.run == name])
         if again is not None:
             tell(f"  a second evaluation, measured ({run})", again)
     if len(runs) > 1:

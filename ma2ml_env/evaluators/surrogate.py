@@ -124,6 +124,8 @@ class SurrogateEvaluator:
                 raise ValueError(
                     f"agent {agent!r}: actions are integers of shape (B, {len(wanted)}), not {array.shape}"
                 )
+            if len(array) == 0:
+                raise ValueError(f"agent {agent!r}: a batch holds at least one action, this one is empty")
             if ((array < 0) | (array >= wanted)).any():
                 raise ValueError(f"agent {agent!r}: an index is out of range; the numbers of choices are {wanted}")
         if len({len(array) for array in arrays.values()}) > 1:

@@ -8,6 +8,7 @@ from itertools import permutations
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ma2ml_env.surrogate.fit import LEAST, Data, fit_accuracy
 from ma2ml_env.surrogate.noise import Floats, Noise, logistic
@@ -86,10 +87,22 @@ def held_out_runs(data: Data) -> Iterator[tuple[str, Floats, Floats]]:
             yield name, run.accuracy, _fitted(distinct[seen])(run.table)
 
 
-def second_evaluations(data: Data) -> Agreement | None:
-    """How well a second evaluation of a pipeline agrees with a first; None if fewer than `LEAST` pipelines have two."""
-    repeated = [group for group in data.repeats if len(group) > 1]
-    if len(repeated) < LEAST:
+def second_evaluations(data: Data, of: Sequence[str] | NDArray[np.str_] | None = None) -> Agreement | None:
+    """How well a second evaluation of a pipeline agrees with a first.
+
+    Args:
+        data: all evaluations.
+        of: keys of pipelines; None for all that were evaluated again.
+
+    Returns:
+        None if fewer than `LEAST` pipelines were, or fewer than half of those that are asked for: what was evaluated
+        again is then no sample of them.
+
+    Source: ours.
+    """
+    groups = (data if of is None else data[np.isin(data.key, of)]).repeats
+    repeated = [group for group in groups if len(group) > 1]
+    if len(repeated) < LEAST or (of is not None and 2 * len(repeated) < len(groups)):
         return None
     pairs = np.array([pair for group in repeated for pair in permutations(group, 2)])
     return Agreement.of(pairs[:, 0], pairs[:, 1])

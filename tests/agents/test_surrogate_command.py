@@ -21,7 +21,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     made = {"random": ("random_search", 0, 0), "again": ("random_search", 0, 1), "evolved": ("one_plus_one", 1, 0)}
     for name, (algo, learner_seed, seed) in made.items():
         run_search(env, make_learner(algo, agent_specs(env), seed=learner_seed), 30, out=root / name, seed=seed)
-    return [str(root / "random"), str(root / "again" / "trials.db"), str(root / "evolved")]
+    return [str(root / "random"), str(root / "again"), str(root / "evolved" / "trials.db")]
 
 
 def test_fit_tells_what_it_reaches_on_held_out_pipelines_and_runs(

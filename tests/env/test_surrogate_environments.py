@@ -110,6 +110,7 @@ def test_the_noise_is_seeded_of_the_stated_size_and_around_the_expected_accuracy
         (lambda actions: actions.update(nas=actions["nas"] + 0.5), "actions are integers"),
         (lambda actions: actions.update(aug=actions["aug"] + 16), "agent 'aug': an index is out of range"),
         (lambda actions: actions.update(aug=actions["aug"][:3]), "different numbers of actions"),
+        (lambda actions: actions.update(aug=actions["aug"][:0]), "at least one action, this one is empty"),
     ],
 )
 def test_a_batch_of_actions_that_do_not_fit_is_refused(env: AutoMLEnv, change, message: str) -> None:

@@ -1,0 +1,82 @@
+"""Is what the noise is said to allow right? Searches whose truth is known tell.
+
+    python benchmarks/noise_floor.py
+
+The shipped surrogate's predictions for the pipelines of each real search are taken for the truth, and noise is drawn on
+top, in steps of one test image. `reachable` sees the noisy accuracies alone; how well the truth agrees with others like
+them is known here. Then the real thing: pipelines that were trained under two seeds, and how well the second training
+agrees with the first, measured and as the noise is said to have it.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+
+import numpy as np
+
+import ma2ml_env
+from ma2ml_env.evaluators.surrogate import SHIPPED
+from ma2ml_env.surrogate.fit import Data, gather
+from ma2ml_env.surrogate.model import load_surrogate
+from ma2ml_env.surrogate.noise import Floats, Noise
+from ma2ml_env.surrogate.quality import Agreement, reachable, repeatable, second_evaluations
+from ma2ml_env.surrogate.table import read_table
+
+IMAGES = 359
+"""That `ma2ml/digits-v0` is measured on."""
+
+
+def measure(truth: Floats, noise: Noise, rng: np.random.Generator) -> Floats:
+    """Noisy accuracies."""
+    noisy = truth + noise(truth) * rng.standard_normal(len(truth))
+    return np.clip((noisy * IMAGES).round() / IMAGES, 0.0, 1.0)
+
+
+def simulate(truth: Floats, noise: Noise, repeats: int) -> tuple[Agreement, Agreement]:
+    """What is said to be allowed, and what the truth reaches."""
+    rng = np.random.default_rng(0)
+    said = [reachable(measure(truth, noise, rng), noise) for _ in range(repeats)]
+    reached = [Agreement.of(measure(truth, noise, rng), truth) for _ in range(10 * repeats)]
+    return Agreement.mean(said), Agreement.mean(reached)
+
+
+def searches(data: Data, predict: Callable[[Data], Floats], repeats: int) -> None:
+    """Print both for each search, and their means."""
+    rows = []
+    for name in np.unique(data.run).tolist():
+        said, reached = simulate(predict(data[data.run == name]), data.noise, repeats)
+        print(f"{name:40} said {said.tau:.3f}   reached {reached.tau:.3f}", flush=True)
+        rows.append((said.tau, reached.tau))
+    said, reached = np.mean(rows, axis=0)
+    print(f"{'mean of Kendall tau':40} said {said:.3f}   reached {reached:.3f}")
+
+
+def repeated(data: Data) -> None:
+    """Print how well second trainings agree with first ones, of searches that were trained again."""
+    for name in np.unique(data.run).tolist():
+        run = data[data.run == name]
+        again = second_evaluations(data.distinct, of=run.key)
+        if again is not None and (run.seed == 0).all():
+            said = repeatable(run.accuracy, data.noise)
+            print(f"{name:40} a second training: said {said.tau:.3f}   measured {again.tau:.3f}")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--repeats", type=int, default=4, help="noisy copies of each search")
+    arguments = parser.parse_args()
+    env = ma2ml_env.make("ma2ml/digits-v0")
+    data = gather(env, read_table(SHIPPED / "digits-v0.csv.xz", env))
+    surrogate = load_surrogate(SHIPPED / "digits-v0.surrogate.xz")
+
+    def predict(run: Data) -> Floats:
+        accuracy, _ = surrogate.predict(dict(zip(run.columns, run.table.T, strict=True)))
+        return accuracy
+
+    searches(data, predict, arguments.repeats)
+    repeated(data)
+
+
+if __name__ == "__main__":
+    main()
