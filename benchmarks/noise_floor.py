@@ -11,6 +11,7 @@ agrees with the first, measured and as the noise is said to have it.
 from __future__ import annotations
 
 import argparse
+from collections import defaultdict
 from collections.abc import Callable
 
 import numpy as np
@@ -20,36 +21,35 @@ from ma2ml_env.evaluators.surrogate import SHIPPED
 from ma2ml_env.surrogate.fit import Data, gather
 from ma2ml_env.surrogate.model import load_surrogate
 from ma2ml_env.surrogate.noise import Floats, Noise
-from ma2ml_env.surrogate.quality import Agreement, reachable, repeatable, second_evaluations
+from ma2ml_env.surrogate.quality import Agreement, reachable, repeatable, second_evaluations, smallest_step
 from ma2ml_env.surrogate.table import read_table
 
-IMAGES = 359
-"""That `ma2ml/digits-v0` is measured on."""
 
-
-def measure(truth: Floats, noise: Noise, rng: np.random.Generator) -> Floats:
+def measure(truth: Floats, noise: Noise, step: float, rng: np.random.Generator) -> Floats:
     """Noisy accuracies."""
     noisy = truth + noise(truth) * rng.standard_normal(len(truth))
-    return np.clip((noisy * IMAGES).round() / IMAGES, 0.0, 1.0)
+    return np.clip((noisy / step).round() * step, 0.0, 1.0)
 
 
-def simulate(truth: Floats, noise: Noise, repeats: int) -> tuple[Agreement, Agreement]:
-    """What is said to be allowed, and what the truth reaches."""
+def simulate(truth: Floats, noise: Noise, step: float, repeats: int) -> tuple[float, float]:
+    """Kendall's tau that is said to be allowed, and that the truth reaches."""
     rng = np.random.default_rng(0)
-    said = [reachable(measure(truth, noise, rng), noise) for _ in range(repeats)]
-    reached = [Agreement.of(measure(truth, noise, rng), truth) for _ in range(10 * repeats)]
-    return Agreement.mean(said), Agreement.mean(reached)
+    said = [reachable(measure(truth, noise, step, rng), noise, step) for _ in range(repeats)]
+    reached = [Agreement.of(measure(truth, noise, step, rng), truth) for _ in range(10 * repeats)]
+    return Agreement.mean(said).tau, Agreement.mean(reached).tau
 
 
 def searches(data: Data, predict: Callable[[Data], Floats], repeats: int) -> None:
-    """Print both for each search, and their means."""
-    rows = []
-    for name in np.unique(data.run).tolist():
-        said, reached = simulate(predict(data[data.run == name]), data.noise, repeats)
-        print(f"{name:40} said {said.tau:.3f}   reached {reached.tau:.3f}", flush=True)
-        rows.append((said.tau, reached.tau))
-    said, reached = np.mean(rows, axis=0)
-    print(f"{'mean of Kendall tau':40} said {said:.3f}   reached {reached:.3f}")
+    """Print both for each search, and the means of each algorithm."""
+    rows = defaultdict[str, list[tuple[float, float]]](list)
+    step = smallest_step(data.accuracy)
+    for name in np.unique(data.run[data.seed == 0]).tolist():
+        said, reached = simulate(predict(data[data.run == name]), data.noise, step, repeats)
+        print(f"{name:40} said {said:.3f}   reached {reached:.3f}", flush=True)
+        rows[name.partition("-")[0]].append((said, reached))
+    for algorithm, pairs in rows.items():
+        said, reached = np.mean(pairs, axis=0)
+        print(f"{'mean of ' + algorithm:40} said {said:.3f}   reached {reached:.3f}")
 
 
 def repeated(data: Data) -> None:
@@ -58,7 +58,7 @@ def repeated(data: Data) -> None:
         run = data[data.run == name]
         again = second_evaluations(data.distinct, of=run.key)
         if again is not None and (run.seed == 0).all():
-            said = repeatable(run.accuracy, data.noise)
+            said = repeatable(run.accuracy, data.noise, smallest_step(data.accuracy))
             print(f"{name:40} a second training: said {said.tau:.3f}   measured {again.tau:.3f}")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict
+from itertools import combinations
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -22,6 +23,7 @@ from ma2ml_env.surrogate.quality import (
     reachable,
     repeatable,
     second_evaluations,
+    smallest_step,
 )
 from ma2ml_env.surrogate.table import read_table
 from ma2ml_env.trials import TrialStore
@@ -76,15 +78,22 @@ def _show(file: Annotated[Path, tyro.conf.Positional]) -> None:
 
 
 def _runs(env: AutoMLEnv, paths: Sequence[Path]) -> dict[str, list[Trial]]:
+    """By name: that of its folder, or the one that a table has for it."""
     runs: dict[str, list[Trial]] = {}
     for path in paths:
         if path.name.endswith(TABLE_ENDING):
-            runs |= read_table(path, env)
-            continue
-        file = path / "trials.db" if path.is_dir() else path
-        if not file.exists():
-            raise ValueError(f"there are no trials in {path}; give run folders, their trials.db or a {TABLE_ENDING}")
-        runs[str(file.parent if file.name == "trials.db" else file)] = TrialStore(file, env.definition).load(env.decode)
+            found = read_table(path, env)
+        else:
+            file = path / "trials.db" if path.is_dir() else path
+            if not file.exists():
+                raise ValueError(
+                    f"there are no trials in {path}; give run folders, their trials.db or a {TABLE_ENDING}"
+                )
+            name = file.resolve().parent if file.name == "trials.db" else file
+            found = {str(name): TrialStore(file, env.definition).load(env.decode)}
+        if twice := sorted(found.keys() & runs.keys()):
+            raise ValueError(f"the run {twice[0]!r} of {path} was given before; give each run once")
+        runs |= found
     return runs
 
 
@@ -96,22 +105,25 @@ def _measure(data: Data) -> dict[str, Any]:
         figures[name] = {key: round(value, 4) for key, value in asdict(agreement).items()}
         print(f"{name:44} {agreement}")
 
-    distinct, noise = data.distinct, data.noise
+    distinct, noise, step = data.distinct, data.noise, smallest_step(data.accuracy)
+    labels = {name: Path(name).name for name in np.unique(data.run).tolist()}
+    if len(set(labels.values())) < len(labels):
+        labels = {name: name for name in labels}
     second = second_evaluations(distinct)
     if second is not None:
         tell("a second evaluation, measured", second)
-        measured = np.concatenate([np.repeat(group, len(group) - 1) for group in distinct.repeats])
-        tell("a second evaluation, by the noise", repeatable(measured, noise))
+        first = np.array([pair[0] for group in distinct.repeats for pair in combinations(group, 2)])
+        tell("a second evaluation, by the noise", repeatable(first, noise, step))
     for size, agreement in learning_curve(distinct):
         tell(f"held-out pipelines, from {size} evaluations", agreement)
     tell("held-out pipelines", Agreement.of(distinct.accuracy, held_out_pipelines(distinct)))
-    tell("  what the noise allows", reachable(distinct.accuracy, noise))
+    tell("  what the noise allows", reachable(distinct.accuracy, noise, step))
     runs, allowances, held_out = [], [], []
     for name, measured, predicted in held_out_runs(data):
-        run = Path(name).name
+        run = labels[name]
         held_out.append((measured, predicted))
         runs.append(Agreement.of(measured, predicted))
-        allowances.append(reachable(measured, noise))
+        allowances.append(reachable(measured, noise, step))
         tell(f"held-out run {run}", runs[-1])
         tell(f"  what the noise allows ({run})", allowances[-1])
         again = second_evaluations(distinct, of=data.key[data.run == name])
@@ -122,5 +134,5 @@ def _measure(data: Data) -> dict[str, Any]:
         tell("  what the noise allows (mean)", Agreement.mean(allowances))
         measured, predicted = (np.concatenate(parts) for parts in zip(*held_out, strict=True))
         tell("held-out runs, together", Agreement.of(measured, predicted))
-        tell("  what the noise allows (together)", reachable(measured, noise))
+        tell("  what the noise allows (together)", reachable(measured, noise, step))
     return figures

@@ -34,12 +34,12 @@ def policy_columns(actions: Integers) -> Columns:
     strength = probability * np.where(fixed, 1.0, slots[..., 2] / (len(MAGNITUDES) - 1))
     one_hot = np.eye(len(IMAGE_OPERATIONS))[kinds]
     per_kind = np.einsum("bsok,bso->bk", one_hot, strength) / SUBPOLICIES
-    columns = {f"aug_{name}": per_kind[:, i] for i, name in enumerate(IMAGE_OPERATIONS)}
+    columns = {name: per_kind[:, i] for i, name in enumerate(IMAGE_OPERATIONS)}
     geometric = per_kind[:, [IMAGE_OPERATIONS.index(name) for name in GEOMETRIC]].sum(axis=1)
     untouched = np.where(strength > 0, 1.0 - probability, 1.0).prod(axis=2).mean(axis=1)
     strongest = strength.max(axis=2).mean(axis=1)
     totals = {"total": per_kind.sum(axis=1), "geometric": geometric, "untouched": untouched, "strongest": strongest}
-    return columns | {f"aug_{name}": column for name, column in totals.items()}
+    return columns | totals
 
 
 def cell_columns(actions: Integers) -> Columns:
@@ -53,9 +53,9 @@ def cell_columns(actions: Integers) -> Columns:
     columns: Columns = {}
     cells = actions.reshape(len(actions), len(CELLS), Cell.size, 5)
     for number, cell in enumerate(CELLS):
-        columns |= {f"nas_{cell}_{name}": column for name, column in _cell_columns(cells[:, number]).items()}
+        columns |= {f"{cell}_{name}": column for name, column in _cell_columns(cells[:, number]).items()}
     for name in OPERATIONS:
-        columns[f"nas_{name}"] = 2.0 * columns[f"nas_normal_{name}"] + columns[f"nas_reduction_{name}"]
+        columns[name] = 2.0 * columns[f"normal_{name}"] + columns[f"reduction_{name}"]
     return columns
 
 

@@ -38,7 +38,7 @@ class Features:
     """
 
     def __init__(self, search_spaces: Mapping[AgentID, SearchSpace]) -> None:
-        self._describe = {agent: _describer(agent, space) for agent, space in search_spaces.items()}
+        self._describe = {agent: _describer(space) for agent, space in search_spaces.items()}
 
     def __call__(self, actions: Mapping[AgentID, Integers], costs: Integers) -> Columns:
         """The columns by name, each of shape (B,).
@@ -58,15 +58,18 @@ class Features:
         Args:
             actions: by agent, shape (B, decisions) each.
         """
-        return {agent: describe(np.asarray(actions[agent])) for agent, describe in self._describe.items()}
+        return {
+            agent: {f"{agent}_{name}": column for name, column in describe(np.asarray(actions[agent])).items()}
+            for agent, describe in self._describe.items()
+        }
 
 
-def _describer(agent: AgentID, space: SearchSpace) -> Callable[[Integers], Columns]:
+def _describer(space: SearchSpace) -> Callable[[Integers], Columns]:
     for known, columns in KNOWN:
         if space.decisions == known().decisions:
             return columns
-    plain = [_values(f"{agent}_{decision.name}", decision) for decision in space.decisions]
-    training = _training_describer(agent, space)
+    plain = [_values(decision) for decision in space.decisions]
+    training = _training_describer(space)
 
     def describe(actions: Integers) -> Columns:
         columns: Columns = {}
@@ -77,8 +80,9 @@ def _describer(agent: AgentID, space: SearchSpace) -> Callable[[Integers], Colum
     return describe
 
 
-def _values(name: str, decision: Decision) -> dict[str, NDArray[np.float64]]:
+def _values(decision: Decision) -> dict[str, NDArray[np.float64]]:
     """What each choice of a decision is worth in each of its columns."""
+    name = decision.name
     if all(isinstance(choice, Real) for choice in decision.choices):
         return {name: np.array(decision.choices, dtype=float)}
     if len(decision.choices) > ONE_HOT_LIMIT:
@@ -87,18 +91,18 @@ def _values(name: str, decision: Decision) -> dict[str, NDArray[np.float64]]:
     return {f"{name}_{choice}": row for choice, row in zip(decision.choices, rows, strict=True)}
 
 
-def _training_describer(agent: AgentID, space: SearchSpace) -> Callable[[Columns], Columns]:
+def _training_describer(space: SearchSpace) -> Callable[[Columns], Columns]:
     """How far a step of training moves the weights, and how fast they decay, on logarithmic scales.
 
     Of a step this is the learning rate, multiplied by what momentum adds up to, except in AdamW, whose momentum is a
-    mean. `log_step` compares optimizers by it; `log_step_<rule>` is measured from the middle of what can be chosen with
-    that rule, and 0 where another one is chosen. SGD has one rule, with Nesterov momentum or not: both move alike.
-    `log_path` is the way that all steps together go, as the schedules but the constant one halve it. Of a decay it is
-    the decay and 1e-5, as no decay has no logarithm.
+    mean. `log_step` compares optimizers by it. The others are measured from the middle of what can be chosen with a
+    rule: `log_step_<rule>`, which is 0 where another rule is chosen (SGD has one, with Nesterov momentum or not: both
+    move alike), `log_step_constant`, which is 0 where another schedule is chosen, and `log_path`, the way that as many
+    steps together go, which the schedules but the constant one halve. Of a decay it is the decay and 1e-5, as no decay
+    has no logarithm.
 
     Args:
-        agent: whose decisions they are.
-        space: of the agent.
+        space: of one agent.
 
     Returns:
         From the columns of its decisions to more columns; to none if they are not those of a recipe.
@@ -111,20 +115,20 @@ def _training_describer(agent: AgentID, space: SearchSpace) -> Callable[[Columns
     middles = {rule: (np.log(rates) - _adds_up(rule) * np.log1p(-momenta)).mean() for rule in rules.values()}
 
     def describe(columns: Columns) -> Columns:
-        rate, momentum = (columns[f"{agent}_{name}"] for name in ("learning_rate", "momentum"))
+        rate, momentum = (columns[name] for name in ("learning_rate", "momentum"))
         chosen = {rule: np.zeros_like(rate) for rule in middles}
         for name, rule in rules.items():
-            chosen[rule] = chosen[rule] + columns[f"{agent}_optimizer_{name}"]
+            chosen[rule] = chosen[rule] + columns[f"optimizer_{name}"]
         adds = np.sum([one * _adds_up(rule) for rule, one in chosen.items()], axis=0)
         step = np.log(rate) - adds * np.log1p(-momentum)
         relative = step - np.sum([one * middles[rule] for rule, one in chosen.items()], axis=0)
         made = {"step": step} | {f"step_{rule}": one * relative for rule, one in chosen.items()}
         if "constant" in choices.get("schedule", ()):
-            constant = columns[f"{agent}_schedule_constant"]
+            constant = columns["schedule_constant"]
             made |= {"step_constant": constant * relative, "path": relative + np.log(2.0) * constant}
         if "weight_decay" in choices:
-            made["weight_decay"] = np.log10(columns[f"{agent}_weight_decay"] + 1e-5)
-        return {f"{agent}_log_{name}": column for name, column in made.items()}
+            made["weight_decay"] = np.log10(columns["weight_decay"] + 1e-5)
+        return {f"log_{name}": column for name, column in made.items()}
 
     return describe
 

@@ -102,7 +102,7 @@ def gather(env: AutoMLEnv, runs: Mapping[str, Sequence[Trial]]) -> Data:
         runs: by name.
 
     Raises:
-        ValueError: if there are fewer than `LEAST` evaluations, or a column is not finite.
+        ValueError: if there are fewer than `LEAST` evaluations, or a column, accuracy or seconds are out of range.
 
     Source: ours.
     """
@@ -122,12 +122,18 @@ def gather(env: AutoMLEnv, runs: Mapping[str, Sequence[Trial]]) -> Data:
     for name, column in columns.items():
         if wrong := int((~np.isfinite(column)).sum()):
             raise ValueError(f"column {name!r} is not a finite number for {wrong} of {len(column)} evaluations")
+    accuracy, seconds = np.array([[t.result.accuracy, t.result.seconds] for t in trials]).T
+    for name, array, limit in (("accuracy", accuracy, 1.0), ("seconds", seconds, np.inf)):
+        if len(wrong := array[~((array >= 0.0) & (array <= limit) & np.isfinite(array))]):
+            raise ValueError(
+                f"{name} is in [0, {limit:g}], but {wrong[0]:g} in {len(wrong)} of {len(array)} evaluations"
+            )
     position = {name: number for number, name in enumerate(columns)}
     return Data(
         columns=tuple(columns),
         table=np.stack(list(columns.values()), axis=1),
-        accuracy=np.array([t.result.accuracy for t in trials]),
-        seconds=np.array([t.result.seconds for t in trials]),
+        accuracy=accuracy,
+        seconds=seconds,
         key=np.array([key for _, key, _ in evaluated]),
         seed=np.array([seed for _, _, seed in evaluated]),
         run=np.array([name for name, _, _ in evaluated]),

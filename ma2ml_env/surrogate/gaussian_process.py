@@ -22,7 +22,7 @@ LEARNED_FROM = 1000
 POINTS = 1500
 """At most so many measurements are points; more of them changed tau by 0.001, and take their time. Source: ours."""
 STEPS, RATE = 80, 0.05
-"""Of Adam, on logarithms. Source: ours."""
+"""Of Adam, on the mean and on logarithms of all else. Source: ours."""
 JITTER = 1e-6
 """What is added to the points' variances, so that equal points have a Cholesky factor. Source: ours."""
 AT_ONCE = 256
@@ -71,16 +71,18 @@ class GaussianProcess:
         """From what `dataclasses.asdict` and JSON made of one.
 
         Raises:
-            ValueError: if its parts do not fit together, or are not finite.
+            ValueError: if its parts do not fit together, or a number is not finite.
         """
         terms = tuple(Term(term["variance"], tuple(term["columns"]), tuple(term["scale"])) for term in body["terms"])
         points = tuple(map(tuple, body["points"]))
         made = cls(body["mean"], tuple(body["center"]), terms, points, tuple(body["weights"]))
-        fits = {len(made.center)} == set(map(len, points)) and len(points) == len(made.weights)
+        fits = {len(made.center)} == set(map(len, points)) and len(points) == len(made.weights) and len(terms) > 0
         fits = fits and all(len(term.columns) == len(term.scale) for term in terms)
         inside = all(0 <= column < len(made.center) for term in terms for column in term.columns)
-        if not (fits and inside and np.isfinite(made.weights).all()):
-            raise ValueError("its points, weights, terms and columns do not fit together")
+        scales = [[term.variance, *term.scale] for term in terms]
+        finite = all(np.isfinite(row).all() for row in ([made.mean], made.center, made.weights, *points, *scales))
+        if not (fits and inside and finite):
+            raise ValueError("its points, weights, terms and columns do not fit together, or are not finite")
         return made
 
     def __call__(self, table: Floats) -> Floats:
@@ -89,7 +91,7 @@ class GaussianProcess:
         Args:
             table: shape (B, columns).
         """
-        parts = (table[start : start + AT_ONCE] for start in range(0, len(table), AT_ONCE))
+        parts = (table[start : start + AT_ONCE] for start in range(0, max(1, len(table)), AT_ONCE))
         return np.concatenate([self.mean + self._covariance(part) @ self._weights for part in parts])
 
     def _covariance(self, table: Floats) -> Floats:
@@ -147,11 +149,12 @@ def fit_gaussian_process(
     """Learn a Gaussian process from noisy measurements.
 
     It is the sum of a function of all columns and one of each group's alone, so that what a group does is learned
-    wherever the others are. The length scales, the terms' variances, and how much noise there is beside what is known
-    are sought where a search compares, in the better half of the measurements (the best 250 at least, 1,000 of them at
-    most): columns that tell the bad from the worse do not count there. All measurements then say where the process is,
-    through points among them that are drawn at random; first with the noise of what was measured, then with the noise
-    of what the process says was true, as an unlucky measurement would else seem too sure.
+    wherever the others are; a group's length scales are those of the whole, all multiplied by one factor. The length
+    scales, the terms' variances, and how much noise there is beside what is known are sought where a search compares,
+    in the better half of the measurements (the best 250 at least, 1,000 of them at most): columns that tell the bad
+    from the worse do not count there. All measurements then say where the process is, through points among them that
+    are drawn at random; first with the noise of what was measured, then with the noise of what the process says was
+    true, as an unlucky measurement would else seem too sure.
 
     Args:
         table: shape (N, columns).
@@ -160,9 +163,9 @@ def fit_gaussian_process(
             share of the whole is learned.
         groups: the columns of each.
 
-    Source: Rasmussen and Williams, equation 5.8 (with normal priors on the logarithms of the length scales), and 8.14,
-    the subset of regressors, which is nearly the exact process where all measurements are points. The better half, and
-    the two rounds, are ours.
+    Source: Rasmussen and Williams, equation 5.8 (with normal priors on the logarithms of the length scales and of the
+    factors), and 8.14, the subset of regressors, which is nearly the exact process where all measurements are points.
+    The better half, and the two rounds, are ours.
     """
     import torch
 

@@ -100,7 +100,10 @@ def load_surrogate(path: str | Path) -> Surrogate:
         document["columns"] = tuple(document["columns"])
         document["accuracy"] = GaussianProcess.from_json(document["accuracy"])
         document["noise"] = Noise(**{name: tuple(values) for name, values in document["noise"].items()})
-        return Surrogate(**document)
+        surrogate = Surrogate(**document)
+        if len(surrogate.columns) != len(surrogate.accuracy.center):
+            raise ValueError(f"it names {len(surrogate.columns)} columns, not {len(surrogate.accuracy.center)}")
+        return surrogate
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise ValueError(f"{path} does not hold a surrogate ({error}); `ma2ml surrogate fit` writes one") from error
 

@@ -12,7 +12,7 @@ Floats = NDArray[np.float64]
 
 KNOTS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.925, 0.95, 0.97, 0.98, 0.99, 0.995)
 BANDWIDTH = 0.4
-"""Of logits; left-out pipelines are as likely with 0.3, less with 0.2 or 0.7. Source: ours."""
+"""Of logits; left-out pipelines were as likely with 0.3 and 0.5, less with 0.2 and 0.7. Source: ours."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ def measure_noise(repeats: Iterable[Sequence[float]]) -> Noise:
     """From pipelines that were evaluated several times.
 
     The variances around the means, smoothed over the logit of the mean by a Gaussian kernel: as variances of the logit,
-    which change little with it, so that what is far off near 1/2 does not count near 1.
+    which change much less along it than those of the accuracy, so that what is far off near 1/2 hardly counts near 1.
 
     Args:
         repeats: the accuracies of each pipeline; one that has fewer than two is passed over.

@@ -30,13 +30,36 @@ def test_fit_tells_what_it_reaches_on_held_out_pipelines_and_runs(
     out = tmp_path / "file.xz"
     assert main(["surrogate", "fit", *runs, "--out", str(out), "--env", ENV]) == 0
     said = capsys.readouterr().out
-    for line in ("90 evaluations", "in 3 runs", "a second evaluation", "held-out pipelines", "held-out run evolved"):
+    for line in (
+        "90 evaluations",
+        "in 3 runs",
+        "a second evaluation, by the noise",
+        "held-out pipelines",
+        "held-out run evolved",
+    ):
         assert line in said
     surrogate = load_surrogate(out)
     assert surrogate.definition == ma2ml_env.make(ENV).definition
     assert {"held-out pipelines", "held-out run evolved"} <= set(surrogate.quality)
     assert main(["surrogate", "show", str(out)]) == 0
     assert f"a surrogate of {ENV}" in capsys.readouterr().out
+
+
+def test_a_run_that_is_given_twice_is_refused(runs: list[str], tmp_path: Path, capsys) -> None:
+    twice = [*runs, str(Path(runs[0]) / "trials.db")]
+    assert main(["surrogate", "fit", *twice, "--out", str(tmp_path / "file.xz"), "--env", ENV]) == 2
+    assert "was given before; give each run once" in capsys.readouterr().err
+    assert not (tmp_path / "file.xz").exists()
+
+
+def test_runs_of_one_folder_name_are_told_apart(runs: list[str], tmp_path: Path, capsys) -> None:
+    env = ma2ml_env.make(ENV)
+    other = tmp_path / "elsewhere" / "evolved"
+    run_search(env, make_learner("one_plus_one", agent_specs(env), seed=5), 30, out=other)
+    assert main(["surrogate", "fit", *runs, str(other), "--out", str(tmp_path / "file.xz"), "--env", ENV]) == 0
+    figures = load_surrogate(tmp_path / "file.xz").quality
+    held_out = {name for name in figures if name.startswith("held-out run /") and name.endswith("evolved")}
+    assert len(held_out) == 2
 
 
 def test_trials_of_another_environment_are_refused(runs: list[str], tmp_path: Path, capsys) -> None:

@@ -107,6 +107,38 @@ def test_noise_is_first_that_of_what_was_measured_and_then_of_what_was_learned()
     assert np.abs(second - truth).mean() < 0.5 * np.abs(measured - truth).mean()
 
 
+@pytest.mark.parametrize(("count", "learned_from"), [(100, 100), (300, 250), (1200, 600), (2500, 1000)])
+def test_columns_are_learned_from_the_better_half_of_enough(
+    monkeypatch: pytest.MonkeyPatch, count: int, learned_from: int
+) -> None:
+    seen: list[np.ndarray] = []
+    learn = gaussian_process._learn
+    monkeypatch.setattr(gaussian_process, "STEPS", 1)
+    monkeypatch.setattr(gaussian_process, "_learn", lambda *given: seen.append(given[1]) or learn(*given))
+    table, _, measured = measurements(count)
+    fit_gaussian_process(table, measured, always(0.1))
+    (target,) = seen
+    assert len(target) == learned_from
+    worst_of_them = np.sort(measured)[::-1][max(count // 2, min(count, 250)) - 1]
+    assert target.min() >= worst_of_them
+
+
+def test_before_anything_is_learned_distances_within_each_term_are_of_order_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(gaussian_process, "STEPS", 0)
+    table = np.random.default_rng(0).standard_normal((200, 9))
+    fitted = fit_gaussian_process(table, table[:, 0], always(0.1), groups=((0,), tuple(range(1, 9))))
+    for term in fitted.terms:
+        relative = np.array(term.scale) * table.std(axis=0)[list(term.columns)]
+        np.testing.assert_allclose(relative, 1 / (1.2 * len(term.columns) ** 0.5))
+
+
+def test_a_row_of_nothing_is_answered_by_nothing() -> None:
+    table, _, measured = measurements()
+    assert fit_gaussian_process(table, measured, always(0.1))(table[:0]).shape == (0,)
+
+
 def test_the_number_of_threads_does_not_matter_and_stays() -> None:
     table, _, measured = measurements()
     before = torch.get_num_threads()

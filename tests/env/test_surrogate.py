@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import lzma
 from collections.abc import Callable
@@ -27,6 +28,7 @@ from ma2ml_env.surrogate.quality import (
     reachable,
     repeatable,
     second_evaluations,
+    smallest_step,
     true_accuracies,
 )
 
@@ -78,9 +80,9 @@ def test_what_the_noise_allows_is_how_well_the_truth_agrees_with_measurements(sp
     for seed in range(12):
         truth = 0.6 + spread * rng.standard_normal(200) + apart * rng.integers(3, size=200)
         first, second = (truth + 0.02 * rng.standard_normal((2, 200))).round(2)
-        allowed.append(reachable(first, noise, seed))
+        allowed.append(reachable(first, noise, 0.01, seed))
         actual.append(Agreement.of(first, truth))
-        twice.append(repeatable(first, noise, seed))
+        twice.append(repeatable(first, noise, 0.01, seed))
         of_measurements.append(Agreement.of(first, second))
     for figure in ("r2", "tau", "mae"):
         of_truth = getattr(Agreement.mean(actual), figure)
@@ -89,6 +91,50 @@ def test_what_the_noise_allows_is_how_well_the_truth_agrees_with_measurements(sp
         of_second = getattr(Agreement.mean(of_measurements), figure)
         assert getattr(Agreement.mean(twice), figure) == pytest.approx(of_second, abs=2 * tolerance)
         assert (of_second > of_truth) == (figure == "mae"), "a second measurement is a worse prediction"
+
+
+def test_noise_that_falls_and_coarse_steps_are_taken_into_account() -> None:
+    rng = np.random.default_rng(0)
+    noise = Noise((0.5, 0.8, 0.9, 0.98), (0.12, 0.06, 0.03, 0.008))
+    said, reached = list[Agreement](), list[Agreement]()
+    for seed in range(12):
+        truth = logistic(2.5 + 0.8 * rng.standard_normal(200))
+        measured = np.clip((truth + noise(truth) * rng.standard_normal(200)) / 0.02, 0, 50).round() * 0.02
+        said.append(reachable(measured, noise, 0.02, seed))
+        reached.append(Agreement.of(measured, truth))
+    for figure in ("r2", "tau"):
+        assert getattr(Agreement.mean(said), figure) == pytest.approx(
+            getattr(Agreement.mean(reached), figure), abs=0.02
+        )
+    assert Agreement.mean(said).mae == pytest.approx(Agreement.mean(reached).mae, rel=0.05)
+
+
+def test_measurements_that_are_all_equal_are_off_by_the_noise() -> None:
+    equal = np.full(30, 0.5)
+    step = smallest_step(equal)
+    assert step == 0.0
+    assert reachable(equal, Noise((0.5,), (0.01,)), step).mae == pytest.approx(0.008, abs=0.003)
+
+
+def test_noise_of_nothing_somewhere_is_no_error() -> None:
+    measured = np.linspace(0.05, 0.95, 40)
+    allowed = reachable(measured, Noise((0.3, 0.5, 0.9), (0.0, 0.0, 0.02)))
+    assert 0.8 < allowed.tau < 1.0
+
+
+def test_the_step_of_measurements_is_one_test_image() -> None:
+    assert smallest_step(np.array([3, 5, 3, 4, 90]) / 359) == pytest.approx(1 / 359)
+
+
+def test_a_constant_orders_nothing() -> None:
+    assert Agreement.of(np.array([0.1, 0.2, 0.3]), np.full(3, 0.2)).tau == 0.0
+
+
+def test_pipelines_can_only_be_held_out_where_there_are_some() -> None:
+    env = small_env(0.03)
+    trials = [t for seed in range(10) for t in small_trials(env, 3, 0, seed)]
+    with pytest.raises(ValueError, match="at least 5 of them, these are 3"):
+        held_out_pipelines(gather(env, {"run": trials}))
 
 
 def test_without_noise_everything_can_be_reached() -> None:
@@ -170,6 +216,25 @@ def test_a_column_that_is_not_finite_is_refused() -> None:
         gather(env, {"run": trials})
 
 
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"accuracy": 93.0}, r"accuracy is in \[0, 1\], but 93 in 1 of 30 evaluations"),
+        ({"accuracy": float("nan")}, r"accuracy is in \[0, 1\], but nan"),
+        ({"seconds": -1.0}, r"seconds is in \[0, inf\], but -1"),
+    ],
+)
+def test_results_that_cannot_be_are_refused(change: dict[str, float], message: str) -> None:
+    env = small_env()
+    trials = small_trials(env, 30)
+    impossible = copy.copy(trials[4].result)
+    for name, value in change.items():
+        object.__setattr__(impossible, name, value)
+    trials[4] = replace(trials[4], result=impossible)
+    with pytest.raises(ValueError, match=message):
+        gather(env, {"run": trials})
+
+
 def test_the_file_gives_back_the_surrogate(fitted: Surrogate, tmp_path: Path) -> None:
     fitted.save(tmp_path / "new" / "file.xz")
     loaded = load_surrogate(tmp_path / "new" / "file.xz")
@@ -217,6 +282,11 @@ def test_a_damaged_or_foreign_file_is_refused(fitted: Surrogate, tmp_path: Path,
         lambda body: body["accuracy"]["terms"][0]["scale"].pop(),
         lambda body: body["accuracy"]["terms"][0]["columns"].__setitem__(0, 10_000),
         lambda body: body["accuracy"]["weights"].__setitem__(0, float("nan")),
+        lambda body: body["accuracy"]["center"].__setitem__(0, float("inf")),
+        lambda body: body["accuracy"]["points"][0].__setitem__(0, float("nan")),
+        lambda body: body["accuracy"].update(mean=float("nan")),
+        lambda body: body["accuracy"].update(terms=[]),
+        lambda body: body["columns"].pop(),
         lambda body: body["noise"].update(more=[1.0]),
     ],
 )

@@ -53,21 +53,21 @@ def test_a_policys_columns_hold_probability_times_magnitude() -> None:
     action = np.zeros((1, 30), dtype=int)
     action[0, :6] = [OPERATIONS.index("Rotate"), 5, 9, OPERATIONS.index("Invert"), 10, 0]
     columns = policy_columns(action)
-    assert columns["aug_Rotate"] == columns["aug_geometric"] == pytest.approx(0.5 / 5)
-    assert columns["aug_Invert"] == pytest.approx(1 / 5)
-    assert columns["aug_total"] == pytest.approx(1.5 / 5)
-    assert columns["aug_untouched"] == pytest.approx(4 / 5)
+    assert columns["Rotate"] == columns["geometric"] == pytest.approx(0.5 / 5)
+    assert columns["Invert"] == pytest.approx(1 / 5)
+    assert columns["total"] == pytest.approx(1.5 / 5)
+    assert columns["untouched"] == pytest.approx(4 / 5)
 
 
 def test_cell_columns_describe_nasnet_a() -> None:
     action = nasnet().encode(Genotype(*map(parse_cell, NASNET_A)))
     columns = {name: column.item() for name, column in cell_columns(np.array([action])).items()}
-    assert columns["nas_normal_sep_conv_3x3"] == 3
-    assert columns["nas_sep_conv_7x7"] == 2
-    assert columns["nas_normal_outputs"] == 5
-    assert columns["nas_normal_deepest"] == 2, "one separable convolution"
-    assert columns["nas_reduction_deepest"] == 4, "block 5 convolves block 1"
-    assert columns["nas_normal_concats"] == 0
+    assert columns["normal_sep_conv_3x3"] == 3
+    assert columns["sep_conv_7x7"] == 2
+    assert columns["normal_outputs"] == 5
+    assert columns["normal_deepest"] == 2, "one separable convolution"
+    assert columns["reduction_deepest"] == 4, "block 5 convolves block 1"
+    assert columns["normal_concats"] == 0
 
 
 def test_a_recipes_columns_hold_numbers_one_hot_choices_and_logarithms_of_the_step() -> None:
@@ -98,6 +98,14 @@ def test_a_recipes_columns_hold_numbers_one_hot_choices_and_logarithms_of_the_st
         assert seen["hpo_log_step_constant"] == pytest.approx(from_middle if constant else 0)
         assert seen["hpo_log_path"] == pytest.approx(from_middle + (np.log(2) if constant else 0))
         assert seen["hpo_log_weight_decay"] == pytest.approx(np.log10(chosen.weight_decay + 1e-5))
+
+
+def test_agents_of_equal_spaces_have_columns_of_their_own() -> None:
+    spaces = {"one": nasnet(), "two": nasnet()}
+    actions = {agent: np.full((1, 50), number) for number, agent in enumerate(spaces)}
+    one, two = Features(spaces).of_agents(actions).values()
+    assert not set(one) & set(two)
+    assert one["one_normal_concats"] != two["two_normal_concats"]
 
 
 def test_the_columns_of_agents_are_all_but_those_of_the_costs() -> None:
