@@ -21,7 +21,8 @@ from ma2ml_env.evaluators.surrogate import SHIPPED
 from ma2ml_env.surrogate.fit import Data, gather
 from ma2ml_env.surrogate.model import load_surrogate
 from ma2ml_env.surrogate.noise import Floats, Noise
-from ma2ml_env.surrogate.quality import Agreement, reachable, repeatable, second_evaluations, smallest_step
+from ma2ml_env.surrogate.noise_floor import reachable, repeatable, smallest_step
+from ma2ml_env.surrogate.quality import Agreement, second_evaluations
 from ma2ml_env.surrogate.table import read_table
 
 

@@ -15,16 +15,8 @@ import ma2ml_env
 from ma2ml_env import AutoMLEnv, Trial
 from ma2ml_env.surrogate.fit import Data, fit, gather
 from ma2ml_env.surrogate.model import load_surrogate
-from ma2ml_env.surrogate.quality import (
-    Agreement,
-    held_out_pipelines,
-    held_out_runs,
-    learning_curve,
-    reachable,
-    repeatable,
-    second_evaluations,
-    smallest_step,
-)
+from ma2ml_env.surrogate.noise_floor import reachable, repeatable, smallest_step
+from ma2ml_env.surrogate.quality import Agreement, held_out_pipelines, held_out_runs, learning_curve, second_evaluations
 from ma2ml_env.surrogate.table import read_table
 from ma2ml_env.trials import TrialStore
 

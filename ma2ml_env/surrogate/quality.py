@@ -1,4 +1,4 @@
-"""How well a surrogate predicts what it has not seen, against what the noise allows."""
+"""How well a surrogate predicts what it has not seen, and how well a second evaluation does."""
 
 from __future__ import annotations
 
@@ -11,14 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ma2ml_env.surrogate.fit import LEAST, Data, fit_accuracy
-from ma2ml_env.surrogate.noise import Floats, Noise, logistic
+from ma2ml_env.surrogate.noise import Floats, logistic
 
 FOLDS = 5
-DRAWS = 30
-ROUNDS = 30
-SCORES = np.linspace(-3.9, 6.2, 203)
-"""Logits, evenly spread, of what can be a true accuracy."""
-LEAST_NOISE = 1e-4
 
 
 @dataclass(frozen=True)
@@ -112,86 +107,6 @@ def second_evaluations(data: Data, of: Sequence[str] | NDArray[np.str_] | None =
         return None
     pairs = np.array([pair for group in repeated for pair in combinations(group, 2)])
     return Agreement.of(pairs[:, 0], pairs[:, 1])
-
-
-def reachable(measured: Floats, noise: Noise, step: float = 0.0, seed: int = 0) -> Agreement:
-    """How well the true accuracies, as predictions, would agree with the measured ones, which differ by noise.
-
-    Args:
-        measured: shape (N,).
-        noise: of a measurement.
-        step: in which measurements come, as one over a number of test images; 0 if they come in none.
-        seed: of the simulation.
-
-    Source: ours; truths are drawn as `true_accuracies` finds them, and measured anew.
-    """
-    return _simulated(measured, noise, step, seed, against_truth=True)
-
-
-def repeatable(measured: Floats, noise: Noise, step: float = 0.0, seed: int = 0) -> Agreement:
-    """How well two measurements would agree: to hold what `reachable` is drawn from to `second_evaluations`.
-
-    Args:
-        measured: shape (N,).
-        noise: of a measurement.
-        step: as of `reachable`.
-        seed: of the simulation.
-
-    Source: ours.
-    """
-    return _simulated(measured, noise, step, seed, against_truth=False)
-
-
-def smallest_step(measured: Floats) -> float:
-    """In which measurements come: the smallest difference between any; 0 if all are equal."""
-    values = np.unique(measured)
-    return float(np.diff(values).min()) if len(values) > 1 else 0.0
-
-
-def true_accuracies(measured: Floats, noise: Noise) -> Floats:
-    """How likely the true accuracies behind measurements are at each of `SCORES`: shape (SCORES,), of sum one.
-
-    Measured accuracies are spread more widely than the true ones by the noise, which is taken out again. Likelihood
-    alone would end in a few points, so that it is stopped after 30 rounds from an even start. Held to simulated
-    searches whose truth is known (`benchmarks/noise_floor.py`), what it says of tau is right within 0.02 for most, and
-    up to 0.07 too high for those that change little. Noise far below a step of `SCORES` (0.003 at an accuracy of 0.94)
-    is not resolved.
-
-    Args:
-        measured: shape (N,).
-        noise: of a measurement; what is less than `LEAST_NOISE` counts as that.
-
-    Source: the nonparametric maximum likelihood of Kiefer and Wolfowitz (1956), by the EM algorithm of Laird (1978),
-    stopped early.
-    """
-    truth = logistic(SCORES)
-    deviation = np.maximum(noise(truth), LEAST_NOISE)
-    likelihood = np.exp(-0.5 * ((measured[:, None] - truth) / deviation) ** 2) / deviation
-    likelihood = np.maximum(likelihood, np.finfo(float).tiny)
-    chance = np.full(len(SCORES), 1.0 / len(SCORES))
-    for _ in range(ROUNDS):
-        responsible = likelihood * chance
-        chance = (responsible / responsible.sum(axis=1, keepdims=True)).mean(axis=0)
-    return chance
-
-
-def _simulated(measured: Floats, noise: Noise, step: float, seed: int, against_truth: bool) -> Agreement:
-    if not any(noise.deviation):
-        return Agreement.of(measured, measured)
-    rng = np.random.default_rng(seed)
-    chance = true_accuracies(measured, noise)
-    apart = SCORES[1] - SCORES[0]
-
-    def measure(truth: Floats) -> Floats:
-        noisy = truth + noise(truth) * rng.standard_normal(len(truth))
-        return np.asarray(np.clip((noisy / step).round() * step if step else noisy, 0.0, 1.0))
-
-    draws = []
-    for _ in range(DRAWS):
-        score = rng.choice(SCORES, len(measured), p=chance) + apart * rng.uniform(-0.5, 0.5, len(measured))
-        truth = logistic(score)
-        draws.append(Agreement.of(measure(truth), truth if against_truth else measure(truth)))
-    return Agreement.mean(draws)
 
 
 def learning_curve(data: Data, seed: int = 0) -> Iterator[tuple[int, Agreement]]:

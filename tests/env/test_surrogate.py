@@ -20,17 +20,8 @@ from ma2ml_env.surrogate.features import Features
 from ma2ml_env.surrogate.fit import Data, fit, fit_accuracy, gather
 from ma2ml_env.surrogate.model import Surrogate, load_surrogate
 from ma2ml_env.surrogate.noise import Noise, logistic, logit
-from ma2ml_env.surrogate.quality import (
-    SCORES,
-    Agreement,
-    held_out_pipelines,
-    held_out_runs,
-    reachable,
-    repeatable,
-    second_evaluations,
-    smallest_step,
-    true_accuracies,
-)
+from ma2ml_env.surrogate.noise_floor import SCORES, reachable, repeatable, smallest_step, true_accuracies
+from ma2ml_env.surrogate.quality import Agreement, held_out_pipelines, held_out_runs, second_evaluations
 
 
 @pytest.fixture(scope="module")
