@@ -21,31 +21,25 @@ from ma2ml_env.evaluators.surrogate import SHIPPED
 from ma2ml_env.surrogate.fit import Data, gather
 from ma2ml_env.surrogate.model import load_surrogate
 from ma2ml_env.surrogate.noise import Floats, Noise
-from ma2ml_env.surrogate.noise_floor import reachable, repeatable, smallest_step
+from ma2ml_env.surrogate.noise_floor import measurements, reachable, repeatable, smallest_step
 from ma2ml_env.surrogate.quality import Agreement, second_evaluations
 from ma2ml_env.surrogate.table import read_table
-
-
-def measure(truth: Floats, noise: Noise, step: float, rng: np.random.Generator) -> Floats:
-    """Noisy accuracies."""
-    noisy = truth + noise(truth) * rng.standard_normal(len(truth))
-    return np.clip((noisy / step).round() * step, 0.0, 1.0)
 
 
 def simulate(truth: Floats, noise: Noise, step: float, repeats: int) -> tuple[float, float]:
     """Kendall's tau that is said to be allowed, and that the truth reaches."""
     rng = np.random.default_rng(0)
-    said = [reachable(measure(truth, noise, step, rng), noise, step) for _ in range(repeats)]
-    reached = [Agreement.of(measure(truth, noise, step, rng), truth) for _ in range(10 * repeats)]
+    said = [reachable(measurements(truth, noise, step, rng), noise, step) for _ in range(repeats)]
+    reached = [Agreement.of(measurements(truth, noise, step, rng), truth) for _ in range(10 * repeats)]
     return Agreement.mean(said).tau, Agreement.mean(reached).tau
 
 
 def searches(data: Data, predict: Callable[[Data], Floats], repeats: int) -> None:
     """Print both for each search, and the means of each algorithm."""
     rows = defaultdict[str, list[tuple[float, float]]](list)
-    step = smallest_step(data.accuracy)
+    noise, step = data.noise, smallest_step(data.accuracy)
     for name in np.unique(data.run[data.seed == 0]).tolist():
-        said, reached = simulate(predict(data[data.run == name]), data.noise, step, repeats)
+        said, reached = simulate(predict(data[data.run == name]), noise, step, repeats)
         print(f"{name:40} said {said:.3f}   reached {reached:.3f}", flush=True)
         rows[name.partition("-")[0]].append((said, reached))
     for algorithm, pairs in rows.items():
@@ -55,11 +49,12 @@ def searches(data: Data, predict: Callable[[Data], Floats], repeats: int) -> Non
 
 def repeated(data: Data) -> None:
     """Print how well second trainings agree with first ones, of searches that were trained again."""
+    distinct, noise, step = data.distinct, data.noise, smallest_step(data.accuracy)
     for name in np.unique(data.run).tolist():
         run = data[data.run == name]
-        again = second_evaluations(data.distinct, of=run.key)
+        again = second_evaluations(distinct, of=run.key)
         if again is not None and (run.seed == 0).all():
-            said = repeatable(run.accuracy, data.noise, smallest_step(data.accuracy))
+            said = repeatable(run.accuracy, noise, step)
             print(f"{name:40} a second training: said {said.tau:.3f}   measured {again.tau:.3f}")
 
 

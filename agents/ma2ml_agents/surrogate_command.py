@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict
-from itertools import combinations
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -104,8 +103,7 @@ def _measure(data: Data) -> dict[str, Any]:
     second = second_evaluations(distinct)
     if second is not None:
         tell("a second evaluation, measured", second)
-        first = np.array([pair[0] for group in distinct.repeats for pair in combinations(group, 2)])
-        tell("a second evaluation, by the noise", repeatable(first, noise, step))
+        tell("a second evaluation, by the noise", repeatable(distinct.pairs[:, 0], noise, step))
     for size, agreement in learning_curve(distinct):
         tell(f"held-out pipelines, from {size} evaluations", agreement)
     tell("held-out pipelines", Agreement.of(distinct.accuracy, held_out_pipelines(distinct)))

@@ -21,7 +21,7 @@ KNOWN: tuple[tuple[Callable[[], SearchSpace], Callable[[Integers], Columns]], ..
     (nasnet, cell_columns),
 )
 ONE_HOT_LIMIT = 16
-RULES = {"sgd": "sgd", "momentum": "sgd"}
+RULES = {"momentum": "sgd"}
 """Optimizers by what they do with a gradient; any other is a rule of its own."""
 
 

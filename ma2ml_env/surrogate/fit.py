@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import combinations
 from typing import Any
 
 import numpy as np
@@ -87,6 +88,11 @@ class Data:
         for key, seed, accuracy in zip(self.key.tolist(), self.seed.tolist(), self.accuracy.tolist(), strict=True):
             groups[key].setdefault(seed, accuracy)
         return [list(group.values()) for group in groups.values()]
+
+    @property
+    def pairs(self) -> Floats:
+        """A first and a later accuracy of one pipeline, for each such pair, shape (P, 2)."""
+        return np.array([pair for group in self.repeats for pair in combinations(group, 2)]).reshape(-1, 2)
 
     @property
     def noise(self) -> Noise:

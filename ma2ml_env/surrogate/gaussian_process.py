@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, reduce
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
@@ -95,9 +95,14 @@ class GaussianProcess:
         return np.concatenate([self.mean + self._covariance(part) @ self._weights for part in parts])
 
     def _covariance(self, table: Floats) -> Floats:
-        rows = table - np.array(self.center)
-        parts = (rational_quadratic(rows[:, at] * scale, points, v) for v, at, scale, points in self._scaled)
-        return sum(parts, np.zeros(()))
+        rows = table - self._center
+        return reduce(
+            np.add, (rational_quadratic(rows[:, at] * scale, points, v) for v, at, scale, points in self._scaled)
+        )
+
+    @cached_property
+    def _center(self) -> Floats:
+        return np.array(self.center)
 
     @cached_property
     def _weights(self) -> Floats:
@@ -106,7 +111,7 @@ class GaussianProcess:
     @cached_property
     def _scaled(self) -> list[tuple[float, NDArray[np.int64], Floats, Floats]]:
         """Each term's variance, columns, scale and scaled points."""
-        points = np.array(self.points) - np.array(self.center)
+        points = np.array(self.points) - self._center
         arrays = [(term.variance, np.array(term.columns, int), np.array(term.scale, float)) for term in self.terms]
         return [(variance, at, scale, points[:, at] * scale) for variance, at, scale in arrays]
 
@@ -184,25 +189,25 @@ def _fit(
     center, deviation = table.mean(axis=0), table.std(axis=0)
     varying = np.flatnonzero(deviation > 1e-9 * (1.0 + np.abs(center)))
     rows = (table - center)[:, varying] / deviation[varying]
-    parts = [np.arange(len(varying))] + [np.flatnonzero(np.isin(varying, group)) for group in groups]
-    parts = [part for number, part in enumerate(parts) if len(part) or number == 0]
+    own = [np.flatnonzero(np.isin(varying, group)) for group in groups]
+    parts = [np.arange(len(varying)), *filter(len, own)]
     better = np.argsort(-target, kind="stable")[: max(len(target) // 2, min(len(target), LEARNED_FROM // 4))]
     some = rng.permutation(better)[:LEARNED_FROM]
     learned = _learn(rows[some], target[some], noise(target[some]), parts)
     _, distinct = np.unique(table, axis=0, return_index=True)
     points = np.sort(rng.permutation(distinct)[:POINTS])
 
-    def process(deviations: Floats) -> GaussianProcess:
-        weights = _weights(learned, rows, target, deviations, points)
-        return GaussianProcess(
-            mean=float(learned.mean),
-            center=tuple(center.tolist()),
-            terms=tuple(learned.terms(varying, deviation)),
-            points=tuple(map(tuple, table[points].tolist())),
-            weights=tuple(weights.tolist()),
-        )
+    def weights(deviations: Floats) -> tuple[float, ...]:
+        return tuple(_weights(learned, rows, target, deviations, points).tolist())
 
-    return process(noise(process(noise(target))(table)))
+    first = GaussianProcess(
+        mean=float(learned.mean),
+        center=tuple(center.tolist()),
+        terms=tuple(learned.terms(varying, deviation)),
+        points=tuple(map(tuple, table[points].tolist())),
+        weights=weights(noise(target)),
+    )
+    return replace(first, weights=weights(noise(first(table))))
 
 
 @dataclass(frozen=True)

@@ -42,6 +42,21 @@ def repeatable(measured: Floats, noise: Noise, step: float = 0.0, seed: int = 0)
     return _simulated(measured, noise, step, seed, against_truth=False)
 
 
+def measurements(truth: Floats, noise: Noise, step: float, rng: np.random.Generator) -> Floats:
+    """True accuracies as they would be measured, in [0, 1].
+
+    Args:
+        truth: shape (N,).
+        noise: of a measurement.
+        step: as of `reachable`.
+        rng: of the noise.
+
+    Source: ours.
+    """
+    noisy = truth + noise(truth) * rng.standard_normal(len(truth))
+    return np.asarray(np.clip((noisy / step).round() * step if step else noisy, 0.0, 1.0))
+
+
 def smallest_step(measured: Floats) -> float:
     """In which measurements come: the smallest difference between any; 0 if all are equal."""
     values = np.unique(measured)
@@ -81,14 +96,10 @@ def _simulated(measured: Floats, noise: Noise, step: float, seed: int, against_t
     rng = np.random.default_rng(seed)
     chance = true_accuracies(measured, noise)
     apart = SCORES[1] - SCORES[0]
-
-    def measure(truth: Floats) -> Floats:
-        noisy = truth + noise(truth) * rng.standard_normal(len(truth))
-        return np.asarray(np.clip((noisy / step).round() * step if step else noisy, 0.0, 1.0))
-
     draws = []
     for _ in range(DRAWS):
         score = rng.choice(SCORES, len(measured), p=chance) + apart * rng.uniform(-0.5, 0.5, len(measured))
         truth = logistic(score)
-        draws.append(Agreement.of(measure(truth), truth if against_truth else measure(truth)))
+        one = measurements(truth, noise, step, rng)
+        draws.append(Agreement.of(one, truth if against_truth else measurements(truth, noise, step, rng)))
     return Agreement.mean(draws)

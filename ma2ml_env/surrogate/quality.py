@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import astuple, dataclass
-from itertools import combinations
 from pathlib import Path
 
 import numpy as np
@@ -101,12 +100,12 @@ def second_evaluations(data: Data, of: Sequence[str] | NDArray[np.str_] | None =
 
     Source: ours.
     """
-    groups = (data if of is None else data[np.isin(data.key, of)]).repeats
-    repeated = [group for group in groups if len(group) > 1]
-    if len(repeated) < LEAST or (of is not None and 2 * len(repeated) < len(groups)):
+    asked = data if of is None else data[np.isin(data.key, of)]
+    sizes = [len(group) for group in asked.repeats]
+    repeated = sum(size > 1 for size in sizes)
+    if repeated < LEAST or (of is not None and 2 * repeated < len(sizes)):
         return None
-    pairs = np.array([pair for group in repeated for pair in combinations(group, 2)])
-    return Agreement.of(pairs[:, 0], pairs[:, 1])
+    return Agreement.of(*asked.pairs.T)
 
 
 def learning_curve(data: Data, seed: int = 0) -> Iterator[tuple[int, Agreement]]:
