@@ -1,14 +1,15 @@
 """Train thousands of `ma2ml/digits-v0` pipelines for real: the data behind the surrogate environments.
 
     python benchmarks/digits_table.py --out runs/digits-table
-    python benchmarks/digits_table.py --out runs/digits-table --collect ma2ml_env/data/digits-v0.csv.xz
+    python benchmarks/digits_table.py --out runs/digits-table --collect benchmarks/results/digits-v0-more.csv.xz
 
-Two in five pipelines are random, the others come from searches, so that good ones are covered too. The first
-hundred random ones are trained under three seeds and those of two searches under two, which gives the noise floor of
+Almost half of the pipelines are random, the others come from searches, so that good ones are covered too. The first
+hundred random ones are trained under three seeds and those of six searches under two, which gives the noise floor of
 both kinds. Four learners have three runs of 150 each, whose order `benchmarks/orders.py` compares with the
 surrogate's. Each process uses one core, may be stopped at any time, and goes on when it is started again; any number of
-them share the folder. About 4 seconds a training. The second command trains nothing: it writes what is finished to one
-small file, the data that `ma2ml surrogate fit` and others read.
+them share the folder. About 4 seconds a training. The second command trains nothing: it adds what is finished to one
+small file. There are two, which `ma2ml surrogate fit` and others read: the package's own, which its surrogate was
+fitted to, and what was trained since. Runs that one of them has are not trained again.
 """
 
 from __future__ import annotations
@@ -22,11 +23,13 @@ import torch
 
 import ma2ml_env
 from ma2ml_agents import agent_specs, make_learner, run_search
-from ma2ml_env.surrogate.table import write_table
+from ma2ml_env.evaluators.surrogate import SHIPPED
+from ma2ml_env.surrogate.table import read_table, write_table
 from ma2ml_env.trials import TrialStore
 from ma2ml_env.types import Trial
 
 ENV = "ma2ml/digits-v0"
+TABLES = (SHIPPED / "digits-v0.csv.xz", Path(__file__).parent / "results" / "digits-v0-more.csv.xz")
 SEARCHES = ("regularized_evolution", "one_plus_one", "ma2ml")
 
 
@@ -55,23 +58,31 @@ def runs() -> list[Run]:
     """All runs, in an order that keeps an unfinished table balanced."""
     noise = [Run("random_search", 0, env_seed, budget=100) for env_seed in range(3)]
     compared = [Run(algo, seed) for seed in (1, 2, 3) for algo in ("random_search", *SEARCHES)]
-    again = [Run(algo, 1, env_seed=1, again=True) for algo in ("regularized_evolution", "ma2ml")]
+    again = [Run(algo, seed, env_seed=1, again=True) for seed in (1, 2) for algo in SEARCHES]
     more = [Run(algo, 0) for algo in SEARCHES] + [Run("random_search", seed) for seed in range(4, 10)]
     wider = [
         run for seed in range(4, 8) for run in (*(Run(algo, seed) for algo in SEARCHES), Run("random_search", seed + 6))
     ]
-    return [*noise, *compared, *again, *more, *wider]
+    widest = [
+        run
+        for round_, seed in enumerate(range(8, 16))
+        for run in (
+            *(Run("random_search", 14 + 5 * round_ + number) for number in range(5)),
+            *(Run(algo, seed) for algo in SEARCHES),
+        )
+    ]
+    return [*noise, *compared, *again, *more, *wider, *widest]
 
 
-def train(root: Path, run: Run) -> None:
+def train(root: Path, run: Run, known: dict[str, list[Trial]]) -> None:
     """Finish a run; what trains another run's pipelines again waits for the next start if that one is not finished."""
     env = ma2ml_env.make(ENV)
-    first = stored(root, run.first) if run.again else []
+    first = (known.get(run.first.name) or stored(root, run.first)) if run.again else []
     if run.again and len(first) < run.first.budget:
         return
     pipelines = {trial.pipeline.key: trial.pipeline.action for trial in first}
     budget = len(pipelines) or run.budget
-    if len(stored(root, run)) >= budget:
+    if max(len(known.get(run.name, [])), len(stored(root, run))) >= budget:
         return
     learner = make_learner("random_search" if run.again else run.algo, agent_specs(env), seed=run.seed)
     again = list(pipelines.values())
@@ -86,9 +97,18 @@ def stored(root: Path, run: Run) -> list[Trial]:
     return TrialStore(file, env.definition).load(env.decode) if file.exists() else []
 
 
+def known_runs(*tables: Path) -> dict[str, list[Trial]]:
+    """What these files hold, those of them that there are."""
+    env = ma2ml_env.make(ENV)
+    return {name: trials for table in tables if table.exists() for name, trials in read_table(table, env).items()}
+
+
 def collect(root: Path, file: Path) -> None:
-    """Write the finished trials of all runs to one file."""
-    found = {run.name: trials for run in runs() if (trials := stored(root, run))}
+    """Write the finished trials of all runs to one file, after those that it has."""
+    found = known_runs(file)
+    for run in runs():
+        if len(trials := stored(root, run)) > len(found.get(run.name, [])):
+            found[run.name] = trials
     write_table(file, ma2ml_env.make(ENV), found)
     print(f"{file}: {sum(map(len, found.values()))} trials of {len(found)} runs, {file.stat().st_size / 1e3:.0f} kB")
 
@@ -103,11 +123,12 @@ def main() -> None:
         return
     torch.set_num_threads(1)
     arguments.out.mkdir(parents=True, exist_ok=True)
+    known = known_runs(*TABLES)
     for run in runs():
         lock = filelock.FileLock(arguments.out / f"{run.name}.lock", timeout=0)
         try:
             with lock:
-                train(arguments.out, run)
+                train(arguments.out, run, known)
         except filelock.Timeout:
             continue
 

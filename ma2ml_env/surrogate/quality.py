@@ -82,9 +82,20 @@ def held_out_runs(data: Data) -> Iterator[tuple[str, Floats, Floats]]:
         if "random" in Path(name).name or earlier.issuperset(run.key.tolist()):
             continue
         earlier |= set(run.key.tolist())
-        seen = ~np.isin(distinct.key, run.key)
-        if seen.sum() >= LEAST:
-            yield name, run.accuracy, _fitted(distinct[seen])(run.table)
+        if (~np.isin(distinct.key, run.key)).sum() >= LEAST:
+            yield name, run.accuracy, held_out(distinct, run)
+
+
+def held_out(data: Data, run: Data) -> Floats:
+    """Accuracies of a run's evaluations, shape (N,), predicted by models that have seen none of its pipelines.
+
+    Args:
+        data: all distinct evaluations.
+        run: some of them, N.
+
+    Source: ours.
+    """
+    return _fitted(data[~np.isin(data.key, run.key)])(run.table)
 
 
 def second_evaluations(data: Data, of: Sequence[str] | NDArray[np.str_] | None = None) -> Agreement | None:

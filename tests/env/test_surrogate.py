@@ -21,7 +21,13 @@ from ma2ml_env.surrogate.fit import Data, fit, fit_accuracy, gather
 from ma2ml_env.surrogate.model import Surrogate, load_surrogate
 from ma2ml_env.surrogate.noise import Noise, logistic, logit
 from ma2ml_env.surrogate.noise_floor import SCORES, reachable, repeatable, smallest_step, true_accuracies
-from ma2ml_env.surrogate.quality import Agreement, held_out_pipelines, held_out_runs, second_evaluations
+from ma2ml_env.surrogate.quality import (
+    Agreement,
+    held_out,
+    held_out_pipelines,
+    held_out_runs,
+    second_evaluations,
+)
 
 
 @pytest.fixture(scope="module")
@@ -155,6 +161,14 @@ def test_a_run_that_evaluates_another_ones_pipelines_again_is_not_held_out_twice
     env = small_env(0.03)
     runs = {"a": small_trials(env, 60), "b": small_trials(env, 60, env_seed=1), "c": small_trials(env, 60, 1)}
     assert [name for name, _, _ in held_out_runs(gather(env, runs))] == ["a", "c"]
+
+
+def test_what_a_held_out_run_measured_under_any_seed_does_not_show_in_its_predictions(data: Data) -> None:
+    of_run, of_pipelines = data.run == "random_search-env0", data.key[data.run == "random_search-env0"]
+    changed = replace(data, accuracy=np.where(np.isin(data.key, of_pipelines), 0.5, data.accuracy))
+    predicted = held_out(data, data[of_run])
+    np.testing.assert_array_equal(held_out(changed, changed[of_run]), predicted)
+    assert len(np.unique(predicted)) > len(predicted) / 2
 
 
 def test_an_evaluation_that_two_runs_share_is_no_second_evaluation() -> None:

@@ -17,6 +17,8 @@ from ma2ml_env.surrogate.fit import gather
 from ma2ml_env.surrogate.model import load_surrogate
 from ma2ml_env.surrogate.table import read_table, write_table
 
+ROOT = Path(__file__).parents[2]
+
 
 def test_the_shipped_table_is_what_the_shipped_surrogate_was_fitted_to() -> None:
     real = ma2ml_env.make("ma2ml/digits-v0")
@@ -24,6 +26,15 @@ def test_the_shipped_table_is_what_the_shipped_surrogate_was_fitted_to() -> None
     surrogate = load_surrogate(SHIPPED / "digits-v0.surrogate.xz")
     assert surrogate.quality["evaluations"] == len(data.distinct)
     assert surrogate.noise == data.noise
+
+
+def test_what_was_trained_since_are_other_evaluations_of_the_same_environment() -> None:
+    real = ma2ml_env.make("ma2ml/digits-v0")
+    shipped = read_table(SHIPPED / "digits-v0.csv.xz", real)
+    since = read_table(ROOT / "benchmarks" / "results" / "digits-v0-more.csv.xz", real)
+    assert not shipped.keys() & since.keys()
+    evaluations = [{(t.pipeline.key, t.seed) for run in table.values() for t in run} for table in (shipped, since)]
+    assert len(evaluations[1] - evaluations[0]) > 500
 
 
 def test_a_table_gives_back_the_trials(tmp_path: Path) -> None:
