@@ -10,7 +10,7 @@ import torch.nn.functional as F
 
 from ma2ml_env.models import build_network, cost, count
 from ma2ml_env.models.layers import RELU, Conv, chain_cost
-from ma2ml_env.models.modules import CellModule, DropPath
+from ma2ml_env.models.modules import CellModule, DropPath, PointwiseConv, conv2d
 from ma2ml_env.models.nasnet import NASNetSkeleton, plan
 from ma2ml_env.models.nasnet_cells import cell_plan, operation
 from ma2ml_env.search_spaces.nasnet import OPERATIONS, Block, Cell, Genotype, nasnet, parse_cell
@@ -276,3 +276,23 @@ def test_counting_by_arithmetic_loads_no_torch():
         "sys.exit('torch' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.parametrize("size", [7, 8])
+@pytest.mark.parametrize("stride", [(2, 2), (1, 2)])
+def test_a_narrow_strided_pointwise_convolution_is_what_torch_computes_without_its_fast_library(
+    size: int, stride: tuple[int, int]
+) -> None:
+    torch.manual_seed(0)
+    narrow = conv2d(4, 6, (1, 1), stride, bias=False)
+    assert isinstance(narrow, PointwiseConv)
+    x = torch.randn(5, 4, size, size, requires_grad=True)
+    weight = narrow.weight.detach().clone().requires_grad_()
+    with torch.backends.mkldnn.flags(enabled=False):
+        expected = F.conv2d(x, weight, stride=stride)
+        gradients = torch.autograd.grad(expected.square().sum(), (x, weight))
+    out = narrow(x)
+    torch.testing.assert_close(out, expected)
+    torch.testing.assert_close(torch.autograd.grad(out.square().sum(), (x, narrow.weight)), gradients)
+    for wide in (conv2d(8, 8, (1, 1), stride), conv2d(4, 6, (1, 1), (1, 1)), conv2d(4, 6, (3, 3), stride)):
+        assert type(wide) is torch.nn.Conv2d
