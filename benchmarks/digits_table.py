@@ -3,7 +3,7 @@
     python benchmarks/digits_table.py --out runs/digits-table
     python benchmarks/digits_table.py --out runs/digits-table --collect benchmarks/results/digits-v0-more.csv.xz
 
-Almost half of the pipelines are random, the others come from searches, so that good ones are covered too. The first
+Two in five pipelines are random, the others come from searches, so that good ones are covered too. The first
 hundred random ones are trained under three seeds and those of six searches under two, which gives the noise floor of
 both kinds. Four learners have three runs of 150 each, whose order `benchmarks/orders.py` compares with the
 surrogate's. Each process uses one core, may be stopped at any time, and goes on when it is started again; any number of

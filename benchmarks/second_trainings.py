@@ -18,15 +18,14 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
+from digits_table import ENV, TABLES
 
 import ma2ml_env
-from ma2ml_env.evaluators.surrogate import SHIPPED
 from ma2ml_env.surrogate.fit import Data, gather
 from ma2ml_env.surrogate.noise import Floats
 from ma2ml_env.surrogate.quality import Agreement, held_out
 from ma2ml_env.surrogate.table import read_table
 
-TABLES = (SHIPPED / "digits-v0.csv.xz", Path(__file__).parent / "results" / "digits-v0-more.csv.xz")
 DRAWS = 1000
 OTHERS = ("another training", "a perfect prediction")
 
@@ -96,7 +95,7 @@ def main() -> None:
     parser.add_argument("--tables", type=Path, nargs="+", default=TABLES)
     parser.add_argument("--out", type=Path, help="a JSON file of all figures")
     arguments = parser.parse_args()
-    env = ma2ml_env.make("ma2ml/digits-v0")
+    env = ma2ml_env.make(ENV)
     data = gather(env, {name: run for table in arguments.tables for name, run in read_table(table, env).items()})
     found = []
     for search in searches(data):

@@ -25,6 +25,7 @@ from ma2ml_env.models.layers import (
 from ma2ml_env.models.plan import CellPlan, Edge, NetworkPlan
 
 NARROW = 8
+"""Channels: with so many and more the processor's library was not seen to fail. Source: ours."""
 
 
 class DropPath(nn.Module):
