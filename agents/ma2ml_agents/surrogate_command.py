@@ -1,19 +1,21 @@
-"""`ma2ml surrogate`: learn what evaluations give from the trials of any runs, and show what was learned."""
+"""`ma2ml surrogate`: learn what evaluations give from the trials of any runs, show and test what was learned."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
 import tyro
+from numpy.typing import NDArray
 
 import ma2ml_env
 from ma2ml_env import AutoMLEnv, Trial
 from ma2ml_env.surrogate.fit import Data, fit, gather
 from ma2ml_env.surrogate.model import load_surrogate
+from ma2ml_env.surrogate.noise import Floats, Noise
 from ma2ml_env.surrogate.noise_floor import reachable, repeatable, smallest_step
 from ma2ml_env.surrogate.quality import Agreement, held_out_pipelines, held_out_runs, learning_curve, second_evaluations
 from ma2ml_env.surrogate.table import read_table
@@ -23,10 +25,11 @@ TABLE_ENDING = ".csv.xz"
 
 
 def main(argv: Sequence[str], prog: str) -> None:
-    """Fit a surrogate, or show one."""
+    """Fit a surrogate, show one, or test it."""
     app = tyro.extras.SubcommandApp()
     app.command(name="fit")(_fit)
     app.command(name="show")(_show)
+    app.command(name="test")(_test)
     app.cli(args=list(argv), prog=prog)
 
 
@@ -68,6 +71,29 @@ def _show(file: Annotated[Path, tyro.conf.Positional]) -> None:
         print(f"  {name}: {value}")
 
 
+def _test(
+    file: Annotated[Path, tyro.conf.Positional], trials: Annotated[tuple[Path, ...], tyro.conf.Positional]
+) -> None:
+    """Tell how well a surrogate predicts runs that it was not fitted to.
+
+    Args:
+        file: written by `ma2ml surrogate fit`.
+        trials: run folders, their `trials.db`, or tables of many runs (`.csv.xz`).
+    """
+    surrogate = load_surrogate(file)
+    made = ma2ml_env.make(surrogate.env)
+    if surrogate.definition != made.definition:
+        raise ValueError(
+            f"{file} was fitted under the definition {surrogate.definition}, but {made.name} is {made.definition} now; "
+            "fit it again"
+        )
+    data = gather(made, _runs(made, trials))
+    predicted, _ = surrogate.predict(dict(zip(data.columns, data.table.T, strict=True)))
+    labels = _labels(data)
+    runs = [(labels[name], data.accuracy[rows], predicted[rows]) for name, rows in _rows_of_runs(data).items()]
+    _tell_runs(_tell, runs, surrogate.noise, smallest_step(data.accuracy))
+
+
 def _runs(env: AutoMLEnv, paths: Sequence[Path]) -> dict[str, list[Trial]]:
     """By name: that of its folder, or the one that a table has for it."""
     runs: dict[str, list[Trial]] = {}
@@ -88,18 +114,29 @@ def _runs(env: AutoMLEnv, paths: Sequence[Path]) -> dict[str, list[Trial]]:
     return runs
 
 
+def _rows_of_runs(data: Data) -> dict[str, NDArray[np.int64]]:
+    return {name: np.flatnonzero(data.run == name) for name in np.unique(data.run).tolist()}
+
+
+def _labels(data: Data) -> dict[str, str]:
+    """Short names of runs, where those are different."""
+    labels = {name: Path(name).name for name in np.unique(data.run).tolist()}
+    return labels if len(set(labels.values())) == len(labels) else {name: name for name in labels}
+
+
+def _tell(name: str, agreement: Agreement) -> None:
+    print(f"{name:44} {agreement}", flush=True)
+
+
 def _measure(data: Data) -> dict[str, Any]:
     """Print and return how well the surrogate predicts what it has not seen."""
     figures: dict[str, Any] = {}
 
     def tell(name: str, agreement: Agreement) -> None:
         figures[name] = {key: round(value, 4) for key, value in asdict(agreement).items()}
-        print(f"{name:44} {agreement}")
+        _tell(name, agreement)
 
     distinct, noise, step = data.distinct, data.noise, smallest_step(data.accuracy)
-    labels = {name: Path(name).name for name in np.unique(data.run).tolist()}
-    if len(set(labels.values())) < len(labels):
-        labels = {name: name for name in labels}
     second = second_evaluations(distinct)
     if second is not None:
         tell("a second evaluation, measured", second)
@@ -108,21 +145,30 @@ def _measure(data: Data) -> dict[str, Any]:
         tell(f"held-out pipelines, from {size} evaluations", agreement)
     tell("held-out pipelines", Agreement.of(distinct.accuracy, held_out_pipelines(distinct)))
     tell("  what the noise allows", reachable(distinct.accuracy, noise, step))
-    runs, allowances, held_out = [], [], []
-    for name, measured, predicted in held_out_runs(data):
-        run = labels[name]
-        held_out.append((measured, predicted))
+    labels, rows = _labels(data), _rows_of_runs(data)
+    runs = ((labels[name], measured, predicted) for name, measured, predicted in held_out_runs(data))
+    _tell_runs(tell, runs, noise, step)
+    for name, label in labels.items():
+        again = second_evaluations(distinct, of=data.key[rows[name]])
+        if f"held-out run {label}" in figures and again is not None:
+            tell(f"a second evaluation, measured ({label})", again)
+    return figures
+
+
+def _tell_runs(
+    tell: Callable[[str, Agreement], None], found: Iterable[tuple[str, Floats, Floats]], noise: Noise, step: float
+) -> None:
+    """Of each run (name, measured, predicted), on average and together: predictions, and what the noise allows."""
+    runs, allowances, all_of_them = [], [], []
+    for name, measured, predicted in found:
+        all_of_them.append((measured, predicted))
         runs.append(Agreement.of(measured, predicted))
         allowances.append(reachable(measured, noise, step))
-        tell(f"held-out run {run}", runs[-1])
-        tell(f"  what the noise allows ({run})", allowances[-1])
-        again = second_evaluations(distinct, of=data.key[data.run == name])
-        if again is not None:
-            tell(f"  a second evaluation, measured ({run})", again)
+        tell(f"held-out run {name}", runs[-1])
+        tell(f"  what the noise allows ({name})", allowances[-1])
     if len(runs) > 1:
         tell("held-out runs, mean", Agreement.mean(runs))
         tell("  what the noise allows (mean)", Agreement.mean(allowances))
-        measured, predicted = (np.concatenate(parts) for parts in zip(*held_out, strict=True))
+        measured, predicted = (np.concatenate(parts) for parts in zip(*all_of_them, strict=True))
         tell("held-out runs, together", Agreement.of(measured, predicted))
         tell("  what the noise allows (together)", reachable(measured, noise, step))
-    return figures

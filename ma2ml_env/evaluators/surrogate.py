@@ -111,7 +111,8 @@ class SurrogateEvaluator:
 
     @cached_property
     def _features(self) -> Features:
-        return Features(_real(self.imitates).search_spaces)
+        changes = _surrogate(self.file).image_changes
+        return Features(_real(self.imitates).search_spaces, None if changes is None else np.array(changes))
 
     def _checked(self, actions: Mapping[AgentID, Any]) -> dict[AgentID, Integers]:
         spaces = _real(self.imitates).search_spaces

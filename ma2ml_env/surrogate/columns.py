@@ -5,38 +5,42 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from ma2ml_env.search_spaces.autoaugment import MAGNITUDES, PROBABILITIES, SUBPOLICIES, WITHOUT_MAGNITUDE
 from ma2ml_env.search_spaces.autoaugment import OPERATIONS as IMAGE_OPERATIONS
+from ma2ml_env.search_spaces.autoaugment import PROBABILITIES, SUBPOLICIES
 from ma2ml_env.search_spaces.nasnet import CELLS, OPERATIONS, Cell
+from ma2ml_env.surrogate.noise import Floats
 
 Integers = NDArray[np.int64]
-Columns = dict[str, NDArray[np.float64]]
+Columns = dict[str, Floats]
 
 GEOMETRIC = ("ShearX", "ShearY", "TranslateX", "TranslateY", "Rotate")
 DEPTHS = {name: 0 if name == "identity" or "pool" in name else 1 if name == "conv_1x1" else 2 for name in OPERATIONS}
 """Convolutions that see more than a pixel count double."""
+VISIBLE = 1 / 255
+"""A mean change of a pixel by less than one of its usual 256 levels leaves an image as it is. Source: ours."""
 
 
-def policy_columns(actions: Integers) -> Columns:
+def policy_columns(actions: Integers, changes: Floats) -> Columns:
     """How strongly an AutoAugment policy changes images, whatever the order of its sub-policies.
 
-    Per operation the sum of probability x relative magnitude (probability alone where there is no magnitude), that of
-    all and of the geometric ones, and the share of images that stay as they are.
+    Per operation the sum of probability x change, that of all and of the geometric ones, and the share of images that
+    stay as they are.
 
     Args:
         actions: of the space `autoaugment`, shape (B, 30).
+        changes: of an image by each operation at each magnitude, shape (16, 10).
 
     Source: ours.
     """
     slots = actions.reshape(len(actions), SUBPOLICIES, -1, 3)
     kinds, probability = slots[..., 0], slots[..., 1] / (len(PROBABILITIES) - 1)
-    fixed = np.array([name in WITHOUT_MAGNITUDE for name in IMAGE_OPERATIONS])[kinds]
-    strength = probability * np.where(fixed, 1.0, slots[..., 2] / (len(MAGNITUDES) - 1))
+    change = changes[kinds, slots[..., 2]]
+    strength = probability * change
     one_hot = np.eye(len(IMAGE_OPERATIONS))[kinds]
     per_kind = np.einsum("bsok,bso->bk", one_hot, strength) / SUBPOLICIES
     columns = {name: per_kind[:, i] for i, name in enumerate(IMAGE_OPERATIONS)}
     geometric = per_kind[:, [IMAGE_OPERATIONS.index(name) for name in GEOMETRIC]].sum(axis=1)
-    untouched = np.where(strength > 0, 1.0 - probability, 1.0).prod(axis=2).mean(axis=1)
+    untouched = np.where(change > VISIBLE, 1.0 - probability, 1.0).prod(axis=2).mean(axis=1)
     strongest = strength.max(axis=2).mean(axis=1)
     totals = {"total": per_kind.sum(axis=1), "geometric": geometric, "untouched": untouched, "strongest": strongest}
     return columns | totals

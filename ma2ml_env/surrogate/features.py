@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from numbers import Real
 from typing import Any
 
@@ -14,12 +15,10 @@ from ma2ml_env.search_spaces.autoaugment import autoaugment
 from ma2ml_env.search_spaces.nasnet import nasnet
 from ma2ml_env.search_spaces.recipe import Recipe
 from ma2ml_env.surrogate.columns import Columns, Integers, cell_columns, policy_columns
+from ma2ml_env.surrogate.image_changes import assumed_changes
+from ma2ml_env.surrogate.noise import Floats
 from ma2ml_env.types import AgentID
 
-KNOWN: tuple[tuple[Callable[[], SearchSpace], Callable[[Integers], Columns]], ...] = (
-    (autoaugment, policy_columns),
-    (nasnet, cell_columns),
-)
 ONE_HOT_LIMIT = 16
 RULES = {"momentum": "sgd"}
 """Optimizers by what they do with a gradient; any other is a rule of its own."""
@@ -33,12 +32,14 @@ class Features:
 
     Args:
         search_spaces: by agent.
+        changes: of an image by each augmentation at each magnitude, shape (16, 10); None for the assumed ones.
 
     Source: ours.
     """
 
-    def __init__(self, search_spaces: Mapping[AgentID, SearchSpace]) -> None:
-        self._describe = {agent: _describer(space) for agent, space in search_spaces.items()}
+    def __init__(self, search_spaces: Mapping[AgentID, SearchSpace], changes: Floats | None = None) -> None:
+        changes = assumed_changes() if changes is None else changes
+        self._describe = {agent: _describer(space, changes) for agent, space in search_spaces.items()}
 
     def __call__(self, actions: Mapping[AgentID, Integers], costs: Integers) -> Columns:
         """The columns by name, each of shape (B,).
@@ -64,10 +65,11 @@ class Features:
         }
 
 
-def _describer(space: SearchSpace) -> Callable[[Integers], Columns]:
-    for known, columns in KNOWN:
-        if space.decisions == known().decisions:
-            return columns
+def _describer(space: SearchSpace, changes: Floats) -> Callable[[Integers], Columns]:
+    if space.decisions == autoaugment().decisions:
+        return partial(policy_columns, changes=changes)
+    if space.decisions == nasnet().decisions:
+        return cell_columns
     plain = [_values(decision) for decision in space.decisions]
     training = _training_describer(space)
 

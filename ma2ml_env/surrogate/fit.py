@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from ma2ml_env.env import AutoMLEnv
 from ma2ml_env.surrogate.features import Features
 from ma2ml_env.surrogate.gaussian_process import GaussianProcess, fit_gaussian_process
+from ma2ml_env.surrogate.image_changes import changes_in, table_of_changes
 from ma2ml_env.surrogate.model import Surrogate
 from ma2ml_env.surrogate.noise import Floats, Noise, logistic, logit, measure_noise, slope
 from ma2ml_env.types import Trial
@@ -52,6 +53,7 @@ class Data:
         seed: of the environment, shape (N,); two rows of equal key and seed are one evaluation.
         run: the search that each row belongs to, shape (N,).
         groups: the columns that each agent decides alone.
+        image_changes: what the columns of augmentation policies were made with, shape (16, 10); None for the assumed.
 
     Source: ours.
     """
@@ -64,6 +66,7 @@ class Data:
     seed: NDArray[np.int64]
     run: NDArray[np.str_]
     groups: tuple[tuple[int, ...], ...] = ()
+    image_changes: Floats | None = None
 
     def __len__(self) -> int:
         return len(self.accuracy)
@@ -123,7 +126,8 @@ def gather(env: AutoMLEnv, runs: Mapping[str, Sequence[Trial]]) -> Data:
     trials = list(evaluated.values())
     actions = {agent: np.array([t.pipeline.action[agent] for t in trials]) for agent in env.possible_agents}
     costs = np.array([[t.result.flops for t in trials], [t.result.params for t in trials]])
-    features = Features(env.search_spaces)
+    changes = changes_in(env)
+    features = Features(env.search_spaces, changes)
     columns = features(actions, costs)
     for name, column in columns.items():
         if wrong := int((~np.isfinite(column)).sum()):
@@ -144,6 +148,7 @@ def gather(env: AutoMLEnv, runs: Mapping[str, Sequence[Trial]]) -> Data:
         seed=np.array([seed for _, _, seed in evaluated]),
         run=np.array([name for name, _, _ in evaluated]),
         groups=tuple(tuple(position[name] for name in own) for own in features.of_agents(actions).values()),
+        image_changes=changes,
     )
 
 
@@ -165,6 +170,7 @@ def fit(env: AutoMLEnv, data: Data, quality: Mapping[str, Any] | None = None) ->
         accuracy=fit_accuracy(data),
         seconds=fit_seconds(data),
         noise=data.noise,
+        image_changes=None if data.image_changes is None else table_of_changes(data.image_changes.tolist()),
         quality=quality or {},
     )
 
@@ -184,11 +190,32 @@ def fit_accuracy(data: Data) -> GaussianProcess:
 
 
 def fit_seconds(data: Data) -> str:
-    """A LightGBM model of the logarithm of the seconds, as text.
+    """A LightGBM model of the logarithm of the seconds, as on the typical machine, as text.
 
     Source: LightGBM.
     """
     import lightgbm
 
-    known = lightgbm.Dataset(data.table, np.log(np.maximum(data.seconds, 1e-6)))
+    seconds = np.log(np.maximum(data.seconds, 1e-6))
+    flops = data.table[:, data.columns.index("log_flops")]
+    known = lightgbm.Dataset(data.table, seconds - slowness(seconds, flops, data.run))
     return lightgbm.train(dict(TREE_SETTINGS), known, TREES).model_to_string()
+
+
+def slowness(log_seconds: Floats, log_flops: Floats, run: NDArray[np.str_]) -> Floats:
+    """How much slower than the typical one the machine of each evaluation was: logarithms of factors, shape (N,).
+
+    Machines differ, and what else runs on them, so that each run has a factor of its own; its networks' FLOPs are
+    allowed for. The median is 0.
+
+    Args:
+        log_seconds: shape (N,).
+        log_flops: shape (N,).
+        run: that each evaluation belongs to, shape (N,).
+
+    Source: least squares; that a run has a factor is ours.
+    """
+    names, of_run = np.unique(run, return_inverse=True)
+    table = np.column_stack([np.eye(len(names))[of_run], log_flops - log_flops.mean()])
+    factors = np.linalg.lstsq(table, log_seconds, rcond=None)[0][of_run]
+    return np.asarray(factors - np.median(factors))

@@ -23,6 +23,8 @@ POINTS = 1500
 """At most so many measurements are points; more of them changed tau by 0.001, and take their time. Source: ours."""
 STEPS, RATE = 80, 0.05
 """Of Adam, on the mean and on logarithms of all else. Source: ours."""
+TAILS, ROUNDS = 4.0, 5
+"""Degrees of freedom of the noise, Student's t, and how often the process is told anew by it. Source: ours."""
 JITTER = 1e-6
 """What is added to the points' variances, so that equal points have a Cholesky factor. Source: ours."""
 AT_ONCE = 256
@@ -148,6 +150,20 @@ def misfit(residual: Tensor, covariance: Tensor) -> Tensor:
     return density
 
 
+def heavy_tailed(variance: Tensor, residual: Tensor) -> Tensor:
+    """The variances that normal noise would have, for what is far off to count as it does under Student's t.
+
+        s^2 (nu + (r / s)^2) / (nu + 1)
+
+    Args:
+        variance: s^2, the squared scale of the noise, shape (N,).
+        residual: r, measured less expected, shape (N,).
+
+    Source: the t distribution as a mixture of normal ones (Lange, Little and Taylor 1989); nu, `TAILS`, is ours.
+    """
+    return (TAILS * variance + residual**2) / (TAILS + 1.0)
+
+
 def fit_gaussian_process(
     table: Floats, target: Floats, noise: Callable[[Floats], Floats], groups: Sequence[Sequence[int]] = ()
 ) -> GaussianProcess:
@@ -158,8 +174,9 @@ def fit_gaussian_process(
     scales, the terms' variances, and how much noise there is beside what is known are sought where a search compares,
     in the better half of the measurements (the best 250 at least, 1,000 of them at most): columns that tell the bad
     from the worse do not count there. All measurements then say where the process is, through points among them that
-    are drawn at random; first with the noise of what was measured, then with the noise of what the process says was
-    true, as an unlucky measurement would else seem too sure.
+    are drawn at random. The noise of a measurement is first that of what was measured, then that of what the process
+    says was true, as an unlucky measurement would else seem too sure; and it has heavy tails, so that what is far off
+    counts less.
 
     Args:
         table: shape (N, columns).
@@ -170,7 +187,7 @@ def fit_gaussian_process(
 
     Source: Rasmussen and Williams, equation 5.8 (with normal priors on the logarithms of the length scales and of the
     factors), and 8.14, the subset of regressors, which is nearly the exact process where all measurements are points.
-    The better half, and the two rounds, are ours.
+    The better half, and the rounds with Student's t, are ours.
     """
     import torch
 
@@ -196,18 +213,13 @@ def _fit(
     learned = _learn(rows[some], target[some], noise(target[some]), parts)
     _, distinct = np.unique(table, axis=0, return_index=True)
     points = np.sort(rng.permutation(distinct)[:POINTS])
-
-    def weights(deviations: Floats) -> tuple[float, ...]:
-        return tuple(_weights(learned, rows, target, deviations, points).tolist())
-
-    first = GaussianProcess(
+    return GaussianProcess(
         mean=float(learned.mean),
         center=tuple(center.tolist()),
         terms=tuple(learned.terms(varying, deviation)),
         points=tuple(map(tuple, table[points].tolist())),
-        weights=weights(noise(target)),
+        weights=tuple(_weights(learned, rows, target, noise, points).tolist()),
     )
-    return replace(first, weights=weights(noise(first(table))))
 
 
 @dataclass(frozen=True)
@@ -269,14 +281,21 @@ def _learn(rows: Floats, target: Floats, noise: Floats, parts: Sequence[NDArray[
         return replace(current(), mean=mean.detach())
 
 
-def _weights(learned: _Learned, rows: Floats, target: Floats, noise: Floats, points: NDArray[np.int64]) -> Floats:
+def _weights(
+    learned: _Learned, rows: Floats, target: Floats, noise: Callable[[Floats], Floats], points: NDArray[np.int64]
+) -> Floats:
     import torch
 
-    x, y, deviation = (torch.from_numpy(array) for array in (rows, target, noise))
-    root = learned.variance_of(deviation).sqrt()
+    x, y = torch.from_numpy(rows), torch.from_numpy(target)
     unit = torch.eye(len(points), dtype=y.dtype)
     factor = torch.linalg.cholesky(learned.covariance(x[points], x[points]) + JITTER * unit)
-    seen = torch.linalg.solve_triangular(factor, learned.covariance(x[points], x) / root, upper=False)
-    solved = torch.linalg.solve(unit + seen @ seen.T, seen @ ((y - learned.mean) / root))
+    seen = torch.linalg.solve_triangular(factor, learned.covariance(x[points], x), upper=False)
+    values = y
+    for _ in range(ROUNDS):
+        variance = learned.variance_of(torch.from_numpy(noise(values.numpy())))
+        root = heavy_tailed(variance, y - values).sqrt()
+        scaled = seen / root
+        solved = torch.linalg.solve(unit + scaled @ scaled.T, scaled @ ((y - learned.mean) / root))
+        values = learned.mean + seen.T @ solved
     weights = torch.linalg.solve_triangular(factor.T, solved[:, None], upper=True)
     return np.asarray(weights[:, 0].numpy())

@@ -6,7 +6,7 @@ import hashlib
 import json
 import lzma
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -15,9 +15,10 @@ import numpy as np
 
 from ma2ml_env.surrogate.columns import Columns
 from ma2ml_env.surrogate.gaussian_process import GaussianProcess
+from ma2ml_env.surrogate.image_changes import table_of_changes
 from ma2ml_env.surrogate.noise import Floats, Noise, logistic
 
-FORMAT = "ma2ml surrogate 3"
+FORMAT = "ma2ml surrogate 4"
 DIGITS = 6
 """Of an accuracy: so few that the order of additions, which depends on the batch, does not show in them."""
 
@@ -33,6 +34,8 @@ class Surrogate:
         accuracy: a Gaussian process of the accuracy's logit.
         seconds: a LightGBM model of the logarithm of the seconds, as LightGBM's own text.
         noise: of the accuracy.
+        image_changes: what columns of augmentation policies are made with, by operation and magnitude; None for the
+            assumed ones.
         quality: figures of the fit, for people.
 
     Source: ours, after NAS-Bench-301.
@@ -44,6 +47,7 @@ class Surrogate:
     accuracy: GaussianProcess
     seconds: str
     noise: Noise
+    image_changes: tuple[tuple[float, ...], ...] | None = None
     quality: Mapping[str, Any] = field(default_factory=dict)
 
     def predict(self, columns: Columns) -> tuple[Floats, Floats]:
@@ -101,6 +105,8 @@ def load_surrogate(path: str | Path) -> Surrogate:
         document["accuracy"] = GaussianProcess.from_json(document["accuracy"])
         document["noise"] = Noise(**{name: tuple(values) for name, values in document["noise"].items()})
         surrogate = Surrogate(**document)
+        if surrogate.image_changes is not None:
+            surrogate = replace(surrogate, image_changes=table_of_changes(surrogate.image_changes))
         if len(surrogate.columns) != len(surrogate.accuracy.center):
             raise ValueError(f"it names {len(surrogate.columns)} columns, not {len(surrogate.accuracy.center)}")
         return surrogate

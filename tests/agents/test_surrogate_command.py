@@ -1,15 +1,21 @@
-"""`ma2ml surrogate fit` and `show`, on the trials of a small search."""
+"""`ma2ml surrogate fit`, `show` and `test`, on the trials of small searches."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import ma2ml_env
 from ma2ml_agents import agent_specs, make_learner, run_search
 from ma2ml_agents.cli import main
+from ma2ml_env import AutoMLEnv
+from ma2ml_env.evaluators.surrogate import SurrogateEvaluator
 from ma2ml_env.surrogate.model import load_surrogate
+from ma2ml_env.surrogate.quality import Agreement
+from ma2ml_env.trials import TrialStore
 
 ENV = "ma2ml/synthetic-v0"
 
@@ -43,6 +49,30 @@ def test_fit_tells_what_it_reaches_on_held_out_pipelines_and_runs(
     assert {"held-out pipelines", "held-out run evolved"} <= set(surrogate.quality)
     assert main(["surrogate", "show", str(out)]) == 0
     assert f"a surrogate of {ENV}" in capsys.readouterr().out
+
+
+def test_a_surrogate_is_tested_on_runs_that_it_has_not_seen(runs: list[str], tmp_path: Path, capsys) -> None:
+    file = str(tmp_path / "file.xz")
+    assert main(["surrogate", "fit", *runs[:2], "--out", file, "--env", ENV, "--no-quality"]) == 0
+    capsys.readouterr()
+    assert main(["surrogate", "test", file, runs[2]]) == 0
+    said = capsys.readouterr().out.splitlines()
+    assert [line[:44].strip() for line in said] == ["held-out run evolved", "what the noise allows (evolved)"]
+    env = ma2ml_env.make(ENV)
+    trials = TrialStore(runs[2], env.definition).load(env.decode)
+    surrogate = AutoMLEnv(env.search_spaces, SurrogateEvaluator(ENV, Path(file)), env.reward)
+    predicted = [surrogate.expected(trial.pipeline).accuracy for trial in trials]
+    assert str(Agreement.of(np.array([trial.result.accuracy for trial in trials]), np.array(predicted))) in said[0]
+    assert main(["surrogate", "test", file, *runs]) == 0
+    assert "held-out runs, together" in capsys.readouterr().out
+
+
+def test_a_surrogate_of_another_definition_is_not_tested(runs: list[str], tmp_path: Path, capsys) -> None:
+    file = tmp_path / "file.xz"
+    assert main(["surrogate", "fit", *runs, "--out", str(file), "--env", ENV, "--no-quality"]) == 0
+    replace(load_surrogate(file), definition="another").save(file)
+    assert main(["surrogate", "test", str(file), runs[2]]) == 2
+    assert "was fitted under the definition another" in capsys.readouterr().err
 
 
 def test_a_run_that_is_given_twice_is_refused(runs: list[str], tmp_path: Path, capsys) -> None:

@@ -7,12 +7,21 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 import torch
+from scipy.optimize import minimize_scalar
 from scipy.stats import multivariate_normal
+from scipy.stats import t as student_t
 from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import ConstantKernel, RationalQuadratic
 
 from ma2ml_env.surrogate import gaussian_process
-from ma2ml_env.surrogate.gaussian_process import fit_gaussian_process, misfit, rational_quadratic
+from ma2ml_env.surrogate.gaussian_process import (
+    ROUNDS,
+    TAILS,
+    fit_gaussian_process,
+    heavy_tailed,
+    misfit,
+    rational_quadratic,
+)
 
 
 def measurements(count: int = 120, noise: float = 0.1, seed: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -57,13 +66,15 @@ def test_the_mean_is_scikit_learns_with_what_was_learned(monkeypatch: pytest.Mon
     seen = []
     weigh = gaussian_process._weights
     monkeypatch.setattr(gaussian_process, "_weights", lambda *given: seen.append(given) or weigh(*given))
+    monkeypatch.setattr(gaussian_process, "ROUNDS", 50)
     table, _, measured = measurements()
     fitted = fit_gaussian_process(table, measured, lambda truth: 0.05 + 0.05 * np.abs(truth))
-    learned, _, _, deviation, _ = seen[-1]
+    ((learned, _, _, noise, _),) = seen
     (term,) = fitted.terms
     kernel = ConstantKernel(term.variance) * RationalQuadratic(length_scale=1.0, alpha=1.0)
+    variance = learned.variance_of(torch.from_numpy(noise(fitted(table))))
     theirs = GaussianProcessRegressor(
-        kernel, alpha=float(learned.noise) + float(learned.share) * deviation**2, optimizer=None
+        kernel, alpha=heavy_tailed(variance, torch.from_numpy(measured - fitted(table))).numpy(), optimizer=None
     )
 
     def scaled(rows: np.ndarray) -> np.ndarray:
@@ -101,10 +112,32 @@ def test_what_a_group_does_is_learned_wherever_the_others_are() -> None:
 def test_noise_is_first_that_of_what_was_measured_and_then_of_what_was_learned() -> None:
     asked: list[np.ndarray] = []
     table, truth, measured = measurements(noise=0.5)
-    fit_gaussian_process(table, measured, lambda value: asked.append(value) or np.full(len(value), 0.5))
-    _, first, second = asked
+    fit_gaussian_process(table, measured, lambda value: asked.append(value.copy()) or np.full(len(value), 0.5))
+    _, first, *later = asked
     assert first.tolist() == measured.tolist()
-    assert np.abs(second - truth).mean() < 0.5 * np.abs(measured - truth).mean()
+    assert len(later) == ROUNDS - 1
+    for values in later:
+        assert np.abs(values - truth).mean() < 0.5 * np.abs(measured - truth).mean()
+
+
+def test_heavy_tails_lead_to_where_students_t_is_likeliest() -> None:
+    rng = np.random.default_rng(0)
+    measured = np.concatenate([rng.standard_normal(30), [8.0, 9.0]])
+    scale = 0.7
+    center = 0.0
+    for _ in range(200):
+        variance = heavy_tailed(torch.full((32,), scale**2), torch.from_numpy(measured - center)).numpy()
+        center = np.average(measured, weights=1 / variance)
+    likeliest = minimize_scalar(lambda at: -student_t.logpdf(measured, TAILS, at, scale).sum(), bounds=(-5, 5))
+    assert center == pytest.approx(likeliest.x, abs=1e-4)
+
+
+def test_measurements_that_are_far_off_hardly_count() -> None:
+    table, _, measured = measurements(300)
+    unlucky = measured.copy()
+    unlucky[::15] -= 10.0
+    unseen, truth, _ = measurements(seed=1)
+    assert np.abs(fit_gaussian_process(table, unlucky, always(0.1))(unseen) - truth).mean() < 0.1
 
 
 @pytest.mark.parametrize(("count", "learned_from"), [(100, 100), (300, 250), (1200, 600), (2500, 1000)])

@@ -11,13 +11,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from lightgbm import Booster
 from scipy.stats import kendalltau
 from surrogate_data import random_actions, small_env, small_trials
 
 from ma2ml_env import Result
 from ma2ml_env.surrogate import model
 from ma2ml_env.surrogate.features import Features
-from ma2ml_env.surrogate.fit import Data, fit, fit_accuracy, gather
+from ma2ml_env.surrogate.fit import Data, fit, fit_accuracy, fit_seconds, gather, slowness
+from ma2ml_env.surrogate.image_changes import assumed_changes, table_of_changes
 from ma2ml_env.surrogate.model import Surrogate, load_surrogate
 from ma2ml_env.surrogate.noise import Noise, logistic, logit
 from ma2ml_env.surrogate.noise_floor import SCORES, reachable, repeatable, smallest_step, true_accuracies
@@ -49,6 +51,25 @@ def test_what_it_learns_of_a_closed_form_orders_unseen_pipelines(fitted: Surroga
     predicted, seconds = fitted.predict(Features(env.search_spaces)(actions, np.full((2, 100), 1000)))
     assert kendalltau(predicted, [t.result.accuracy for t in unseen]).statistic > 0.7
     np.testing.assert_allclose(seconds, 2.0, rtol=1e-6)
+
+
+def test_seconds_are_those_of_the_typical_machine() -> None:
+    rng = np.random.default_rng(0)
+    factors = {"first": 1.0, "typical": 1.25, "slow": 4.0}
+    run = np.repeat(list(factors), (40, 80, 60))
+    log_flops = rng.uniform(10.0, 13.0, 180) + (run == "slow")
+    own = 0.7 * log_flops + 0.05 * rng.standard_normal(180)
+    slower = slowness(own + np.log([factors[name] for name in run]), log_flops, run)
+    for name, factor in factors.items():
+        (of_run,) = set(slower[run == name].tolist())
+        assert of_run == pytest.approx(np.log(factor / 1.25), abs=0.05), name
+
+
+def test_machines_of_different_speed_do_not_show_in_predicted_seconds(data: Data) -> None:
+    slow = np.where(data.run == "search", 3.0, 1.0)
+    loaded = replace(data, seconds=data.seconds * slow)
+    predicted, as_before = (Booster(model_str=fit_seconds(given)).predict(data.table) for given in (loaded, data))
+    np.testing.assert_allclose(predicted, as_before, atol=1e-6)
 
 
 def test_held_out_predictions_agree_less_than_the_noise_allows_but_much_more_than_none(data: Data) -> None:
@@ -245,6 +266,9 @@ def test_the_file_gives_back_the_surrogate(fitted: Surrogate, tmp_path: Path) ->
     loaded = load_surrogate(tmp_path / "new" / "file.xz")
     assert loaded == fitted
     assert loaded.digest == fitted.digest != replace(fitted, noise=Noise()).digest
+    with_images = replace(fitted, image_changes=table_of_changes(assumed_changes().tolist()))
+    with_images.save(tmp_path / "images.xz")
+    assert load_surrogate(tmp_path / "images.xz") == with_images != fitted
     assert replace(fitted, quality={"tau": 1.0}).digest == fitted.digest, "figures change no prediction"
 
 
@@ -292,6 +316,7 @@ def test_a_damaged_or_foreign_file_is_refused(fitted: Surrogate, tmp_path: Path,
         lambda body: body["accuracy"].update(mean=float("nan")),
         lambda body: body["accuracy"].update(terms=[]),
         lambda body: body["columns"].pop(),
+        lambda body: body.update(image_changes=[[0.5]]),
         lambda body: body["noise"].update(more=[1.0]),
     ],
 )

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 
+import ma2ml_env
+from ma2ml_env import AutoMLEnv
 from ma2ml_env.search_space import Decision, SearchSpace
-from ma2ml_env.search_spaces.autoaugment import OPERATIONS, autoaugment
+from ma2ml_env.search_spaces.autoaugment import MAGNITUDES, OPERATIONS, autoaugment
 from ma2ml_env.search_spaces.nasnet import NASNET_A, Genotype, nasnet, parse_cell
 from ma2ml_env.search_spaces.recipe import OPTIMIZERS, recipe
-from ma2ml_env.surrogate.columns import cell_columns, policy_columns
+from ma2ml_env.surrogate.columns import VISIBLE, cell_columns, policy_columns
 from ma2ml_env.surrogate.features import Features
+from ma2ml_env.surrogate.image_changes import assumed_changes, changes_in, measured_changes, table_of_changes
 from ma2ml_env.surrogate.noise import logistic, logit, measure_noise, slope
 
 
@@ -45,18 +49,75 @@ def test_the_logistic_undoes_the_logit() -> None:
 def test_a_policys_columns_do_not_depend_on_the_order_of_its_sub_policies() -> None:
     actions = np.random.default_rng(0).integers(autoaugment().nvec, size=(30, 30))
     turned = np.roll(actions.reshape(30, 5, 6), 2, axis=1).reshape(30, 30)
-    for name, column in policy_columns(actions).items():
-        np.testing.assert_allclose(policy_columns(turned)[name], column, atol=1e-12)
+    changes = np.random.default_rng(1).uniform(size=(len(OPERATIONS), len(MAGNITUDES)))
+    for name, column in policy_columns(actions, changes).items():
+        np.testing.assert_allclose(policy_columns(turned, changes)[name], column, atol=1e-12)
 
 
-def test_a_policys_columns_hold_probability_times_magnitude() -> None:
+def one_sub_policy(*slots: tuple[str, int, int]) -> np.ndarray:
+    """A policy whose other sub-policies do nothing, shape (1, 30)."""
     action = np.zeros((1, 30), dtype=int)
-    action[0, :6] = [OPERATIONS.index("Rotate"), 5, 9, OPERATIONS.index("Invert"), 10, 0]
-    columns = policy_columns(action)
+    action[0, : 3 * len(slots)] = [
+        number for name, probability, magnitude in slots for number in (OPERATIONS.index(name), probability, magnitude)
+    ]
+    return action
+
+
+def test_a_policys_columns_hold_probability_times_magnitude_where_no_image_is_known() -> None:
+    columns = policy_columns(one_sub_policy(("Rotate", 5, 9), ("Invert", 10, 0)), assumed_changes())
     assert columns["Rotate"] == columns["geometric"] == pytest.approx(0.5 / 5)
     assert columns["Invert"] == pytest.approx(1 / 5)
     assert columns["total"] == pytest.approx(1.5 / 5)
     assert columns["untouched"] == pytest.approx(4 / 5)
+
+
+def test_a_policys_columns_hold_probability_times_change() -> None:
+    changes = np.zeros((len(OPERATIONS), len(MAGNITUDES)))
+    rotate, color, cutout = (OPERATIONS.index(name) for name in ("Rotate", "Color", "Cutout"))
+    changes[rotate, 3], changes[cutout, 2] = 0.2, 0.9 * VISIBLE
+    columns = policy_columns(one_sub_policy(("Rotate", 5, 3), ("Color", 10, 9)), changes)
+    assert columns["Rotate"] == columns["geometric"] == columns["total"] == columns["strongest"]
+    assert columns["Rotate"] == pytest.approx(0.5 * 0.2 / 5)
+    assert columns["Color"] == changes[color].sum() == 0.0
+    assert columns["untouched"] == pytest.approx((4 + 0.5) / 5)
+    hardly = policy_columns(one_sub_policy(("Cutout", 10, 2)), changes)
+    assert hardly["untouched"] == 1.0, "by less than a gray level"
+    assert hardly["Cutout"] == pytest.approx(0.9 * VISIBLE / 5)
+
+
+def test_changes_are_measured_on_the_images() -> None:
+    rng = np.random.default_rng(0)
+    images = torch.from_numpy(rng.integers(256, size=(40, 1, 8, 8), dtype=np.uint8))
+    changes = measured_changes(images)
+    named = dict(zip(OPERATIONS, changes, strict=True))
+    pixels = images.double().numpy()
+    assert (named["Color"] == 0.0).all(), "gray images have no colors"
+    assert named["TranslateX"][:3].tolist() == [0.0] * 3, "by less than a pixel"
+    assert named["TranslateX"][3] > 0.2
+    np.testing.assert_allclose(named["Invert"], np.abs(255.0 - 2.0 * pixels).mean() / 255.0, atol=1e-4)
+    four_bits_left = pixels - pixels // 16 * 16
+    assert named["Posterize"][9] == pytest.approx(four_bits_left.mean() / 255.0, abs=1e-4)
+    left, right = (np.zeros_like(pixels) for _ in range(2))
+    left[..., :-1], right[..., 1:] = pixels[..., 1:], pixels[..., :-1]
+    by_one_pixel = np.mean([np.abs(moved - pixels).mean() for moved in (left, right)]) / 255.0
+    assert named["TranslateX"][3] == pytest.approx(by_one_pixel, abs=1e-4)
+    np.testing.assert_allclose(measured_changes(images.double() / 255.0)[6], changes[6], atol=1e-4)
+    assert changes.tolist() == changes.round(4).tolist()
+
+
+def test_changes_are_measured_where_there_are_policies_and_images() -> None:
+    real = ma2ml_env.make("ma2ml/digits-v0")
+    changes = changes_in(real)
+    assert changes is not None
+    np.testing.assert_array_equal(changes, measured_changes(real.evaluator.sample_images(1000)))
+    assert changes_in(ma2ml_env.make("ma2ml/synthetic-v0")) is None
+    assert changes_in(AutoMLEnv({"nas": nasnet()}, real.evaluator, real.reward)) is None
+
+
+@pytest.mark.parametrize("wrong", [[[0.5] * 10] * 15, [[0.5] * 9] * 16, [[1.5] * 10] * 16, [[float("nan")] * 10] * 16])
+def test_a_table_of_changes_that_cannot_be_is_refused(wrong: list[list[float]]) -> None:
+    with pytest.raises(ValueError, match="16 x 10 numbers in"):
+        table_of_changes(wrong)
 
 
 def test_cell_columns_describe_nasnet_a() -> None:

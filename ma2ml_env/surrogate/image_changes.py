@@ -1,0 +1,87 @@
+"""How much each augmentation changes the images of a task: what policies are compared by."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ma2ml_env.env import AutoMLEnv
+from ma2ml_env.search_spaces.autoaugment import MAGNITUDES, OPERATIONS, WITHOUT_MAGNITUDE, Operation, autoaugment
+from ma2ml_env.surrogate.noise import Floats
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+IMAGES = 1000
+"""At most so many images are looked at. Source: ours."""
+DIGITS = 4
+"""Of a change: so few that no order of additions shows in them."""
+
+
+def assumed_changes() -> Floats:
+    """Where no image is known: the relative magnitude of an operation, 1 where it has none; shape (16, 10).
+
+    Source: ours.
+    """
+    relative = np.arange(len(MAGNITUDES)) / (len(MAGNITUDES) - 1)
+    return np.array([np.ones_like(relative) if name in WITHOUT_MAGNITUDE else relative for name in OPERATIONS])
+
+
+def measured_changes(images: Tensor) -> Floats:
+    """The mean absolute change of a pixel, in [0, 1], by each operation at each magnitude; shape (16, 10).
+
+    On small gray images half of the operations do nothing, or nothing at low magnitudes: a translation by less than a
+    pixel, more contrast where black and white are there already, fewer bits than an image needs, other colors.
+
+    Args:
+        images: as `augment` takes them, at least one.
+
+    Source: ours.
+    """
+    from ma2ml_env.augment import apply_operation
+    from ma2ml_env.augment.magnitudes import SIGNED
+
+    bound = 1.0 if images.is_floating_point() else 255.0
+
+    def change(name: str, magnitude: int) -> float:
+        signs = (1, -1) if name in SIGNED else (1,)
+        operation = Operation(name, 1.0, magnitude)
+        changed = [apply_operation(images, operation, sign=sign).double() - images.double() for sign in signs]
+        return float(np.mean([difference.abs().mean().item() for difference in changed]) / bound)
+
+    table = [[change(name, magnitude) for magnitude in range(len(MAGNITUDES))] for name in OPERATIONS]
+    return np.array(table).round(DIGITS)
+
+
+def changes_in(env: AutoMLEnv) -> Floats | None:
+    """`measured_changes` of the images that an environment trains on; None if it has no policies or no images.
+
+    Args:
+        env: whose evaluator may have `sample_images`, as `TrainEvaluator` has.
+
+    Raises:
+        ValueError: if the task's files are not there.
+
+    Source: ours.
+    """
+    sample: Any = getattr(env.evaluator, "sample_images", None)
+    decisions = autoaugment().decisions
+    if sample is None or all(space.decisions != decisions for space in env.search_spaces.values()):
+        return None
+    return measured_changes(sample(IMAGES))
+
+
+def table_of_changes(rows: Sequence[Sequence[float]]) -> tuple[tuple[float, ...], ...]:
+    """A table of changes as it is kept: by operation and magnitude.
+
+    Raises:
+        ValueError: if it has another shape, or a change is not in [0, 1].
+
+    Source: ours.
+    """
+    table = np.array(rows, dtype=float)
+    if table.shape != (len(OPERATIONS), len(MAGNITUDES)) or not ((table >= 0.0) & (table <= 1.0)).all():
+        raise ValueError(f"changes of images are {len(OPERATIONS)} x {len(MAGNITUDES)} numbers in [0, 1]")
+    return tuple(map(tuple, table.tolist()))
