@@ -13,7 +13,7 @@ COMMANDS = {
     "benchmark": ("compare algorithms on environments, write tables and figures", "ma2ml_agents.benchmark_command"),
     "importance": ("tell how much each agent and each decision matters", "ma2ml_agents.importance_command"),
     "published": ("list published architectures and policies, and what they cost", "ma2ml_agents.published_command"),
-    "surrogate": ("learn what evaluations give from the trials of runs", "ma2ml_agents.surrogate_command"),
+    "surrogate": ("learn what evaluations give from the trials of runs, and test it", "ma2ml_agents.surrogate_command"),
     "envs": ("list the environments", "ma2ml_agents.envs_command"),
 }
 """{command: (what it does, the module whose `main(argv, prog)` does it)}."""

@@ -13,13 +13,15 @@ from numpy.typing import NDArray
 
 import ma2ml_env
 from ma2ml_env import AutoMLEnv, Trial
-from ma2ml_env.surrogate.fit import Data, fit, gather
+from ma2ml_env.evaluators.surrogate import SurrogateEvaluator
+from ma2ml_env.surrogate.fit import Data, evaluations, fit, gather
 from ma2ml_env.surrogate.model import load_surrogate
 from ma2ml_env.surrogate.noise import Floats, Noise
 from ma2ml_env.surrogate.noise_floor import reachable, repeatable, smallest_step
 from ma2ml_env.surrogate.quality import Agreement, held_out_pipelines, held_out_runs, learning_curve, second_evaluations
 from ma2ml_env.surrogate.table import read_table
 from ma2ml_env.trials import TrialStore
+from ma2ml_env.types import AgentID
 
 TABLE_ENDING = ".csv.xz"
 
@@ -81,17 +83,21 @@ def _test(
         trials: run folders, their `trials.db`, or tables of many runs (`.csv.xz`).
     """
     surrogate = load_surrogate(file)
-    made = ma2ml_env.make(surrogate.env)
-    if surrogate.definition != made.definition:
-        raise ValueError(
-            f"{file} was fitted under the definition {surrogate.definition}, but {made.name} is {made.definition} now; "
-            "fit it again"
-        )
-    data = gather(made, _runs(made, trials))
-    predicted, _ = surrogate.predict(dict(zip(data.columns, data.table.T, strict=True)))
-    labels = _labels(data)
-    runs = [(labels[name], data.accuracy[rows], predicted[rows]) for name, rows in _rows_of_runs(data).items()]
-    _tell_runs(_tell, runs, surrogate.noise, smallest_step(data.accuracy))
+    env = ma2ml_env.make(surrogate.env)
+    evaluator = SurrogateEvaluator(surrogate.env, file, noisy=False)
+    found = {name: evaluations(run) for name, run in _runs(env, trials).items()}
+    labels, runs = _labels(found), list[tuple[str, Floats, Floats]]()
+    for name, run in found.items():
+        if len(run) < 2:
+            raise ValueError(f"to compare orders takes at least 2 evaluations, {name} has {len(run)}")
+        measured = np.array([trial.result.accuracy for trial in run])
+        runs.append((labels[name], measured, evaluator.evaluate_batch(_actions(run), 0).accuracy))
+    step = smallest_step(np.concatenate([measured for _, measured, _ in runs]))
+    _tell_runs(_tell, "run", runs, surrogate.noise, step)
+
+
+def _actions(trials: Sequence[Trial]) -> dict[AgentID, NDArray[np.int64]]:
+    return {agent: np.array([trial.pipeline.action[agent] for trial in trials]) for agent in trials[0].pipeline.action}
 
 
 def _runs(env: AutoMLEnv, paths: Sequence[Path]) -> dict[str, list[Trial]]:
@@ -114,13 +120,9 @@ def _runs(env: AutoMLEnv, paths: Sequence[Path]) -> dict[str, list[Trial]]:
     return runs
 
 
-def _rows_of_runs(data: Data) -> dict[str, NDArray[np.int64]]:
-    return {name: np.flatnonzero(data.run == name) for name in np.unique(data.run).tolist()}
-
-
-def _labels(data: Data) -> dict[str, str]:
+def _labels(runs: Iterable[str]) -> dict[str, str]:
     """Short names of runs, where those are different."""
-    labels = {name: Path(name).name for name in np.unique(data.run).tolist()}
+    labels = {name: Path(name).name for name in runs}
     return labels if len(set(labels.values())) == len(labels) else {name: name for name in labels}
 
 
@@ -145,18 +147,22 @@ def _measure(data: Data) -> dict[str, Any]:
         tell(f"held-out pipelines, from {size} evaluations", agreement)
     tell("held-out pipelines", Agreement.of(distinct.accuracy, held_out_pipelines(distinct)))
     tell("  what the noise allows", reachable(distinct.accuracy, noise, step))
-    labels, rows = _labels(data), _rows_of_runs(data)
+    labels = _labels(np.unique(data.run).tolist())
     runs = ((labels[name], measured, predicted) for name, measured, predicted in held_out_runs(data))
-    _tell_runs(tell, runs, noise, step)
+    _tell_runs(tell, "held-out run", runs, noise, step)
     for name, label in labels.items():
-        again = second_evaluations(distinct, of=data.key[rows[name]])
+        again = second_evaluations(distinct, of=data.key[data.run == name])
         if f"held-out run {label}" in figures and again is not None:
             tell(f"a second evaluation, measured ({label})", again)
     return figures
 
 
 def _tell_runs(
-    tell: Callable[[str, Agreement], None], found: Iterable[tuple[str, Floats, Floats]], noise: Noise, step: float
+    tell: Callable[[str, Agreement], None],
+    kind: str,
+    found: Iterable[tuple[str, Floats, Floats]],
+    noise: Noise,
+    step: float,
 ) -> None:
     """Of each run (name, measured, predicted), on average and together: predictions, and what the noise allows."""
     runs, allowances, all_of_them = [], [], []
@@ -164,11 +170,11 @@ def _tell_runs(
         all_of_them.append((measured, predicted))
         runs.append(Agreement.of(measured, predicted))
         allowances.append(reachable(measured, noise, step))
-        tell(f"held-out run {name}", runs[-1])
+        tell(f"{kind} {name}", runs[-1])
         tell(f"  what the noise allows ({name})", allowances[-1])
     if len(runs) > 1:
-        tell("held-out runs, mean", Agreement.mean(runs))
+        tell(f"{kind}s, mean", Agreement.mean(runs))
         tell("  what the noise allows (mean)", Agreement.mean(allowances))
         measured, predicted = (np.concatenate(parts) for parts in zip(*all_of_them, strict=True))
-        tell("held-out runs, together", Agreement.of(measured, predicted))
+        tell(f"{kind}s, together", Agreement.of(measured, predicted))
         tell("  what the noise allows (together)", reachable(measured, noise, step))

@@ -64,7 +64,7 @@ def augment(images: Tensor, policy: Policy, generator: torch.Generator) -> Tenso
 
 
 def apply_operation(images: Tensor, operation: Operation, *, sign: int = 1) -> Tensor:
-    """Apply one operation to every image, whatever its probability: for pictures and tests.
+    """Apply one operation to every image, whatever its probability: to draw it, or to measure what it does.
 
     Args:
         images: as `augment` takes them.

@@ -144,9 +144,14 @@ class TrainEvaluator:
         model = Classifier(network.cpu(), pipeline["nas"], self.network, normalization, self.task)
         return model.eval(), test
 
-    def sample_images(self, count: int = 8) -> Any:
-        """A few training images, uint8 (count, channels, height, width), for pictures."""
-        return self.task.load().train.pixels[:count]
+    def sample_images(self, count: int) -> Any:
+        """Training images from all over, uint8 (count, channels, height, width), to draw or to measure.
+
+        Args:
+            count: how many, fewer if there are not so many.
+        """
+        pixels = self.task.load().train.pixels
+        return pixels[:: max(1, len(pixels) // count)][:count]
 
     def _fit(
         self,

@@ -13,11 +13,14 @@ if TYPE_CHECKING:
     from ma2ml_env.types import Trial
 
 
+SAMPLES = 8
+
+
 def draw(env: AutoMLEnv, trial: Trial | None) -> NDArray[np.uint8]:
     """Draw a trial: cells as graphs, augmentations on sample images, settings as tables, cost against the constraint.
 
     What a part looks like is `ma2ml_env.render.panels.panel`'s to say, by the part's type. Sample images come from
-    `env.evaluator.sample_images()`, where there is such a method. Matplotlib is loaded at the first call.
+    `env.evaluator.sample_images(count)`, where there is such a method. Matplotlib is loaded at the first call.
 
     Args:
         env: where the trial comes from.
@@ -42,7 +45,7 @@ def compose(env: AutoMLEnv, trial: Trial | None) -> Page:
     if trial is None:
         return Page(env.name, "no pipeline has been evaluated yet", {"agents": overview(env.search_spaces)})
     sample_images = getattr(env.evaluator, "sample_images", None)
-    images = None if sample_images is None else sample_images()
+    images = None if sample_images is None else sample_images(SAMPLES)
     columns = {agent: panel(part, images) for agent, part in trial.pipeline.items()}
     constraint = getattr(env.reward, "keywords", {}).get("constraint")
     columns["result"] = result_panel(trial, constraint)

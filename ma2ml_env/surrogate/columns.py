@@ -17,7 +17,7 @@ GEOMETRIC = ("ShearX", "ShearY", "TranslateX", "TranslateY", "Rotate")
 DEPTHS = {name: 0 if name == "identity" or "pool" in name else 1 if name == "conv_1x1" else 2 for name in OPERATIONS}
 """Convolutions that see more than a pixel count double."""
 VISIBLE = 1 / 255
-"""A mean change of a pixel by less than one of its usual 256 levels leaves an image as it is. Source: ours."""
+"""A mean change of a pixel by less than one of its usual 256 levels counts as none. Source: ours."""
 
 
 def policy_columns(actions: Integers, changes: Floats) -> Columns:

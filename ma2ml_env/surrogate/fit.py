@@ -107,23 +107,19 @@ def gather(env: AutoMLEnv, runs: Mapping[str, Sequence[Trial]]) -> Data:
     """The evaluations of some runs; what was not evaluated is left out, and what a run only repeats.
 
     Args:
-        env: where they were evaluated.
+        env: where they were evaluated; if it augments images, they are looked at.
         runs: by name.
 
     Raises:
-        ValueError: if there are fewer than `LEAST` evaluations, or a column, accuracy or seconds are out of range.
+        ValueError: if there are fewer than `LEAST` evaluations, a column, accuracy or seconds are out of range, or the
+            files of the images are not there.
 
     Source: ours.
     """
-    evaluated = {
-        (name, trial.pipeline.key, trial.seed): trial
-        for name, trials in runs.items()
-        for trial in reversed(trials)
-        if not trial.result.infeasible
-    }
+    evaluated = [(name, trial) for name, run in runs.items() for trial in evaluations(run)]
     if len(evaluated) < LEAST:
         raise ValueError(f"a surrogate needs at least {LEAST} evaluations to learn from, these are {len(evaluated)}")
-    trials = list(evaluated.values())
+    trials = [trial for _, trial in evaluated]
     actions = {agent: np.array([t.pipeline.action[agent] for t in trials]) for agent in env.possible_agents}
     costs = np.array([[t.result.flops for t in trials], [t.result.params for t in trials]])
     changes = changes_in(env)
@@ -144,12 +140,18 @@ def gather(env: AutoMLEnv, runs: Mapping[str, Sequence[Trial]]) -> Data:
         table=np.stack(list(columns.values()), axis=1),
         accuracy=accuracy,
         seconds=seconds,
-        key=np.array([key for _, key, _ in evaluated]),
-        seed=np.array([seed for _, _, seed in evaluated]),
-        run=np.array([name for name, _, _ in evaluated]),
+        key=np.array([trial.pipeline.key for trial in trials]),
+        seed=np.array([trial.seed for trial in trials]),
+        run=np.array([name for name, _ in evaluated]),
         groups=tuple(tuple(position[name] for name in own) for own in features.of_agents(actions).values()),
         image_changes=changes,
     )
+
+
+def evaluations(run: Sequence[Trial]) -> list[Trial]:
+    """The trials of a run that were evaluated, each evaluation once."""
+    found = {(trial.pipeline.key, trial.seed): trial for trial in reversed(run) if not trial.result.infeasible}
+    return list(found.values())
 
 
 def fit(env: AutoMLEnv, data: Data, quality: Mapping[str, Any] | None = None) -> Surrogate:
@@ -190,7 +192,7 @@ def fit_accuracy(data: Data) -> GaussianProcess:
 
 
 def fit_seconds(data: Data) -> str:
-    """A LightGBM model of the logarithm of the seconds, as on the typical machine, as text.
+    """A LightGBM model of the logarithm of the typical machine's seconds, as text.
 
     Source: LightGBM.
     """
@@ -206,7 +208,8 @@ def slowness(log_seconds: Floats, log_flops: Floats, run: NDArray[np.str_]) -> F
     """How much slower than the typical one the machine of each evaluation was: logarithms of factors, shape (N,).
 
     Machines differ, and what else runs on them, so that each run has a factor of its own; its networks' FLOPs are
-    allowed for. The median is 0.
+    allowed for. What else a search settles on, as on a batch size, counts as its machine's: some 10 % in the digits'
+    searches. The median is 0.
 
     Args:
         log_seconds: shape (N,).

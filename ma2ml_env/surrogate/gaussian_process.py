@@ -50,7 +50,7 @@ class Term:
 
 @dataclass(frozen=True)
 class GaussianProcess:
-    """The posterior mean of a Gaussian process, a sum of independent ones.
+    """The posterior mean of a Gaussian process, a sum of independent ones; its mode where noise has heavy tails.
 
     Attributes:
         mean: of the process.
@@ -182,7 +182,7 @@ def fit_gaussian_process(
         table: shape (N, columns).
         target: measured values of the order of one, as logits are, shape (N,).
         noise: the standard deviation of measurements, shape (N,), where the truth is its argument, shape (N,); its
-            share of the whole is learned.
+            share of the whole is learned, as of normal noise, and taken for the scale of Student's t.
         groups: the columns of each.
 
     Source: Rasmussen and Williams, equation 5.8 (with normal priors on the logarithms of the length scales and of the

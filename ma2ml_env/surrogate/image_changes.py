@@ -14,9 +14,9 @@ from ma2ml_env.surrogate.noise import Floats
 if TYPE_CHECKING:
     from torch import Tensor
 
-IMAGES = 1000
-"""At most so many images are looked at. Source: ours."""
-DIGITS = 4
+IMAGES, VALUES = 1000, 2**22
+"""At most so many images are looked at, and so many that they have at most so many values. Source: ours."""
+CHANGE_DIGITS = 4
 """Of a change: so few that no order of additions shows in them."""
 
 
@@ -36,30 +36,36 @@ def measured_changes(images: Tensor) -> Floats:
     pixel, more contrast where black and white are there already, fewer bits than an image needs, other colors.
 
     Args:
-        images: as `augment` takes them, at least one.
+        images: as `augment` takes them, at least one; Cutout cuts in their middle, SamplePairing mixes with the next.
+
+    Raises:
+        ValueError: if there is no image, or images have another shape or type.
 
     Source: ours.
     """
     from ma2ml_env.augment import apply_operation
     from ma2ml_env.augment.magnitudes import SIGNED
 
+    if len(images) == 0:
+        raise ValueError("how augmentations change images takes at least one image to tell, here is none")
     bound = 1.0 if images.is_floating_point() else 255.0
+    before = images.double()
 
     def change(name: str, magnitude: int) -> float:
         signs = (1, -1) if name in SIGNED else (1,)
         operation = Operation(name, 1.0, magnitude)
-        changed = [apply_operation(images, operation, sign=sign).double() - images.double() for sign in signs]
+        changed = [apply_operation(images, operation, sign=sign).double() - before for sign in signs]
         return float(np.mean([difference.abs().mean().item() for difference in changed]) / bound)
 
     table = [[change(name, magnitude) for magnitude in range(len(MAGNITUDES))] for name in OPERATIONS]
-    return np.array(table).round(DIGITS)
+    return np.array(table).round(CHANGE_DIGITS)
 
 
 def changes_in(env: AutoMLEnv) -> Floats | None:
     """`measured_changes` of the images that an environment trains on; None if it has no policies or no images.
 
     Args:
-        env: whose evaluator may have `sample_images`, as `TrainEvaluator` has.
+        env: whose evaluator may have `sample_images(count)`, as `TrainEvaluator` has.
 
     Raises:
         ValueError: if the task's files are not there.
@@ -70,7 +76,7 @@ def changes_in(env: AutoMLEnv) -> Floats | None:
     decisions = autoaugment().decisions
     if sample is None or all(space.decisions != decisions for space in env.search_spaces.values()):
         return None
-    return measured_changes(sample(IMAGES))
+    return measured_changes(sample(max(1, min(IMAGES, VALUES // sample(1)[0].numel()))))
 
 
 def table_of_changes(rows: Sequence[Sequence[float]]) -> tuple[tuple[float, ...], ...]:

@@ -32,7 +32,7 @@ class Surrogate:
         definition: of that environment, when the trials were made.
         columns: names of what the models read, in their order.
         accuracy: a Gaussian process of the accuracy's logit.
-        seconds: a LightGBM model of the logarithm of the seconds, as LightGBM's own text.
+        seconds: a LightGBM model of the logarithm of the typical machine's seconds, as LightGBM's own text.
         noise: of the accuracy.
         image_changes: what columns of augmentation policies are made with, by operation and magnitude; None for the
             assumed ones.

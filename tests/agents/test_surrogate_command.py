@@ -14,6 +14,7 @@ from ma2ml_agents.cli import main
 from ma2ml_env import AutoMLEnv
 from ma2ml_env.evaluators.surrogate import SurrogateEvaluator
 from ma2ml_env.surrogate.model import load_surrogate
+from ma2ml_env.surrogate.noise_floor import reachable, smallest_step
 from ma2ml_env.surrogate.quality import Agreement
 from ma2ml_env.trials import TrialStore
 
@@ -44,6 +45,7 @@ def test_fit_tells_what_it_reaches_on_held_out_pipelines_and_runs(
         "held-out run evolved",
     ):
         assert line in said
+    assert "a second evaluation, measured (random)" not in said, "it is held out in no fit"
     surrogate = load_surrogate(out)
     assert surrogate.definition == ma2ml_env.make(ENV).definition
     assert {"held-out pipelines", "held-out run evolved"} <= set(surrogate.quality)
@@ -57,14 +59,25 @@ def test_a_surrogate_is_tested_on_runs_that_it_has_not_seen(runs: list[str], tmp
     capsys.readouterr()
     assert main(["surrogate", "test", file, runs[2]]) == 0
     said = capsys.readouterr().out.splitlines()
-    assert [line[:44].strip() for line in said] == ["held-out run evolved", "what the noise allows (evolved)"]
+    assert [line[:44].strip() for line in said] == ["run evolved", "what the noise allows (evolved)"]
     env = ma2ml_env.make(ENV)
     trials = TrialStore(runs[2], env.definition).load(env.decode)
     surrogate = AutoMLEnv(env.search_spaces, SurrogateEvaluator(ENV, Path(file)), env.reward)
-    predicted = [surrogate.expected(trial.pipeline).accuracy for trial in trials]
-    assert str(Agreement.of(np.array([trial.result.accuracy for trial in trials]), np.array(predicted))) in said[0]
+    predicted = np.array([surrogate.expected(trial.pipeline).accuracy for trial in trials])
+    measured = np.array([trial.result.accuracy for trial in trials])
+    assert str(Agreement.of(measured, predicted)) in said[0]
+    assert str(reachable(measured, load_surrogate(file).noise, smallest_step(measured))) in said[1]
     assert main(["surrogate", "test", file, *runs]) == 0
-    assert "held-out runs, together" in capsys.readouterr().out
+    assert "runs, together" in capsys.readouterr().out
+
+
+def test_one_evaluation_is_too_few_to_test_a_surrogate(runs: list[str], tmp_path: Path, capsys) -> None:
+    file = str(tmp_path / "file.xz")
+    assert main(["surrogate", "fit", *runs, "--out", file, "--env", ENV, "--no-quality"]) == 0
+    env = ma2ml_env.make(ENV)
+    run_search(env, make_learner("random_search", agent_specs(env), seed=0), 1, out=tmp_path / "short")
+    assert main(["surrogate", "test", file, str(tmp_path / "short")]) == 2
+    assert "takes at least 2 evaluations" in capsys.readouterr().err
 
 
 def test_a_surrogate_of_another_definition_is_not_tested(runs: list[str], tmp_path: Path, capsys) -> None:
@@ -72,7 +85,7 @@ def test_a_surrogate_of_another_definition_is_not_tested(runs: list[str], tmp_pa
     assert main(["surrogate", "fit", *runs, "--out", str(file), "--env", ENV, "--no-quality"]) == 0
     replace(load_surrogate(file), definition="another").save(file)
     assert main(["surrogate", "test", str(file), runs[2]]) == 2
-    assert "was fitted under the definition another" in capsys.readouterr().err
+    assert "under the definition another, but" in capsys.readouterr().err
 
 
 def test_a_run_that_is_given_twice_is_refused(runs: list[str], tmp_path: Path, capsys) -> None:

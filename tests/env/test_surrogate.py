@@ -261,6 +261,13 @@ def test_results_that_cannot_be_are_refused(change: dict[str, float], message: s
         gather(env, {"run": trials})
 
 
+def test_a_surrogate_keeps_how_images_change(data: Data) -> None:
+    changes = assumed_changes()
+    assert fit(small_env(), data).image_changes is None
+    kept = fit(small_env(), replace(data, image_changes=changes)).image_changes
+    assert kept == tuple(map(tuple, changes.tolist()))
+
+
 def test_the_file_gives_back_the_surrogate(fitted: Surrogate, tmp_path: Path) -> None:
     fitted.save(tmp_path / "new" / "file.xz")
     loaded = load_surrogate(tmp_path / "new" / "file.xz")
@@ -268,7 +275,8 @@ def test_the_file_gives_back_the_surrogate(fitted: Surrogate, tmp_path: Path) ->
     assert loaded.digest == fitted.digest != replace(fitted, noise=Noise()).digest
     with_images = replace(fitted, image_changes=table_of_changes(assumed_changes().tolist()))
     with_images.save(tmp_path / "images.xz")
-    assert load_surrogate(tmp_path / "images.xz") == with_images != fitted
+    assert load_surrogate(tmp_path / "images.xz") == with_images
+    assert with_images.digest != fitted.digest
     assert replace(fitted, quality={"tau": 1.0}).digest == fitted.digest, "figures change no prediction"
 
 

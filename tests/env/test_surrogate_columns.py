@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
 
 import ma2ml_env
 from ma2ml_env import AutoMLEnv
+from ma2ml_env.reward import accuracy
 from ma2ml_env.search_space import Decision, SearchSpace
 from ma2ml_env.search_spaces.autoaugment import MAGNITUDES, OPERATIONS, autoaugment
 from ma2ml_env.search_spaces.nasnet import NASNET_A, Genotype, nasnet, parse_cell
 from ma2ml_env.search_spaces.recipe import OPTIMIZERS, recipe
 from ma2ml_env.surrogate.columns import VISIBLE, cell_columns, policy_columns
 from ma2ml_env.surrogate.features import Features
-from ma2ml_env.surrogate.image_changes import assumed_changes, changes_in, measured_changes, table_of_changes
+from ma2ml_env.surrogate.image_changes import (
+    VALUES,
+    assumed_changes,
+    changes_in,
+    measured_changes,
+    table_of_changes,
+)
 from ma2ml_env.surrogate.noise import logistic, logit, measure_noise, slope
 
 
@@ -80,6 +89,12 @@ def test_a_policys_columns_hold_probability_times_change() -> None:
     assert columns["Rotate"] == pytest.approx(0.5 * 0.2 / 5)
     assert columns["Color"] == changes[color].sum() == 0.0
     assert columns["untouched"] == pytest.approx((4 + 0.5) / 5)
+    both = policy_columns(one_sub_policy(("Rotate", 1, 3), ("Rotate", 5, 3)), changes)
+    assert both["strongest"] == columns["strongest"], "of the two operations"
+    assert both["untouched"] == pytest.approx((4 + 0.9 * 0.5) / 5)
+    changes[rotate, 4] = 5 * VISIBLE
+    rarely = policy_columns(one_sub_policy(("Rotate", 1, 4)), changes)
+    assert rarely["untouched"] == pytest.approx((4 + 0.9) / 5), "visible, however rare"
     hardly = policy_columns(one_sub_policy(("Cutout", 10, 2)), changes)
     assert hardly["untouched"] == 1.0, "by less than a gray level"
     assert hardly["Cutout"] == pytest.approx(0.9 * VISIBLE / 5)
@@ -103,6 +118,24 @@ def test_changes_are_measured_on_the_images() -> None:
     assert named["TranslateX"][3] == pytest.approx(by_one_pixel, abs=1e-4)
     np.testing.assert_allclose(measured_changes(images.double() / 255.0)[6], changes[6], atol=1e-4)
     assert changes.tolist() == changes.round(4).tolist()
+    colored = torch.from_numpy(rng.integers(256, size=(40, 3, 8, 8), dtype=np.uint8))
+    by_color = measured_changes(colored)[OPERATIONS.index("Color")]
+    assert by_color[0] == 0.0
+    assert (np.diff(by_color) > 0).all()
+    with pytest.raises(ValueError, match="at least one image"):
+        measured_changes(images[:0])
+
+
+def test_of_large_images_fewer_are_looked_at() -> None:
+    asked: list[int] = []
+
+    def sample_images(count: int) -> torch.Tensor:
+        asked.append(count)
+        return torch.zeros((min(count, 2), 3, 256, 256), dtype=torch.uint8)
+
+    evaluate = SimpleNamespace(sample_images=sample_images)
+    changes_in(AutoMLEnv({"aug": autoaugment()}, evaluate, accuracy))
+    assert asked == [1, VALUES // (3 * 256 * 256)]
 
 
 def test_changes_are_measured_where_there_are_policies_and_images() -> None:

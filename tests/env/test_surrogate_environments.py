@@ -14,12 +14,13 @@ from surrogate_data import random_actions, row, small_env, small_trials
 
 import ma2ml_env
 from ma2ml_env import AutoMLEnv, Trial
-from ma2ml_env.evaluators.surrogate import SurrogateEvaluator
+from ma2ml_env.evaluators.surrogate import SHIPPED, SurrogateEvaluator
 from ma2ml_env.models.nasnet import NASNetSkeleton, count
 from ma2ml_env.search_spaces.nasnet import nasnet
 from ma2ml_env.surrogate.counts import NASNetCounter
-from ma2ml_env.surrogate.fit import fit, gather
+from ma2ml_env.surrogate.fit import evaluations, fit, gather
 from ma2ml_env.surrogate.model import load_surrogate
+from ma2ml_env.surrogate.table import read_table
 from ma2ml_env.testing import check_evaluator
 
 DIGITS = "ma2ml/digits-v0"
@@ -53,6 +54,18 @@ def env() -> AutoMLEnv:
 
 def test_the_evaluator_conforms(env: AutoMLEnv) -> None:
     check_evaluator(env.evaluator, env.search_spaces, pipelines=5)
+
+
+def test_it_answers_what_its_surrogate_predicts_of_the_trials(env: AutoMLEnv) -> None:
+    real = ma2ml_env.make(DIGITS)
+    run = read_table(SHIPPED / "digits-v0.csv.xz", real)["ma2ml-seed1-env0"][:60]
+    data, surrogate = gather(real, {"run": run}), load_surrogate(SHIPPED / "digits-v0.surrogate.xz")
+    assert data.image_changes is not None
+    assert data.image_changes.tolist() == np.array(surrogate.image_changes).tolist()
+    predicted, seconds = surrogate.predict(dict(zip(data.columns, data.table.T, strict=True)))
+    expected = [env.expected(real.decode(trial.pipeline.action)) for trial in evaluations(run)]
+    assert [result.accuracy for result in expected] == predicted.tolist()
+    np.testing.assert_allclose([result.seconds for result in expected], seconds)
 
 
 def test_a_batch_equals_single_evaluations(env: AutoMLEnv) -> None:

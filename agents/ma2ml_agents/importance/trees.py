@@ -54,7 +54,8 @@ def fit_trees(env: AutoMLEnv, trials: Sequence[Trial], seed: int = 0) -> Trees:
     Raises:
         ValueError: if there are too few pipelines, or all have the same reward.
 
-    Source: LightGBM on the surrogate's columns; held-out means out of the bootstrap sample, Breiman 1996.
+    Source: LightGBM on the surrogate's columns, augmentations' changes assumed; held-out means out of the bootstrap
+    sample, Breiman 1996.
     """
     rewards: dict[str, list[float]] = defaultdict(list)
     actions: dict[str, JointAction] = {}
