@@ -18,7 +18,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
-from digits_table import ENV, TABLES
+from digits_table import ENV, FITTED
 
 import ma2ml_env
 from ma2ml_env.surrogate.fit import Data, gather
@@ -92,7 +92,7 @@ def ratios(found: Sequence[Search]) -> Floats:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--tables", type=Path, nargs="+", default=TABLES)
+    parser.add_argument("--tables", type=Path, nargs="+", default=(FITTED,))
     parser.add_argument("--out", type=Path, help="a JSON file of all figures")
     arguments = parser.parse_args()
     env = ma2ml_env.make(ENV)
