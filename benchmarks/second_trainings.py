@@ -59,6 +59,8 @@ class Search:
     def perfect(self) -> float:
         """Kendall's tau of the truth with one training.
 
+        Accuracies are not normal: in simulations of these searches this is 0.014 more than the truth reaches.
+
         Source: measurements correlate with the truth by the square root of what they correlate with each other by
         (Spearman 1904), and r = sin(pi tau / 2) for normal numbers (Greiner 1909).
         """

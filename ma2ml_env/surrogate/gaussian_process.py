@@ -174,9 +174,8 @@ def fit_gaussian_process(
     scales, the terms' variances, and how much noise there is beside what is known are sought where a search compares,
     in the better half of the measurements (the best 250 at least, 1,000 of them at most): columns that tell the bad
     from the worse do not count there. All measurements then say where the process is, through points among them that
-    are drawn at random. The noise of a measurement is first that of what was measured, then that of what the process
-    says was true, as an unlucky measurement would else seem too sure; and it has heavy tails, so that what is far off
-    counts less.
+    are drawn at random. Their noise is first that of what was measured, then that of what the process says was true,
+    as an unlucky one would else seem too sure; and it has heavy tails, so that what is far off counts less.
 
     Args:
         table: shape (N, columns).
