@@ -2,7 +2,7 @@
 
 import sys
 
-from ma2ml_agents.cli import run_command
+from ma2ml_agents.commands import run_command
 
 if __name__ == "__main__":
     sys.exit(run_command("train", sys.argv[1:], prog="train.py"))

@@ -21,7 +21,7 @@ LIBRARIES = [
     ("sb3-contrib (MaskablePPO)", '`make_joint(id, variant="tokens")`', HERE),
     ("Gymnasium, any single-agent library", "`gymnasium.make` of the joint ids", HERE),
     ("PettingZoo", "any parallel or AEC form", HERE),
-    ("RLlib", "`native`", "run by `benchmarks/rllib_ppo.py`"),
+    ("RLlib", "`native`", "run by `experiments/rllib_ppo.py`"),
     ("TorchRL, AgileRL's IPPO", "`native`", STAND_IN),
     ("EPyMARL, JaxMARL, other libraries that demand equal `Discrete` spaces", "`flat` or `tokens`", STAND_IN),
     ("QMIX, VDN and others that share one network among the agents", "`flat` or `tokens`", FITS),
@@ -80,7 +80,7 @@ ma2ml benchmark --env ma2ml/fcnet-protein-v0 --algos random_search,ppo --seeds 2
     --logs 'mine=runs/mine-*.db'
 ```
 
-`benchmarks/rllib_ppo.py` does it with RLlib.
+`experiments/rllib_ppo.py` does it with RLlib.
 
 - Every step is a trial: keep out what is not training. Switch off environment checks (RLlib:
   `disable_env_checking=True`; its check plays a random pipeline), and give the environment of evaluation episodes no

@@ -12,14 +12,14 @@ from ma2ml_env.types import Evaluator, Pipeline, Result, RewardFn, Trial
 from ma2ml_env.wrappers.making import make, make_aec, make_joint
 
 if TYPE_CHECKING:
-    from ma2ml_env.classifier import Classifier
+    from ma2ml_env.training.classifier import Classifier
 
 add_entries(read_entries(shipped_file()))
 
 
 def load_model(path: str | Path) -> Classifier:
-    """Load a trained model from its safetensors file; see `ma2ml_env.classifier.load_model`."""
-    from ma2ml_env import classifier
+    """Load a trained model from its safetensors file; see `ma2ml_env.training.classifier.load_model`."""
+    from ma2ml_env.training import classifier
 
     return classifier.load_model(path)
 

@@ -19,9 +19,9 @@ SEARCH_SPACES = {
     "fbnetv3_recipe": "ma2ml_env.search_spaces.fbnetv3_recipe:fbnetv3_recipe",
     "nasnet": "ma2ml_env.search_spaces.nasnet:nasnet",
     "plain": "ma2ml_env.search_spaces.plain:plain",
-    "published_table": "ma2ml_env.search_spaces.published_table:published_table",
+    "published_table": "ma2ml_env.search_spaces.benchmark_table:published_table",
     "recipe": "ma2ml_env.search_spaces.recipe:recipe",
-    "tabular": "ma2ml_env.tables.file:tabular_space",
+    "tabular": "ma2ml_env.benchmark_tables.file:tabular_space",
 }
 TASKS = {
     "cifar10": "ma2ml_env.tasks.cifar:CIFAR10",
@@ -41,9 +41,9 @@ GENOTYPES = {
 }
 EVALUATORS = {
     "fcnet": "ma2ml_env.evaluators.fcnet:fcnet",
-    "jahs201": "ma2ml_env.evaluators.published_tables:jahs201",
-    "nas_hpo_bench2": "ma2ml_env.evaluators.published_tables:nas_hpo_bench2",
-    "nasbench201": "ma2ml_env.evaluators.published_tables:nasbench201",
+    "jahs201": "ma2ml_env.evaluators.benchmark_tables:jahs201",
+    "nas_hpo_bench2": "ma2ml_env.evaluators.benchmark_tables:nas_hpo_bench2",
+    "nasbench201": "ma2ml_env.evaluators.benchmark_tables:nasbench201",
     "surrogate": "ma2ml_env.evaluators.surrogate:surrogate",
     "synthetic": "ma2ml_env.evaluators.synthetic:synthetic",
     "tabular": "ma2ml_env.evaluators.tabular:tabular",

@@ -12,9 +12,9 @@ from typing import Any
 
 from ma2ml_env import catalog
 from ma2ml_env.env import AutoMLEnv
+from ma2ml_env.files import read_yaml
 from ma2ml_env.search_space import SearchSpace
 from ma2ml_env.types import AgentID
-from ma2ml_env.yaml_file import read_yaml
 
 ID_FORM = re.compile(r"[\w.-]+/[\w.-]+-v\d+")
 ENTRY_KEYS = ("summary", "agents", "evaluator", "reward")

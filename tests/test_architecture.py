@@ -11,13 +11,18 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 ENV, AGENTS = ROOT / "ma2ml_env", ROOT / "agents" / "ma2ml_agents"
-MAY_KNOW_THE_ENVIRONMENT = {
-    "__init__", "benchmark", "benchmark_command", "checkpoint", "cli", "envs_command", "events", "executors",
-    "importance", "importance_command", "known_results", "limits", "loggers", "progress", "published_command",
-    "ray_executor", "report", "run_folder", "sb3", "search", "search_loop", "stored_trials", "surrogate_command",
-    "testing", "train_command", "train_options", "warm_start",
-}  # fmt: skip
-ALGORITHMS = sorted(path.name for path in AGENTS.iterdir() if (path / "__init__.py").exists())
+FLOORS = (
+    ("learner",),
+    ("building_blocks",),
+    ("learners",),
+    ("executors", "runs"),
+    ("search",),
+    ("benchmark", "importance", "testing"),
+    ("commands",),
+)
+"""`ma2ml_agents` from the ground up: what stands on a floor imports from its own folder and from the floors below."""
+KNOW_NO_ENVIRONMENT = ("learner", "building_blocks", "learners")
+LEARNERS = sorted(path.stem for path in (AGENTS / "learners").glob("*.py") if path.stem != "__init__")
 
 
 def imports(path: Path, *, top_level_only: bool = False) -> set[str]:
@@ -49,18 +54,34 @@ def test_the_environment_never_imports_the_learners(path: Path) -> None:
     assert not inside("ma2ml_agents", imports(path))
 
 
+def rooms(package: str, path: Path, root: Path) -> set[str]:
+    """The folders and top-level modules of `package` that a file imports, its own left out."""
+    own = path.relative_to(root).parts[0].removesuffix(".py")
+    return {module.split(".")[1] for module in inside(package, imports(path)) if "." in module} - {own}
+
+
 @pytest.mark.parametrize("path", sorted(AGENTS.rglob("*.py")), ids=lambda path: str(path.relative_to(ROOT)))
-def test_learners_do_not_import_the_environment(path: Path) -> None:
-    name = path.relative_to(AGENTS).parts[0].removesuffix(".py")
-    if name not in MAY_KNOW_THE_ENVIRONMENT:
-        assert not inside("ma2ml_env", imports(path))
+def test_nothing_imports_a_folder_above_it(path: Path) -> None:
+    floor = {room: number for number, rooms_there in enumerate(FLOORS) for room in rooms_there}
+    room = path.relative_to(AGENTS).parts[0].removesuffix(".py")
+    if room == "__init__":
+        return
+    assert room in floor, f"{room} stands on no floor"
+    for other in rooms("ma2ml_agents", path, AGENTS):
+        assert floor.get(other, -1) < floor[room], f"{path} imports {other}"
 
 
-@pytest.mark.parametrize("folder", ALGORITHMS)
-def test_algorithms_never_import_one_another(folder: str) -> None:
-    for path in (AGENTS / folder).rglob("*.py"):
-        for other in set(ALGORITHMS) - {folder}:
-            assert not inside(f"ma2ml_agents.{other}", imports(path)), f"{path} imports {other}"
+@pytest.mark.parametrize("room", KNOW_NO_ENVIRONMENT)
+def test_learners_and_building_blocks_know_no_environment(room: str) -> None:
+    for path in [*(AGENTS / room).rglob("*.py"), *AGENTS.glob(f"{room}.py")]:
+        assert not inside("ma2ml_env", imports(path)), path
+
+
+@pytest.mark.parametrize("name", LEARNERS)
+def test_learners_never_import_one_another(name: str) -> None:
+    found = imports(AGENTS / "learners" / f"{name}.py")
+    for other in set(LEARNERS) - {name}:
+        assert not inside(f"ma2ml_agents.learners.{other}", found), f"{name} imports {other}"
 
 
 def test_env_imports_only_types_and_search_space_of_this_package() -> None:

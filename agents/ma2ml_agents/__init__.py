@@ -5,21 +5,21 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from ma2ml_agents.catalog import learner_names, make_learner
 from ma2ml_agents.learner import AgentSpec, Batch, Learner, agent_specs
+from ma2ml_agents.learners import learner_names, make_learner
 from ma2ml_agents.search import run_search
 
 if TYPE_CHECKING:
-    from ma2ml_agents.ma2ml import MA2ML
-    from ma2ml_agents.ma2ml_lite import MA2MLLite
-    from ma2ml_agents.on_policy import MA2MLOnPolicy
-    from ma2ml_agents.random_search import RandomSearch
+    from ma2ml_agents.learners.ma2ml import MA2ML
+    from ma2ml_agents.learners.ma2ml_lite import MA2MLLite
+    from ma2ml_agents.learners.ma2ml_on_policy import MA2MLOnPolicy
+    from ma2ml_agents.learners.random_search import RandomSearch
 
 _LEARNERS = {
-    "MA2ML": "ma2ml_agents.ma2ml",
-    "MA2MLLite": "ma2ml_agents.ma2ml_lite",
-    "MA2MLOnPolicy": "ma2ml_agents.on_policy",
-    "RandomSearch": "ma2ml_agents.random_search",
+    "MA2ML": "ma2ml_agents.learners.ma2ml",
+    "MA2MLLite": "ma2ml_agents.learners.ma2ml_lite",
+    "MA2MLOnPolicy": "ma2ml_agents.learners.ma2ml_on_policy",
+    "RandomSearch": "ma2ml_agents.learners.random_search",
 }
 
 

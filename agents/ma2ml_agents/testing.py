@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 import ma2ml_env
 from ma2ml_agents.learner import Actions, AgentSpec, Batch, Learner, Observations, agent_specs
-from ma2ml_agents.random_search import RandomSearch
+from ma2ml_agents.learners.random_search import RandomSearch
 from ma2ml_agents.search import run_search
 from ma2ml_env import Result
 

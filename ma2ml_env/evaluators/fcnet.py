@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Literal
 
+from ma2ml_env.benchmark_tables.fcnet import FILES, fcnet_table, installed
+from ma2ml_env.benchmark_tables.published import check_spaces
 from ma2ml_env.catalog import nearest
 from ma2ml_env.evaluators.tabular import TabularEvaluator
 from ma2ml_env.search_space import SearchSpace
-from ma2ml_env.tables.fcnet import FILES, fcnet_table, installed
-from ma2ml_env.tables.published import check_spaces
 from ma2ml_env.types import AgentID
 
 
@@ -19,7 +19,7 @@ def fcnet(
 ) -> TabularEvaluator:
     """An evaluator of one FCNet table.
 
-    Accuracy is a score of the validation loss after 100 epochs, see `ma2ml_env.tables.fcnet.score`; FLOPs and
+    Accuracy is a score of the validation loss after 100 epochs, see `ma2ml_env.benchmark_tables.fcnet.score`; FLOPs and
     parameters are exact; `seconds` are those that the training took when the table was made: a simulated clock.
 
     Args:

@@ -10,10 +10,10 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from ma2ml_env.benchmark_tables.cells import file_digest
+from ma2ml_env.benchmark_tables.file import Cells, file_table, layout_of
+from ma2ml_env.benchmark_tables.table import Table
 from ma2ml_env.search_space import SearchSpace
-from ma2ml_env.tables.cells import file_digest
-from ma2ml_env.tables.file import Cells, file_table, layout_of
-from ma2ml_env.tables.table import Table
 from ma2ml_env.types import AgentID, Cost, JointAction, Pipeline, Result
 
 Missing = Literal["error", "fail", "nearest"]
@@ -121,7 +121,7 @@ def tabular(
         import ma2ml_env
         from ma2ml_env.evaluators.tabular import tabular
         from ma2ml_env.reward import accuracy
-        from ma2ml_env.tables.file import tabular_spaces
+        from ma2ml_env.benchmark_tables.file import tabular_spaces
 
         spaces = tabular_spaces("mine.csv")
         env = ma2ml_env.AutoMLEnv(spaces, tabular(spaces, "mine.csv"), accuracy, name="mine/table-v0")

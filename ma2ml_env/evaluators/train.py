@@ -12,12 +12,12 @@ from typing import Any
 import torch
 from torch import nn
 
-from ma2ml_env.classifier import Classifier
-from ma2ml_env.evaluators.training import DivergedError, Fitting, Normalization, accuracy, fit
 from ma2ml_env.models import build_network, count
 from ma2ml_env.models.dropout import add_dropout
 from ma2ml_env.search_spaces.recipe import Recipe
 from ma2ml_env.tasks.task import Images, Splits, Task
+from ma2ml_env.training.classifier import Classifier
+from ma2ml_env.training.loop import DivergedError, Fitting, Normalization, accuracy, fit
 from ma2ml_env.types import Cost, Pipeline, Result
 
 TRAINING_VERSION = 1

@@ -68,7 +68,7 @@ def true_accuracies(measured: Floats, noise: Noise) -> Floats:
 
     Measured accuracies are spread more widely than the true ones by the noise, which is taken out again. Likelihood
     alone would end in a few points, so that it is stopped after 30 rounds from an even start. Held to simulated
-    searches whose truth is known (`benchmarks/noise_floor.py`), what it says of tau is right within 0.02 for most, and
+    searches whose truth is known (`experiments/noise_floor.py`), what it says of tau is right within 0.02 for most, and
     up to 0.07 too high for those that change little. Noise far below a step of `SCORES` (0.003 at an accuracy of 0.94)
     is not resolved.
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ma2ml_agents.layout import Layout
+from ma2ml_agents.building_blocks.joint_action import Layout
 from ma2ml_agents.learner import AgentSpec
 
 SIZES = (4, 5, 3)

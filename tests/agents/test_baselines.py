@@ -7,15 +7,15 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pytest
 
-from ma2ml_agents.layout import Layout, rows_of
+from ma2ml_agents.building_blocks.joint_action import Layout, rows_of
 from ma2ml_agents.learner import AgentSpec
-from ma2ml_agents.nsga2 import NSGA2
-from ma2ml_agents.one_plus_one import OnePlusOne
-from ma2ml_agents.ppo import PPO
-from ma2ml_agents.random_search import RandomSearch
-from ma2ml_agents.regularized_evolution import RegularizedEvolution
+from ma2ml_agents.learners.nsga2 import NSGA2
+from ma2ml_agents.learners.one_plus_one import OnePlusOne
+from ma2ml_agents.learners.ppo import PPO
+from ma2ml_agents.learners.random_search import RandomSearch
+from ma2ml_agents.learners.regularized_evolution import RegularizedEvolution
+from ma2ml_agents.learners.tpe import TPE
 from ma2ml_agents.testing import batch_of, observations_of, play
-from ma2ml_agents.tpe import TPE
 
 SPECS = (AgentSpec("aug", (4, 3), 3), AgentSpec("nas", (2, 5, 1, 3), 3), AgentSpec("hpo", (6,), 3))
 FREE = 6  # decisions with at least two choices

@@ -18,7 +18,7 @@ from ma2ml_agents.benchmark.cell import CELLS_FOLDER, FACTS_FILE, TABLE_FILE
 from ma2ml_agents.benchmark.grid import Cell
 from ma2ml_agents.benchmark.progress import GridProgress
 from ma2ml_agents.learner import Batch
-from ma2ml_agents.random_search import RandomSearch
+from ma2ml_agents.learners.random_search import RandomSearch
 from ma2ml_env.trials import TrialStore
 
 pytestmark = pytest.mark.usefixtures("few_repetitions")

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from small_grids import ENV
 
-from ma2ml_agents.cli import main
+from ma2ml_agents.commands import main
 
 pytestmark = pytest.mark.usefixtures("few_repetitions")
 

@@ -11,9 +11,9 @@ import pytest
 
 import ma2ml_env
 from ma2ml_agents import run_search
-from ma2ml_agents.catalog import learner_class, learner_names, make_learner
 from ma2ml_agents.learner import AgentSpec, Learner, agent_specs
-from ma2ml_agents.ma2ml import MA2ML
+from ma2ml_agents.learners import learner_class, learner_names, make_learner
+from ma2ml_agents.learners.ma2ml import MA2ML
 
 SPECS = (AgentSpec("aug", (4, 3), 2), AgentSpec("nas", (2, 5), 2))
 
@@ -38,7 +38,7 @@ def test_settings_reach_the_learner() -> None:
 
 
 def test_a_learner_of_ones_own_is_found_by_module_and_class() -> None:
-    assert learner_class("ma2ml_agents.ma2ml.learner:MA2ML") is MA2ML
+    assert learner_class("ma2ml_agents.learners.ma2ml:MA2ML") is MA2ML
 
 
 @pytest.mark.parametrize(
@@ -49,9 +49,9 @@ def test_a_learner_of_ones_own_is_found_by_module_and_class() -> None:
         ("ma2ml", {"batch_size": 0}, "at least 1"),
         ("random_search", {"population": 3}, "no setting 'population'"),
         ("no.such.module:Mine", {}, "no.such.module"),
-        ("ma2ml_agents.ma2ml:Mine", {}, "Mine"),
+        ("ma2ml_agents.learners.ma2ml:Mine", {}, "Mine"),
         (":Mine", {}, "cannot load"),
-        ("ma2ml_agents.replay:Replay", {}, "is not a learner: it lacks"),
+        ("ma2ml_agents.building_blocks.replay:Replay", {}, "is not a learner: it lacks"),
     ],
 )
 def test_mistakes_are_named(name: str, settings: dict, message: str) -> None:
@@ -60,12 +60,12 @@ def test_mistakes_are_named(name: str, settings: dict, message: str) -> None:
 
 
 def test_the_catalogue_loads_no_learner_before_it_is_asked_for_one() -> None:
-    code = "import sys, ma2ml_agents.catalog; sys.exit('torch' in sys.modules)"
+    code = "import sys, ma2ml_agents.learners; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
 def test_a_missing_extra_is_named_with_the_command_that_installs_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in ("ma2ml_agents.tpe", "ma2ml_agents.optuna_learner"):
+    for module in ("ma2ml_agents.learners.tpe", "ma2ml_agents.building_blocks.optuna_learner"):
         monkeypatch.delitem(sys.modules, module, raising=False)
     monkeypatch.setitem(sys.modules, "optuna", None)
     with pytest.raises(ValueError, match=r"pip install 'ma2ml-env\[optuna\]'"):

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from ma2ml_agents.catalog import learner_class, learner_names
-from ma2ml_agents.random_search import RandomSearch
+from ma2ml_agents.learners import learner_class, learner_names
+from ma2ml_agents.learners.random_search import RandomSearch
 from ma2ml_agents.testing import check_learner
 
 CRITIC = {"critic_steps": 5, "critics": 2, "critic_hidden_size": 16}

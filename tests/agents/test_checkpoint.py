@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from ma2ml_agents import checkpoint
-from ma2ml_agents.checkpoint import FILE, Checkpoint, fingerprint
+from ma2ml_agents.search import checkpoint
+from ma2ml_agents.search.checkpoint import FILE, Checkpoint, fingerprint
 
 STATE = {"weights": torch.arange(64.0), "generator": torch.Generator().manual_seed(1).get_state(), "seen": [1, 2]}
 

@@ -16,9 +16,9 @@ import filelock
 import numpy as np
 import pytest
 
-from ma2ml_agents.cli import main
+from ma2ml_agents.commands import main
 from ma2ml_env.evaluators.train import TrainEvaluator
-from ma2ml_env.evaluators.training import DivergedError
+from ma2ml_env.training.loop import DivergedError
 
 ROOT = Path(__file__).parent.parent.parent
 QUICK = ["train", "--env", "ma2ml/synthetic-v0", "--algo", "random_search", "--budget", "12"]
@@ -162,7 +162,7 @@ def test_help_shows_the_settings_of_the_chosen_learner(capsys: pytest.CaptureFix
 
 def test_a_learner_of_ones_own_runs_by_module_and_class(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "mine.py").write_text(
-        "from ma2ml_agents.random_search import RandomSearch\nclass Mine(RandomSearch): ...\n"
+        "from ma2ml_agents.learners.random_search import RandomSearch\nclass Mine(RandomSearch): ...\n"
     )
     monkeypatch.syspath_prepend(str(tmp_path))
     assert run(*QUICK, "--algo", "mine:Mine", out=tmp_path / "run") == 0

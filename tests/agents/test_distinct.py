@@ -9,9 +9,9 @@ import pytest
 import torch
 
 from ma2ml_agents import MA2ML, AgentSpec
-from ma2ml_agents.distinct import DistinctProposals
-from ma2ml_agents.layout import Layout
-from ma2ml_agents.policy import IndependentPolicy
+from ma2ml_agents.building_blocks.distinct import DistinctProposals
+from ma2ml_agents.building_blocks.joint_action import Layout
+from ma2ml_agents.building_blocks.policy import IndependentPolicy
 
 NVEC = (3, 2, 2)
 

@@ -15,17 +15,17 @@ import pytest
 
 import ma2ml_env
 from ma2ml_agents import agent_specs, make_learner, run_search
-from ma2ml_agents.cli import main
+from ma2ml_agents.commands import main
 from ma2ml_agents.executors import InlineExecutor, ProcessExecutor
-from ma2ml_agents.pruner import make_pruner
-from ma2ml_env import AutoMLEnv, Decision, Result, SearchSpace, trials
+from ma2ml_agents.search.pruner import make_pruner
+from ma2ml_env import AutoMLEnv, Decision, Result, SearchSpace
 from ma2ml_env.reward import accuracy
-from ma2ml_env.trials import TrialStore
+from ma2ml_env.trials import TrialStore, store
 
 ENV = "ma2ml/synthetic-v0"
 UNTIL_FULL = """
 import resource, signal, sys
-from ma2ml_agents.cli import main
+from ma2ml_agents.commands import main
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[1]), resource.RLIM_INFINITY))
 sys.exit(main(sys.argv[2:]))
@@ -75,7 +75,7 @@ def test_a_clock_that_jumps_back_changes_nothing(tmp_path: Path, monkeypatch: py
         def now(cls, tz=None):
             return next(backwards)
 
-    monkeypatch.setattr(trials, "datetime", Clock)
+    monkeypatch.setattr(store, "datetime", Clock)
     monkeypatch.setattr("time.time", lambda: -1e9)
     first = search(25, out=tmp_path)
     resumed = search(40, out=tmp_path)

@@ -12,13 +12,13 @@ import pytest
 
 import ma2ml_env
 from ma2ml_agents import agent_specs, make_learner, run_search
-from ma2ml_agents.cli import main
+from ma2ml_agents.commands import main
 from ma2ml_agents.importance import Choices, enumerate_all, estimate
 from ma2ml_agents.importance.games import true_reward
 from ma2ml_agents.importance.sampling import shapley_values
+from ma2ml_agents.importance.shapley import shapley_effects
 from ma2ml_agents.importance.trees import fit_trees
 from ma2ml_env import AutoMLEnv, Decision, Result, SearchSpace, Trial
-from ma2ml_env.evaluators.exact import shapley_effects
 from ma2ml_env.reward import accuracy
 
 Formula = Callable[[np.ndarray], np.ndarray]

@@ -11,7 +11,7 @@ import pytest
 import ma2ml_env
 from ma2ml_agents import agent_specs, make_learner, run_search
 from ma2ml_agents.executors import InlineExecutor
-from ma2ml_agents.known_results import CostBounds
+from ma2ml_agents.search.known_results import CostBounds
 from ma2ml_env import AutoMLEnv, Decision, Pipeline, Result, SearchSpace
 from ma2ml_env.reward import accuracy
 from ma2ml_env.types import Cost

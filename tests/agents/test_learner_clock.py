@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from ma2ml_agents.learner_clock import LearnerClock
+from ma2ml_agents.search.learner_clock import LearnerClock
 
 
 def test_a_learner_that_takes_a_large_share_is_told_of_once() -> None:

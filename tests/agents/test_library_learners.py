@@ -15,17 +15,17 @@ import torch
 from smac import HyperparameterOptimizationFacade
 from stable_baselines3 import A2C, PPO
 
-import ma2ml_agents.smac
+import ma2ml_agents.learners.smac
 import ma2ml_env
 from ma2ml_agents import agent_specs, make_learner, run_search
-from ma2ml_agents.catalog import learner_class
 from ma2ml_agents.learner import AgentSpec, Batch
-from ma2ml_agents.nsga2 import NSGA2
-from ma2ml_agents.random_search import RandomSearch
-from ma2ml_agents.sb3 import SB3A2C, SB3PPO
-from ma2ml_agents.smac import SMAC
+from ma2ml_agents.learners import learner_class
+from ma2ml_agents.learners.nsga2 import NSGA2
+from ma2ml_agents.learners.random_search import RandomSearch
+from ma2ml_agents.learners.sb3 import SB3A2C, SB3PPO
+from ma2ml_agents.learners.smac import SMAC
+from ma2ml_agents.learners.tpe import TPE
 from ma2ml_agents.testing import batch_of, check_learner, observations_of, play
-from ma2ml_agents.tpe import TPE
 from ma2ml_env import AutoMLEnv, Decision, Result, SearchSpace
 
 SPECS = (AgentSpec("aug", (4, 3), 3), AgentSpec("nas", (2, 5, 1, 3), 3), AgentSpec("hpo", (6,), 3))
@@ -106,7 +106,7 @@ def test_smac_finds_the_best_pipeline_of_a_small_game() -> None:
 def test_a_cheaper_forest_proposes_what_the_facades_does(monkeypatch: pytest.MonkeyPatch) -> None:
     settings = SMAC.Config(warmup=4, challengers=100, local_searches=1)
     cheaper = play(SMAC(SPECS, settings, seed=1), SPECS, updates=13)
-    monkeypatch.setattr(ma2ml_agents.smac, "make_forest", HyperparameterOptimizationFacade.get_model)
+    monkeypatch.setattr(ma2ml_agents.learners.smac, "make_forest", HyperparameterOptimizationFacade.get_model)
     assert np.array_equal(cheaper, play(SMAC(SPECS, settings, seed=1), SPECS, updates=13))
 
 
@@ -223,7 +223,7 @@ def test_settings_out_of_range_are_named(config, setting: str) -> None:
 
 @pytest.mark.parametrize("package", ["smac", "ConfigSpace"])
 def test_the_extra_that_smac_needs_is_named(package: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delitem(sys.modules, "ma2ml_agents.smac")
+    monkeypatch.delitem(sys.modules, "ma2ml_agents.learners.smac")
     monkeypatch.setitem(sys.modules, package, None)
     with pytest.raises(ValueError, match=r"pip install 'ma2ml-env\[smac\]'"):
         learner_class("smac")

@@ -7,7 +7,7 @@ import torch
 from tabular_games import SIZES, Game, random_game
 from torch import Tensor
 
-from ma2ml_agents.losses import (
+from ma2ml_agents.building_blocks.losses import (
     clipped_surrogate_loss,
     counterfactual_advantage,
     critic_loss,

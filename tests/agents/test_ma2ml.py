@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 import torch
 
-from ma2ml_agents.critic import Critic
-from ma2ml_agents.layout import Layout
+from ma2ml_agents.building_blocks.critic import Critic
+from ma2ml_agents.building_blocks.joint_action import Layout
+from ma2ml_agents.building_blocks.replay import Replay
+from ma2ml_agents.building_blocks.standardize import standardize
 from ma2ml_agents.learner import AgentSpec
-from ma2ml_agents.ma2ml import MA2ML
-from ma2ml_agents.ma2ml_lite import MA2MLLite
-from ma2ml_agents.normalize import standardize
-from ma2ml_agents.on_policy import MA2MLOnPolicy
-from ma2ml_agents.replay import Replay
+from ma2ml_agents.learners.ma2ml import MA2ML
+from ma2ml_agents.learners.ma2ml_lite import MA2MLLite
+from ma2ml_agents.learners.ma2ml_on_policy import MA2MLOnPolicy
 from ma2ml_agents.testing import batch_of, play
 
 SPECS = (AgentSpec("aug", (4, 3), 3), AgentSpec("nas", (2, 5, 3), 3), AgentSpec("hpo", (6,), 3))

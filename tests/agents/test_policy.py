@@ -8,9 +8,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from ma2ml_agents.layout import Layout
+from ma2ml_agents.building_blocks.joint_action import Layout
+from ma2ml_agents.building_blocks.policy import JointPolicy, make_policy, sample_categorical
 from ma2ml_agents.learner import AgentSpec
-from ma2ml_agents.policy import JointPolicy, make_policy, sample_categorical
 
 SPECS = (AgentSpec("aug", (2, 3), 2), AgentSpec("nas", (1, 2, 2), 2), AgentSpec("hpo", (4,), 2))
 NVEC = (2, 3, 1, 2, 2, 4)

@@ -10,7 +10,7 @@ import pytest
 import ma2ml_env
 from ma2ml_agents import agent_specs, make_learner, run_search
 from ma2ml_agents.executors import ProcessExecutor
-from ma2ml_agents.pruner import QuantilePruner, make_pruner
+from ma2ml_agents.search.pruner import QuantilePruner, make_pruner
 from ma2ml_env import AutoMLEnv, Decision, Result, SearchSpace
 from ma2ml_env.reward import accuracy
 

@@ -19,10 +19,12 @@ from typing import Any
 import pytest
 
 import ma2ml_env
-from ma2ml_agents import agent_specs, make_learner, ray_cluster, ray_executor, run_search
-from ma2ml_agents.cli import main
-from ma2ml_agents.events import Events
-from ma2ml_agents.ray_executor import RayExecutor
+from ma2ml_agents import agent_specs, make_learner, run_search
+from ma2ml_agents.commands import main
+from ma2ml_agents.executors import ray as ray_executor
+from ma2ml_agents.executors import ray_cluster
+from ma2ml_agents.executors.ray import RayExecutor
+from ma2ml_agents.search.callbacks import Events
 from ma2ml_env import Pipeline, Result, Trial
 
 STORE = 80 * 2**20
@@ -216,7 +218,7 @@ def test_what_a_trial_cannot_have_is_refused(executor: RayExecutor, arguments: d
 
 ALONE = """
 import os, signal
-from ma2ml_agents.ray_executor import RayExecutor
+from ma2ml_agents.executors.ray import RayExecutor
 from ma2ml_env import Pipeline, Result
 
 def evaluate(what, seed):

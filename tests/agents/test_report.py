@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from ma2ml_agents.loggers import check_loggers, make_loggers
-from ma2ml_agents.progress import SearchProgress
-from ma2ml_agents.report import batch_means, best_in_words, draw_figures, top_k_curve
+from ma2ml_agents.runs.loggers import check_loggers, make_loggers
+from ma2ml_agents.runs.progress import SearchProgress
+from ma2ml_agents.runs.report import batch_means, best_in_words, draw_figures, top_k_curve
 from ma2ml_env import Pipeline, Result, Trial
 
 

@@ -11,11 +11,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ma2ml_agents import agent_specs, make_learner, run_search, search_loop
+from ma2ml_agents import agent_specs, make_learner, run_search
 from ma2ml_agents.benchmark.measured import MeasuredLearner
-from ma2ml_agents.events import Events
 from ma2ml_agents.executors import ProcessExecutor
 from ma2ml_agents.learner import Learner
+from ma2ml_agents.search import loop as search_loop
+from ma2ml_agents.search.callbacks import Events
 from ma2ml_env import AutoMLEnv, Decision, Pipeline, Result, SearchSpace, Trial
 from ma2ml_env.reward import accuracy
 from ma2ml_env.trials import TrialLogError

@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from ma2ml_agents.run_folder import run_folder
+from ma2ml_agents.runs.folder import run_folder
 
 HOLDER = """
 import sys, time
 from pathlib import Path
-from ma2ml_agents.run_folder import run_folder
+from ma2ml_agents.runs.folder import run_folder
 with run_folder(Path(sys.argv[1]), {"seed": 0}, {}):
     print("held", flush=True)
     time.sleep(120)

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from ma2ml_agents import agent_specs, make_learner, run_search
-from ma2ml_agents.events import Events
 from ma2ml_agents.executors import ProcessExecutor
-from ma2ml_agents.window import updates_before
+from ma2ml_agents.search.callbacks import Events
+from ma2ml_agents.search.window import updates_before
 from ma2ml_env import AutoMLEnv, Decision, Result, SearchSpace, Trial
 from ma2ml_env.reward import accuracy
 from ma2ml_env.trials import TrialLogError

@@ -10,7 +10,7 @@ import pytest
 
 import ma2ml_env
 from ma2ml_agents import agent_specs, make_learner, run_search
-from ma2ml_agents.cli import main
+from ma2ml_agents.commands import main
 from ma2ml_env import AutoMLEnv
 from ma2ml_env.evaluators.surrogate import SurrogateEvaluator
 from ma2ml_env.surrogate.model import load_surrogate

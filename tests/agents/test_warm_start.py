@@ -13,7 +13,7 @@ from rich.console import Console
 
 import ma2ml_env
 from ma2ml_agents import agent_specs, learner_names, make_learner, run_search
-from ma2ml_agents.warm_start import read_warm_start
+from ma2ml_agents.search.warm_start import read_warm_start
 from ma2ml_env import AutoMLEnv, Decision, Result, SearchSpace, published
 from ma2ml_env.reward import accuracy
 from ma2ml_env.trials import top_k

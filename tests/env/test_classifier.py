@@ -12,12 +12,12 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 
 from ma2ml_env import load_model
-from ma2ml_env.classifier import Classifier
-from ma2ml_env.evaluators.training import Normalization
 from ma2ml_env.models import build_network
 from ma2ml_env.models.nasnet import NASNetSkeleton
 from ma2ml_env.search_spaces.nasnet import nasnet
 from ma2ml_env.tasks.digits import Digits
+from ma2ml_env.training.classifier import Classifier
+from ma2ml_env.training.loop import Normalization
 
 
 @pytest.fixture(scope="module")

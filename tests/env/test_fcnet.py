@@ -12,9 +12,9 @@ import pytest
 from torch import nn
 
 import ma2ml_env
-from ma2ml_env.evaluators.exact import shapley_effects
-from ma2ml_env.search_spaces.published_table import TABLES, published_table
-from ma2ml_env.tables import fcnet as reader
+from ma2ml_agents.importance.shapley import shapley_effects
+from ma2ml_env.benchmark_tables import fcnet as reader
+from ma2ml_env.search_spaces.benchmark_table import TABLES, published_table
 from ma2ml_env.testing import check_evaluator
 
 DATASETS = sorted(reader.FILES)

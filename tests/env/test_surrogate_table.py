@@ -31,7 +31,7 @@ def test_the_shipped_table_is_what_the_shipped_surrogate_was_fitted_to() -> None
 def test_what_was_trained_since_are_other_evaluations_of_the_same_environment() -> None:
     real = ma2ml_env.make("ma2ml/digits-v0")
     shipped = read_table(SHIPPED / "digits-v0.csv.xz", real)
-    since = read_table(ROOT / "benchmarks" / "results" / "digits-v0-more.csv.xz", real)
+    since = read_table(ROOT / "experiments" / "results" / "digits-v0-more.csv.xz", real)
     assert not shipped.keys() & since.keys()
     evaluations = [{(t.pipeline.key, t.seed) for run in table.values() for t in run} for table in (shipped, since)]
     assert len(evaluations[1] - evaluations[0]) > 250

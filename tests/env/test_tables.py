@@ -16,10 +16,10 @@ import torch
 
 import ma2ml_env
 from ma2ml_env import AutoMLEnv, registry
-from ma2ml_env.evaluators.published_tables import EVALUATORS, published_parts
+from ma2ml_env.benchmark_tables import jahs201, nas_hpo_bench2, nasbench201
+from ma2ml_env.evaluators.benchmark_tables import EVALUATORS, published_parts
 from ma2ml_env.reward import accuracy
-from ma2ml_env.search_spaces.published_table import CELL_OPERATIONS, TABLES, published_spaces
-from ma2ml_env.tables import jahs201, nas_hpo_bench2, nasbench201
+from ma2ml_env.search_spaces.benchmark_table import CELL_OPERATIONS, TABLES, published_spaces
 from ma2ml_env.testing import check_env, check_evaluator, check_search_space
 
 ARCHES = {

@@ -14,13 +14,13 @@ import pytest
 from pyarrow import parquet
 
 import ma2ml_env
+from ma2ml_agents.importance.shapley import shapley_effects
 from ma2ml_env import Decision, SearchSpace, registry
-from ma2ml_env.evaluators.exact import shapley_effects
+from ma2ml_env.benchmark_tables.cells import read_columns
+from ma2ml_env.benchmark_tables.file import tabular_space, tabular_spaces
+from ma2ml_env.benchmark_tables.table import build_table
 from ma2ml_env.evaluators.tabular import TabularEvaluator, tabular
 from ma2ml_env.reward import accuracy
-from ma2ml_env.tables.cells import read_columns
-from ma2ml_env.tables.file import tabular_space, tabular_spaces
-from ma2ml_env.tables.table import build_table
 from ma2ml_env.testing import check_env, check_evaluator, check_search_space
 
 HEADER = "nas.depth,nas.block,hpo.lr,accuracy,flops,params,seconds,seed,note"

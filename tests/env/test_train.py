@@ -15,12 +15,12 @@ import ma2ml_env
 from ma2ml_env import Decision, Pipeline, SearchSpace, load_model
 from ma2ml_env.env import AutoMLEnv
 from ma2ml_env.evaluators import train as train_module
-from ma2ml_env.evaluators.training import DivergedError, Fitting, Normalization, fit
-from ma2ml_env.evaluators.training import accuracy as measured
 from ma2ml_env.reward import accuracy
 from ma2ml_env.search_spaces.recipe import Recipe, recipe
 from ma2ml_env.tasks.digits import Digits
 from ma2ml_env.tasks.task import Images, Splits
+from ma2ml_env.training.loop import DivergedError, Fitting, Normalization, fit
+from ma2ml_env.training.loop import accuracy as measured
 
 CPU = torch.device("cpu")
 HERE = sorted(set(CHANGED) - {"dropout"})

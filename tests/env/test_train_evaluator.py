@@ -13,11 +13,11 @@ import ma2ml_env
 from ma2ml_env import Decision, SearchSpace
 from ma2ml_env.env import AutoMLEnv
 from ma2ml_env.evaluators import train as train_module
-from ma2ml_env.evaluators.training import Fitting, Normalization, batches, make_optimizer
 from ma2ml_env.models.modules import DropPath
 from ma2ml_env.search_spaces.recipe import OPTIMIZERS, Recipe
 from ma2ml_env.tasks.digits import Digits
 from ma2ml_env.tasks.task import Images
+from ma2ml_env.training.loop import Fitting, Normalization, batches, make_optimizer
 
 
 def env_with_recipe(*recipes: Recipe) -> AutoMLEnv:

@@ -13,11 +13,11 @@ import numpy as np
 
 from ma2ml_agents.benchmark.grid import WINDOW, Cell
 from ma2ml_agents.benchmark.measured import MeasuredLearner
-from ma2ml_agents.catalog import make_learner
-from ma2ml_agents.events import Events
-from ma2ml_agents.run_folder import run_folder, write_atomically
+from ma2ml_agents.learners import make_learner
+from ma2ml_agents.runs.folder import run_folder, write_atomically
 from ma2ml_agents.search import run_search
-from ma2ml_agents.search_loop import CHECKPOINT_FOLDER
+from ma2ml_agents.search.callbacks import Events
+from ma2ml_agents.search.loop import CHECKPOINT_FOLDER
 from ma2ml_env import AutoMLEnv, Pipeline, Result, Trial
 
 if TYPE_CHECKING:

@@ -10,10 +10,10 @@ from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import Any
 
-from ma2ml_agents.catalog import learner_class, make_learner
+from ma2ml_agents.building_blocks.settings import nearest
 from ma2ml_agents.learner import AgentSpec, agent_specs
-from ma2ml_agents.limits import check_limits
-from ma2ml_agents.settings import nearest
+from ma2ml_agents.learners import learner_class, make_learner
+from ma2ml_agents.search.limits import check_limits
 from ma2ml_env import registry
 
 WINDOW = 1

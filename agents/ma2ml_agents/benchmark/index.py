@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from ma2ml_agents.run_folder import write_atomically
+from ma2ml_agents.runs.folder import write_atomically
 
 INDEX_FILE = "index.json"
 

@@ -13,7 +13,7 @@ from ma2ml_agents.benchmark.figures import draw_figures
 from ma2ml_agents.benchmark.statistics import Scores
 from ma2ml_agents.benchmark.summary import Summary, summarize
 from ma2ml_agents.benchmark.tables import environment_table, overall_table
-from ma2ml_agents.run_folder import write_atomically
+from ma2ml_agents.runs.folder import write_atomically
 
 PAGE_FILE = "results.md"
 INTRODUCTION = """# Results

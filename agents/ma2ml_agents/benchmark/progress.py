@@ -6,7 +6,7 @@ from rich.console import Console
 from rich.progress import TimeElapsedColumn
 
 from ma2ml_agents.benchmark.grid import Cell
-from ma2ml_agents.progress import LiveBar
+from ma2ml_agents.runs.progress import LiveBar
 
 
 def describe(cell: Cell) -> str:

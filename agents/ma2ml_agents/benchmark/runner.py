@@ -20,7 +20,7 @@ from ma2ml_agents.benchmark.index import Index, Run, unique, write_index
 from ma2ml_agents.benchmark.logs import LoggedRun, read_logs
 from ma2ml_agents.benchmark.progress import GridProgress, describe
 from ma2ml_agents.benchmark.statistics import check_packages
-from ma2ml_agents.run_folder import run_folder
+from ma2ml_agents.runs.folder import run_folder
 
 IDENTITY = {"kind": "benchmark"}
 OURS = ("ma2ml", "ma2ml_lite", "ma2ml_on_policy")

@@ -6,7 +6,7 @@ import numpy as np
 
 from ma2ml_agents.importance.choices import Choices, Floats, Score, check_variance
 from ma2ml_agents.importance.effects import Importance
-from ma2ml_env.evaluators.exact import shapley_effects
+from ma2ml_agents.importance.shapley import shapley_effects
 
 
 def enumerate_all(choices: Choices, score: Score) -> Importance:

@@ -12,7 +12,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 
 from ma2ml_agents.importance.effects import DecisionEffect, Importance
-from ma2ml_agents.run_folder import write_atomically
+from ma2ml_agents.runs.folder import write_atomically
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

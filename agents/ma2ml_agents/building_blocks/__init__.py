@@ -1,0 +1,1 @@
+"""Building blocks of learners: losses, policies, critics, replay, predictors, proposals."""

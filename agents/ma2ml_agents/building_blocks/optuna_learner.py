@@ -1,0 +1,57 @@
+"""What the learners that wrap Optuna share: one categorical parameter per decision."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Sequence
+from typing import Literal
+
+import optuna
+
+from ma2ml_agents.building_blocks.ask_and_tell import AskAndTell
+from ma2ml_agents.learner import AgentSpec
+
+Direction = Literal["maximize", "minimize"]
+
+
+class OptunaLearner(AskAndTell[optuna.Trial]):
+    """An Optuna sampler under the protocol of learners.
+
+    Args:
+        specs: the agents.
+        seed: of the sampler.
+        directions: `"maximize"` or `"minimize"` for each number that `objectives` returns.
+
+    Source: Optuna's ask-and-tell interface.
+    """
+
+    def __init__(self, specs: Sequence[AgentSpec], seed: int, directions: Sequence[Direction]) -> None:
+        self.directions = list(directions)
+        super().__init__(specs, seed)
+
+    @abstractmethod
+    def make_sampler(self, seed: int) -> optuna.samplers.BaseSampler:
+        """The sampler that proposes; subclasses say which."""
+
+    def begin(self, seed: int) -> None:
+        """Make a study in memory."""
+        optuna.logging.set_verbosity(optuna.logging.WARNING)
+        self._space: dict[str, optuna.distributions.BaseDistribution] = {
+            str(decision): optuna.distributions.CategoricalDistribution(tuple(range(size)))
+            for decision, size in enumerate(self.layout.nvec.tolist())
+        }
+        self._study = optuna.create_study(sampler=self.make_sampler(seed), directions=self.directions)
+
+    def ask(self) -> tuple[list[int], optuna.Trial]:
+        """Ask the sampler for a choice of every parameter."""
+        trial = self._study.ask(self._space)
+        return [int(trial.params[decision]) for decision in self._space], trial
+
+    def give(self, joint: list[int]) -> optuna.Trial:
+        """Have the study ask for these choices."""
+        self._study.enqueue_trial(dict(zip(self._space, joint, strict=True)))
+        return self._study.ask(self._space)
+
+    def tell(self, trial: optuna.Trial, values: list[float]) -> None:
+        """Finish the trial with its values, one per direction."""
+        self._study.tell(trial, values)

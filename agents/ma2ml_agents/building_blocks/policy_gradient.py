@@ -1,0 +1,99 @@
+"""What all learners with policies share: they sample them, and ascend a policy gradient."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, get_args
+
+import torch
+from torch import Tensor
+
+from ma2ml_agents.building_blocks.joint_action import Layout, rows_of
+from ma2ml_agents.building_blocks.losses import policy_gradient_loss
+from ma2ml_agents.building_blocks.policy import PolicyName, make_policy
+from ma2ml_agents.building_blocks.settings import check_choice, check_range
+from ma2ml_agents.learner import Actions, AgentSpec, Batch, Observations
+
+
+@dataclass
+class PolicyConfig:
+    """Settings of every learner that has policies."""
+
+    batch_size: int = 10
+    """Pipelines per update. Source: ours; NASNet's controller takes 20."""
+    learning_rate: float = 0.1
+    """Learning rate (Adam) of the policies. Source: ours; each learner has its own."""
+    policy: PolicyName = "independent"
+    """Form of each agent's policy: one softmax per decision, or an autoregressive LSTM (100 units), which wants a
+    learning rate about ten times smaller. Source: NASNet's controller for the LSTM; the default measured better."""
+    single_agent: bool = False
+    """One policy for all decisions instead of one per agent. Source: the single agent that MA2ML is compared with."""
+
+    def __post_init__(self) -> None:
+        check_range(self, 1, names=["batch_size"])
+        check_range(self, 0.0, names=["learning_rate"])
+        check_choice(self, "policy", get_args(PolicyName))
+
+
+class PolicyLearner:
+    """A learner that acts by sampling its policies.
+
+    Args:
+        specs: the agents.
+        config: settings.
+        seed: of everything random in it; the global random state is neither read nor changed.
+
+    Source: ours.
+    """
+
+    on_policy = True
+
+    def __init__(self, specs: Sequence[AgentSpec], config: PolicyConfig, seed: int = 0) -> None:
+        self.batch_size = config.batch_size
+        self.layout = Layout(specs, single_agent=config.single_agent)
+        self.generator = torch.Generator().manual_seed(seed)
+        self.policy = make_policy(config.policy, self.layout, self.generator)
+        self.optimizer = torch.optim.Adam(self.policy.parameters(), lr=config.learning_rate, fused=True)
+
+    def act(self, observations: Observations) -> Actions:
+        """Sample B joint actions."""
+        return self.layout.split(self.policy.sample(rows_of(observations), self.generator).numpy())
+
+    def state_dict(self) -> dict[str, Any]:
+        """Policies, optimizer and random state."""
+        return {
+            "policy": self.policy.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "generator": self.generator.get_state(),
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Become the learner whose `state_dict` this is."""
+        self.policy.load_state_dict(state["policy"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.generator.set_state(state["generator"])
+
+    def transitions(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Joint actions, shape (B, D), and rewards, float64, shape (B,), of a batch."""
+        return torch.from_numpy(self.layout.join(batch.actions)), torch.tensor(batch.rewards, dtype=torch.float64)
+
+    @torch.no_grad()
+    def entropy_at(self, actions: Tensor) -> float:
+        """Entropy of the joint policy, in nats, along joint actions of shape (B, D)."""
+        return float(self.policy.entropy(actions).sum())
+
+    def ascend(self, actions: Tensor, advantage: Tensor) -> None:
+        """Take one step along the policy gradient.
+
+        Args:
+            actions: samples of the policies, shape (B, D).
+            advantage: of each agent, shape (B, N).
+        """
+        self.minimize(policy_gradient_loss(self.policy.log_prob(actions), advantage))
+
+    def minimize(self, loss: Tensor) -> None:
+        """Take one gradient step on a scalar."""
+        self.optimizer.zero_grad()
+        torch.autograd.backward(loss)
+        self.optimizer.step()

@@ -1,0 +1,61 @@
+"""NSGA-II: the genetic algorithm of Optuna, for the reward alone or for accuracy against FLOPs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import optuna
+
+from ma2ml_agents.building_blocks.optuna_learner import Direction, OptunaLearner
+from ma2ml_agents.building_blocks.settings import check_choice, check_range
+from ma2ml_agents.learner import AgentSpec, Batch
+
+DIRECTIONS: dict[str, list[Direction]] = {"reward": ["maximize"], "accuracy_and_flops": ["maximize", "minimize"]}
+"""What happens to each number that a choice of objectives has."""
+
+
+class NSGA2(OptunaLearner):
+    """Crosses and mutates the best of a generation.
+
+    Args:
+        specs: the agents; their decisions are one genome.
+        config: settings.
+        seed: of the sampler.
+
+    Source: Deb et al., "A fast and elitist multiobjective genetic algorithm: NSGA-II"; Optuna's implementation.
+    """
+
+    @dataclass
+    class Config:
+        """Settings of NSGA-II."""
+
+        population: int = 10
+        """Pipelines per generation. Source: tuned (`experiments/tuning.py`); Optuna's default is 50."""
+        crossover_rate: float = 0.9
+        """Probability that a child has two parents. Source: Optuna's default."""
+        objectives: Literal["reward", "accuracy_and_flops"] = "reward"
+        """What is optimized: the reward, or accuracy upward and FLOPs downward at once, which gives a front of
+        pipelines instead of one best. Source: ours."""
+
+        def __post_init__(self) -> None:
+            check_range(self, 2, names=["population"])
+            check_range(self, 0.0, 1.0, names=["crossover_rate"])
+            check_choice(self, "objectives", DIRECTIONS)
+
+    def __init__(self, specs: Sequence[AgentSpec], config: Config | None = None, seed: int = 0) -> None:
+        self.config = config or self.Config()
+        super().__init__(specs, seed, DIRECTIONS[self.config.objectives])
+
+    def make_sampler(self, seed: int) -> optuna.samplers.BaseSampler:
+        """Optuna's `NSGAIISampler`."""
+        return optuna.samplers.NSGAIISampler(
+            population_size=self.config.population, crossover_prob=self.config.crossover_rate, seed=seed
+        )
+
+    def objectives(self, batch: Batch) -> list[float]:
+        """The reward, or accuracy and FLOPs; a failed pipeline is told as one of accuracy 0."""
+        if self.config.objectives == "reward":
+            return super().objectives(batch)
+        return [float(batch.results[0].accuracy), float(batch.results[0].flops)]

@@ -1,0 +1,73 @@
+"""The (1+1) evolutionary algorithm: one parent, one child, the better lives."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ma2ml_agents.building_blocks.evolution import Evolution, Genome
+from ma2ml_agents.building_blocks.settings import check_range
+from ma2ml_agents.learner import AgentSpec, Batch
+
+
+class OnePlusOne(Evolution):
+    """Changes each decision of the best pipeline with probability 1/D, at least one; ties are accepted.
+
+    Args:
+        specs: the agents; their D decisions are one genome.
+        config: settings.
+        seed: of everything random in it.
+
+    Raises:
+        ValueError: if no decision has two choices.
+
+    Source: the (1+1)-EA with its standard mutation rate 1/D; nevergrad's DiscreteOnePlusOne is its kin.
+    """
+
+    @dataclass
+    class Config:
+        """Settings of the (1+1)-EA."""
+
+        mutations: float = 0.75
+        """Decisions that change on average, before at least one is made to. Source: tuned (`experiments/tuning.py`);
+        the standard rate is 1, 1/D each."""
+
+        def __post_init__(self) -> None:
+            check_range(self, 0.0, names=["mutations"])
+
+    def __init__(self, specs: Sequence[AgentSpec], config: Config | None = None, seed: int = 0) -> None:
+        super().__init__(specs, seed)
+        self.config = config or self.Config()
+        self.parent: Genome | None = None
+        self.best = -math.inf
+
+    def propose(self) -> Genome:
+        """A child of the best pipeline so far, a random one as long as there is none, shape (D,)."""
+        if self.parent is None:
+            return self.random_genome()
+        changes = self.rng.random(len(self.mutable)) < self.config.mutations / len(self.mutable)
+        if not changes.any():
+            changes[self.rng.integers(len(changes))] = True
+        return self.mutate(self.parent, self.mutable[changes])
+
+    def update(self, batch: Batch) -> dict[str, float]:
+        """Keep the best, of equals the newest."""
+        for genome, reward in zip(self.layout.join(batch.actions), batch.rewards.tolist(), strict=True):
+            if reward >= self.best:
+                self.parent, self.best = genome, reward
+        return {"best": self.best}
+
+    def state_dict(self) -> dict[str, Any]:
+        """The parent and the random state."""
+        parent = None if self.parent is None else self.parent.tolist()
+        return super().state_dict() | {"parent": parent, "best": self.best}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Become the learner whose `state_dict` this is."""
+        super().load_state_dict(state)
+        self.parent = None if state["parent"] is None else np.array(state["parent"])
+        self.best = state["best"]

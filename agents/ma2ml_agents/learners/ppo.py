@@ -1,0 +1,83 @@
+"""PPO: a policy gradient that takes several steps on each batch, and stops where it has moved far enough."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from ma2ml_agents.building_blocks.losses import clipped_surrogate_loss, moving_average
+from ma2ml_agents.building_blocks.policy_gradient import PolicyConfig, PolicyLearner
+from ma2ml_agents.building_blocks.settings import check_range
+from ma2ml_agents.learner import AgentSpec, Batch
+
+
+class PPO(PolicyLearner):
+    """Independent PPO, one policy per agent.
+
+    The state of these games never changes and the reward is shared, so that the value function of an agent and the
+    central one of MAPPO are the same number: MAPPO is this algorithm too.
+
+    Args:
+        specs: the agents.
+        config: settings.
+        seed: of everything random in it.
+
+    Source: Schulman et al., "Proximal Policy Optimization Algorithms"; of several agents, de Witt et al., "Is
+    Independent Learning All You Need in the StarCraft Multi-Agent Challenge?". NASNet's controller is trained by it.
+    """
+
+    @dataclass
+    class Config(PolicyConfig):
+        """Settings of PPO."""
+
+        batch_size: int = 5
+        """Pipelines per update. Source: tuned (`experiments/tuning.py`)."""
+        learning_rate: float = 0.1
+        """Learning rate (Adam) of the policies. Source: tuned; NASNet's is 3.5e-4, for many more pipelines."""
+        epochs: int = 5
+        """Gradient steps on each batch. Source: tuned; stable-baselines3's default is 10."""
+        clip: float = 0.1
+        """How far a probability ratio may be from 1. Source: tuned; the PPO paper's is 0.2."""
+        entropy_coef: float = 1e-5
+        """Weight of the policies' entropy. Source: NASNet's controller."""
+        value_decay: float = 0.5
+        """How much of the value, an average over batches, is kept when a batch comes. Source: ours."""
+
+        def __post_init__(self) -> None:
+            super().__post_init__()
+            check_range(self, 1, names=["epochs"])
+            check_range(self, 0, names=["clip", "entropy_coef"])
+            check_range(self, 0.0, 1.0, names=["value_decay"])
+
+    def __init__(self, specs: Sequence[AgentSpec], config: Config | None = None, seed: int = 0) -> None:
+        self.config = config or self.Config()
+        super().__init__(specs, self.config, seed)
+        self.value: float | None = None
+
+    def update(self, batch: Batch) -> dict[str, float]:
+        """Take `epochs` steps on this batch; the first is its own value."""
+        actions, rewards = self.transitions(batch)
+        mean = float(rewards.mean())
+        value = mean if self.value is None else self.value
+        self.value = moving_average(self.value, mean, self.config.value_decay)
+        scale = rewards.std(correction=0).clamp(min=1e-8)
+        with torch.no_grad():
+            old_log_prob = self.policy.log_prob(actions)
+        advantage = ((rewards - value) / scale).float()[:, None].expand_as(old_log_prob)
+        for _ in range(self.config.epochs):
+            log_prob = self.policy.log_prob(actions)
+            surrogate = clipped_surrogate_loss(log_prob, old_log_prob, advantage, self.config.clip)
+            self.minimize(surrogate - self.config.entropy_coef * self.policy.entropy(actions).sum())
+        return {"value": value, "entropy": self.entropy_at(actions)}
+
+    def state_dict(self) -> dict[str, Any]:
+        """What the base class has, and the value."""
+        return super().state_dict() | {"value": self.value}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Become the learner whose `state_dict` this is."""
+        super().load_state_dict(state)
+        self.value = state["value"]

@@ -1,0 +1,51 @@
+"""Random search: uniform joint actions. NASNet's authors call it "a difficult baseline to beat"."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ma2ml_agents.building_blocks.joint_action import Layout, rows_of
+from ma2ml_agents.learner import Actions, AgentSpec, Batch, Observations
+
+
+class RandomSearch:
+    """Draws every choice uniformly and learns nothing.
+
+    Args:
+        specs: the agents.
+        config: no settings.
+        seed: of its draws.
+
+    Source: the baseline of NASNet and of every comparison.
+    """
+
+    @dataclass
+    class Config:
+        """Random search has no settings."""
+
+    batch_size = 1
+    on_policy = False
+
+    def __init__(self, specs: Sequence[AgentSpec], config: Config | None = None, seed: int = 0) -> None:
+        self.layout = Layout(specs)
+        self.rng = np.random.default_rng(seed)
+
+    def act(self, observations: Observations) -> Actions:
+        """Draw B joint actions."""
+        return self.layout.split(self.layout.uniform(rows_of(observations), self.rng))
+
+    def update(self, batch: Batch) -> dict[str, float]:
+        """Learn nothing."""
+        return {}
+
+    def state_dict(self) -> dict[str, Any]:
+        """The random state."""
+        return {"rng": self.rng.bit_generator.state}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Become the learner whose `state_dict` this is."""
+        self.rng.bit_generator.state = state["rng"]

@@ -1,0 +1,47 @@
+"""TPE: the tree-structured Parzen estimator of Optuna."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import optuna
+
+from ma2ml_agents.building_blocks.optuna_learner import OptunaLearner
+from ma2ml_agents.building_blocks.settings import check_range
+from ma2ml_agents.learner import AgentSpec
+
+
+class TPE(OptunaLearner):
+    """Proposes choices that are frequent among good pipelines and rare among the others.
+
+    Args:
+        specs: the agents.
+        config: settings.
+        seed: of the sampler.
+
+    Source: Bergstra et al., "Algorithms for Hyper-Parameter Optimization"; Optuna's implementation.
+    """
+
+    @dataclass
+    class Config:
+        """Settings of TPE."""
+
+        warmup: int = 10
+        """Random pipelines at first. Source: Optuna's default."""
+        candidates: int = 24
+        """Candidates per proposal, of which the most promising is taken. Source: Optuna's default."""
+
+        def __post_init__(self) -> None:
+            check_range(self, 0, names=["warmup"])
+            check_range(self, 1, names=["candidates"])
+
+    def __init__(self, specs: Sequence[AgentSpec], config: Config | None = None, seed: int = 0) -> None:
+        self.config = config or self.Config()
+        super().__init__(specs, seed, ["maximize"])
+
+    def make_sampler(self, seed: int) -> optuna.samplers.BaseSampler:
+        """Optuna's `TPESampler`."""
+        return optuna.samplers.TPESampler(
+            n_startup_trials=self.config.warmup, n_ei_candidates=self.config.candidates, seed=seed
+        )

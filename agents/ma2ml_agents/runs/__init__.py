@@ -1,0 +1,1 @@
+"""A run: its folder, report, loggers and progress."""

@@ -1,0 +1,61 @@
+"""What the readers of published tables share."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from ma2ml_env.benchmark_tables.file import layout_of
+from ma2ml_env.benchmark_tables.table import Table, build_table
+from ma2ml_env.search_space import SearchSpace
+from ma2ml_env.search_spaces.benchmark_table import TABLES, published_spaces
+from ma2ml_env.types import AgentID
+
+PICKLED = {".pkl", ".pickle", ".pbz2", ".p"}
+
+
+def choice_table(name: str, chosen: Mapping[str, ArrayLike], accuracy: ArrayLike, **facts: Any) -> Table:
+    """The table of R trainings of a published search space.
+
+    Args:
+        name: of the published table.
+        chosen: by decision, the index of what was chosen, integers of shape (R,).
+        accuracy: shape (R,), as `build_table` takes it.
+        **facts: `flops`, `params`, `seconds`, as `build_table` takes them.
+
+    Raises:
+        ValueError: as `build_table` does.
+
+    Source: ours.
+    """
+    agents = TABLES[name]
+    nvec = {agent: tuple(len(choices) for choices in decisions.values()) for agent, decisions in agents.items()}
+    actions = np.stack([np.asarray(chosen[d]) for decisions in agents.values() for d in decisions], axis=1)
+    return build_table(nvec, actions, accuracy, **facts)
+
+
+def check_spaces(name: str, search_spaces: Mapping[AgentID, SearchSpace]) -> None:
+    """Raise a ValueError if these are not the search spaces of a published table, in its order."""
+    given, wanted = layout_of(search_spaces), layout_of(published_spaces(name))
+    if given != wanted:
+        different = [agent for agent, decisions in given if (agent, decisions) not in wanted]
+        raise ValueError(
+            f"the table {name!r} has the agents {[agent for agent, _ in wanted]} in that order, each with "
+            f"{{kind: published_table, table: {name}, agent: ...}}; these differ: {different or list(search_spaces)}"
+        )
+
+
+def refuse_pickle(file: str, recipe: str) -> None:
+    """Raise a ValueError with the recipe for a directory or a file of the name of a pickle.
+
+    What is read from a pickle can execute anything.
+    """
+    if Path(file).is_dir() or PICKLED & set(Path(file).suffixes):
+        raise ValueError(
+            f"{file} is pickled or a directory of pickles, and what is read from a pickle can execute anything, so it "
+            f"is not read; write a CSV where the benchmark's own library is installed, and give that:\n\n{recipe}"
+        )

@@ -1,0 +1,1 @@
+"""Training of networks: the loop, input normalization, and the trained classifier."""
