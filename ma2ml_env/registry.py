@@ -13,7 +13,7 @@ from typing import Any
 from ma2ml_env import catalog
 from ma2ml_env.env import AutoMLEnv
 from ma2ml_env.files import read_yaml
-from ma2ml_env.search_space import SearchSpace
+from ma2ml_env.search_space import Decision, SearchSpace
 from ma2ml_env.types import AgentID
 
 ID_FORM = re.compile(r"[\w.-]+/[\w.-]+-v\d+")
@@ -93,14 +93,16 @@ def _definition(spaces: Mapping[AgentID, SearchSpace], evaluator: Any) -> str:
     choices = [choice for space in spaces.values() for decision in space.decisions for choice in decision.choices]
     if not all(isinstance(choice, (str, int, float, tuple, type(None))) for choice in choices):
         return ""
-    decisions = {
-        agent: [(decision.name, list(decision.choices)) for decision in space.decisions]
-        for agent, space in spaces.items()
-    }
+    decisions = {agent: [_identity(decision) for decision in space.decisions] for agent, space in spaces.items()}
     fixed = {agent: dict(space.fixed) for agent, space in spaces.items() if space.fixed}
     parts = {"decisions": decisions, "evaluator": evaluator} | ({"fixed": fixed} if fixed else {})
     text = json.dumps(parts, sort_keys=True, default=repr)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _identity(decision: Decision) -> tuple[Any, ...]:
+    """What a definition says of a decision: its order is none of it, and a condition only where there is one."""
+    return decision.name, list(decision.choices), *([decision.active] if decision.active else [])
 
 
 _entries: dict[str, EnvEntry] = {}

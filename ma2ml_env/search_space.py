@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -12,48 +10,36 @@ import numpy as np
 from gymnasium.spaces import MultiDiscrete
 from numpy.typing import NDArray
 
+from ma2ml_env.decision import Condition, Decision, active_rows, canonical_row, count_actions, resolve_conditions
 from ma2ml_env.types import AgentID, JointAction, Pipeline
-
-
-@dataclass(frozen=True)
-class Decision:
-    """One choice among a few values.
-
-    Args:
-        name: unique within its search space.
-        choices: the values to choose from, at least one; an action holds an index into them.
-
-    Raises:
-        ValueError: if there is nothing to choose from.
-
-    Source: ours.
-    """
-
-    name: str
-    choices: tuple[Any, ...]
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "choices", tuple(self.choices))
-        if not self.choices:
-            raise ValueError(f"decision {self.name!r} has no choices; it needs at least one")
 
 
 class SearchSpace:
     """A product of decisions, and the function that builds what they describe.
 
+    Decisions may be active under a condition only. Actions that differ in inactive decisions are one action, whose
+    canonical form has index 0 there; the others are accepted everywhere and turned into it.
+
     Args:
         decisions: a tuple of `Decision(name, choices)`, at least one, names unique.
         build: from {decision name: chosen value} to what the evaluator reads in `pipeline[agent]`;
-            `dict` is a valid one.
+            `dict` is a valid one. Inactive decisions are left out, so that no meaningless value can be read.
         values: the inverse of `build`, from what it made to {decision name: chosen value}. Needed only
-            for `encode` of built objects; a mapping is its own inverse.
+            for `encode` of built objects; a mapping is its own inverse. What it says of inactive decisions is not
+            looked at.
         default: the action that stands for "nothing special", one index per decision; the first
             choice of each if not given. An agent whose part nobody named plays it.
         fixed: what `build` puts into every part beside the choices, {name: value}; results depend on it, so it
             belongs to an environment's definition.
 
+    Attributes:
+        conditions: when each decision is active, by index; see `Condition`.
+        default: the default, canonical.
+        default_values: the default's value of every decision, {decision name: value}, of inactive ones too.
+
     Raises:
-        ValueError: if two decisions share a name, there is none, or the default does not fit.
+        ValueError: if two decisions share a name, there is none, a condition names a decision that is not an earlier
+            one or a value that it cannot have, or the default does not fit.
 
     Source: ours.
     """
@@ -77,7 +63,10 @@ class SearchSpace:
         repeated = sorted({name for name in names if names.count(name) > 1})
         if repeated:
             raise ValueError(f"decision names must be unique, these are repeated: {repeated}")
-        self.default: tuple[int, ...] = self.validate([0] * len(names) if default is None else default, agent="default")
+        self.conditions: tuple[Condition, ...] = resolve_conditions(self.decisions)
+        indices = self._checked([0] * len(names) if default is None else default, "default")
+        self.default: tuple[int, ...] = self.validate(indices)
+        self.default_values = {d.name: d.choices[index] for d, index in zip(self.decisions, indices, strict=True)}
 
     @cached_property
     def nvec(self) -> NDArray[np.int64]:
@@ -89,27 +78,83 @@ class SearchSpace:
         """The Gymnasium space of this agent's actions."""
         return MultiDiscrete(self.nvec)
 
-    @property
+    @cached_property
+    def conditional(self) -> bool:
+        """Whether any decision can be inactive."""
+        return any(self.conditions)
+
+    @cached_property
     def size(self) -> int:
-        """The number of different actions, exact however large."""
-        return math.prod(len(decision.choices) for decision in self.decisions)
+        """The number of different actions, exact however large; those that differ in inactive decisions are one."""
+        return count_actions(self.conditions, self.nvec.tolist())
 
     def __len__(self) -> int:
         return len(self.decisions)
 
     def validate(self, action: Any, *, agent: AgentID = "action") -> tuple[int, ...]:
-        """Turn any integer form of an action into a tuple of ints.
+        """Turn any integer form of an action into a tuple of ints, in its canonical form.
 
         Args:
             action: an int, a list, a NumPy scalar or array (0-d or 1-d) of any integer type.
             agent: whose action it is, for the message.
 
         Returns:
-            One index per decision.
+            One index per decision, 0 for inactive ones.
 
         Raises:
             ValueError: if type, length or range do not fit; the message names agent, decision, value and range.
         """
+        indices = self._checked(action, agent)
+        return canonical_row(self.conditions, indices.__getitem__)[0] if self.conditional else indices
+
+    def active(self, actions: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Which decisions are active in B actions of valid indices, shape (B, K) to (B, K)."""
+        return active_rows(self.conditions, self.nvec.tolist(), actions)
+
+    def canonical(self, actions: NDArray[np.int64]) -> NDArray[np.int64]:
+        """B actions of valid indices in their canonical form, index 0 for inactive decisions, shape (B, K)."""
+        return np.where(self.active(actions), actions, 0) if self.conditional else actions
+
+    def choices(self, action: Any, *, agent: AgentID = "action") -> dict[str, Any]:
+        """The chosen value of every active decision, {decision name: value}; raises as `validate` does."""
+        indices = self._checked(action, agent)
+        chosen = {d.name: d.choices[index] for d, index in zip(self.decisions, indices, strict=True)}
+        if not self.conditional:
+            return chosen
+        _, active = canonical_row(self.conditions, indices.__getitem__)
+        return {name: value for (name, value), is_active in zip(chosen.items(), active, strict=True) if is_active}
+
+    def decode(self, action: Any, *, agent: AgentID = "action") -> Any:
+        """Build what an action describes; raises as `validate` does."""
+        return self.build(self.choices(action, agent=agent))
+
+    def encode(self, built: Any) -> tuple[int, ...]:
+        """The action that describes `built`, canonical: the inverse of `decode`.
+
+        Args:
+            built: what `decode` returned, or a mapping {decision name: chosen value}, in which inactive decisions may
+                be missing or have any value.
+
+        Raises:
+            ValueError: if this space cannot say it, with the decision and value that do not fit.
+        """
+        if isinstance(built, Mapping):
+            chosen: Mapping[str, Any] = built
+        elif self.values is not None:
+            chosen = self.values(built)
+        else:
+            raise ValueError(f"this space has no `values` function, so it cannot encode a {type(built).__name__}")
+        unknown = sorted(set(chosen) - {decision.name for decision in self.decisions})
+        if unknown:
+            raise ValueError(f"no such decision: {unknown}; decisions are {[d.name for d in self.decisions]}")
+        return canonical_row(self.conditions, lambda place: _index(self.decisions[place], chosen))[0]
+
+    def sample(self, rng: np.random.Generator) -> tuple[int, ...]:
+        """A random action: every decision uniform, then canonical."""
+        return self.validate(rng.integers(self.nvec))
+
+    def _checked(self, action: Any, agent: AgentID) -> tuple[int, ...]:
+        """`validate`, before it is made canonical."""
         array = _array(action)
         if array.dtype.kind not in "iu" or array.ndim != 1:
             raise ValueError(
@@ -127,39 +172,6 @@ class SearchSpace:
                     f"agent {agent!r}, decision {decision.name!r}: {index} is not in 0..{len(decision.choices) - 1}"
                 )
         return indices
-
-    def choices(self, action: Any, *, agent: AgentID = "action") -> dict[str, Any]:
-        """The chosen value of every decision, {decision name: value}; raises as `validate` does."""
-        indices = self.validate(action, agent=agent)
-        return {d.name: d.choices[index] for d, index in zip(self.decisions, indices, strict=True)}
-
-    def decode(self, action: Any, *, agent: AgentID = "action") -> Any:
-        """Build what an action describes; raises as `validate` does."""
-        return self.build(self.choices(action, agent=agent))
-
-    def encode(self, built: Any) -> tuple[int, ...]:
-        """The action that describes `built`: the inverse of `decode`.
-
-        Args:
-            built: what `decode` returned, or a mapping {decision name: chosen value}.
-
-        Raises:
-            ValueError: if this space cannot say it, with the decision and value that do not fit.
-        """
-        if isinstance(built, Mapping):
-            chosen: Mapping[str, Any] = built
-        elif self.values is not None:
-            chosen = self.values(built)
-        else:
-            raise ValueError(f"this space has no `values` function, so it cannot encode a {type(built).__name__}")
-        unknown = sorted(set(chosen) - {decision.name for decision in self.decisions})
-        if unknown:
-            raise ValueError(f"no such decision: {unknown}; decisions are {[d.name for d in self.decisions]}")
-        return tuple(_index(decision, chosen) for decision in self.decisions)
-
-    def sample(self, rng: np.random.Generator) -> tuple[int, ...]:
-        """A uniformly random action."""
-        return tuple(int(index) for index in rng.integers(self.nvec))
 
 
 def decode_joint(search_spaces: Mapping[AgentID, SearchSpace], actions: Mapping[AgentID, Any]) -> Pipeline:
@@ -258,3 +270,6 @@ def _index(decision: Decision, chosen: Mapping[str, Any]) -> int:
 def _short(value: Any, limit: int = 60) -> str:
     text = repr(value)
     return text if len(text) <= limit else text[: limit - 3] + "..."
+
+
+__all__ = ["Decision", "PackedAction", "PartsOnDemand", "SearchSpace", "decode_joint"]

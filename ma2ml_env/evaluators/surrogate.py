@@ -131,7 +131,7 @@ class SurrogateEvaluator:
                 raise ValueError(f"agent {agent!r}: an index is out of range; the numbers of choices are {wanted}")
         if len({len(array) for array in arrays.values()}) > 1:
             raise ValueError(f"agents have different numbers of actions: { {a: len(x) for a, x in arrays.items()} }")
-        return arrays
+        return {agent: spaces[agent].canonical(array) for agent, array in arrays.items()}
 
 
 def surrogate(

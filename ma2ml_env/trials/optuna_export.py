@@ -42,7 +42,7 @@ def export(store: TrialStore, url: str, search_spaces: Mapping[AgentID, SearchSp
 def _parameters(
     row: Mapping[str, Any], spaces: Mapping[AgentID, SearchSpace] | None
 ) -> dict[str, tuple[Any, optuna.distributions.BaseDistribution]]:
-    """{`agent.decision`: (value, distribution)} of one trial."""
+    """{`agent.decision`: (value, distribution)} of the active decisions of one trial."""
     from optuna.distributions import CategoricalDistribution, IntDistribution
 
     found: dict[str, tuple[Any, optuna.distributions.BaseDistribution]] = {}
@@ -51,7 +51,10 @@ def _parameters(
             for place, index in enumerate(action):
                 found[f"{agent}.{place}"] = (index, IntDistribution(0, 2**16))
             continue
+        active = spaces[agent].choices(action, agent=agent)
         for decision, index in zip(spaces[agent].decisions, action, strict=True):
+            if decision.name not in active:
+                continue
             labels = [choice if isinstance(choice, int | float | str) else str(choice) for choice in decision.choices]
             found[f"{agent}.{decision.name}"] = (labels[index], CategoricalDistribution(labels))
     return found

@@ -90,6 +90,7 @@ def _reader(env: AutoMLEnv) -> Callable[[Mapping[str, Integers]], Floats]:
     known = hasattr(priced.evaluator, "cost")
 
     def read(actions: Mapping[str, Integers]) -> Floats:
+        actions = {agent: space.canonical(actions[agent]) for agent, space in env.search_spaces.items()}
         rows = len(next(iter(actions.values())))
         counted = costs(priced, actions) if known else np.zeros((2, rows), dtype=np.int64)
         return np.stack(list(features(actions, counted).values()), axis=1)

@@ -92,7 +92,7 @@ def _action(where: str, entry: Mapping[str, Any], env: AutoMLEnv) -> JointAction
         space = env.search_spaces[agent]
         try:
             if isinstance(said, Mapping):
-                action[agent] = space.encode({**space.choices(action[agent]), **said})
+                action[agent] = space.encode({**space.default_values, **said})
             else:
                 action[agent] = space.validate(said, agent=agent)
         except ValueError as error:

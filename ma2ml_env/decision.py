@@ -1,0 +1,170 @@
+"""One choice, when it has a meaning, and what that means for all choices of an agent."""
+
+from __future__ import annotations
+
+import difflib
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
+from numbers import Real
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Condition = tuple[tuple[int, tuple[int, ...]], ...]
+"""When a decision is active: (index of an earlier decision, indices of its choices that allow it), all of them at once;
+empty for always."""
+
+
+@dataclass(frozen=True)
+class Decision:
+    """One choice among a few values.
+
+        depth = Decision("depth", (0, 1, 2, 3), ordered=True)
+        kernel = Decision("kernel", (3, 5), active={"depth": (1, 2, 3)})
+
+    Args:
+        name: unique within its search space.
+        choices: the values to choose from, at least one; an action holds an index into them.
+        ordered: whether the choices are numbers whose order means something, such as a width; learners may use it,
+            results do not depend on it.
+        active: when the decision has a meaning, {name of an earlier decision of the same agent: the values of it that
+            allow this one}, which must all hold; empty for always. It is data, no function, so that search spaces can
+            be pickled, compared, hashed and read by learners; kept as a tuple of pairs. A decision is inactive too
+            where one that it depends on is.
+
+    Raises:
+        ValueError: if there is nothing to choose from, choices are called ordered that are not rising or falling
+            numbers, or a condition allows nothing.
+    """
+
+    name: str
+    choices: tuple[Any, ...]
+    ordered: bool = field(default=False, compare=False)
+    active: Mapping[str, Sequence[Any]] | tuple[tuple[str, tuple[Any, ...]], ...] = ()
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "choices", tuple(self.choices))
+        if not self.choices:
+            raise ValueError(f"decision {self.name!r} has no choices; it needs at least one")
+        if self.ordered and not _rises_or_falls(self.choices):
+            raise ValueError(
+                f"decision {self.name!r} cannot be ordered: its choices must be numbers that rise or fall, "
+                f"not {list(self.choices)}"
+            )
+        conditions = dict(self.active)
+        for parent, values in conditions.items():
+            if isinstance(values, str) or not isinstance(values, Sequence) or not values:
+                raise ValueError(
+                    f"decision {self.name!r}: the values of {parent!r} under which it is active are a tuple of at "
+                    f"least one, not {values!r}"
+                )
+        object.__setattr__(self, "active", tuple((parent, tuple(values)) for parent, values in conditions.items()))
+
+
+def resolve_conditions(decisions: Sequence[Decision]) -> tuple[Condition, ...]:
+    """The conditions of all decisions, by index instead of by name and value.
+
+    Args:
+        decisions: of one agent, in order, with different names.
+
+    Raises:
+        ValueError: if a decision depends on an unknown one or on one that is not earlier, or on a value that is not
+            among its choices.
+    """
+    return tuple(
+        tuple(_resolved(decision, decisions, parent, values) for parent, values in dict(decision.active).items())
+        for decision in decisions
+    )
+
+
+def canonical_row(
+    conditions: Sequence[Condition], choose: Callable[[int], int]
+) -> tuple[tuple[int, ...], tuple[bool, ...]]:
+    """One action in its canonical form, in which inactive decisions have index 0.
+
+    Args:
+        conditions: of all decisions.
+        choose: the index chosen for a decision, given its place; asked for the active ones only, in order.
+
+    Returns:
+        The indices, and which decisions are active.
+    """
+    indices, active = list[int](), list[bool]()
+    for place, condition in enumerate(conditions):
+        active.append(all(active[parent] and indices[parent] in allowed for parent, allowed in condition))
+        indices.append(choose(place) if active[place] else 0)
+    return tuple(indices), tuple(active)
+
+
+def active_rows(conditions: Sequence[Condition], nvec: Sequence[int], actions: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Which decisions of many actions are active, shape (B, K).
+
+    Args:
+        conditions: of all K decisions.
+        nvec: number of choices of each.
+        actions: valid indices, shape (B, K).
+    """
+    active = np.ones(actions.shape, dtype=np.bool_)
+    for place, condition in enumerate(conditions):
+        for parent, allowed in condition:
+            allows = np.isin(np.arange(nvec[parent]), allowed)
+            active[:, place] &= active[:, parent] & allows[actions[:, parent]]
+    return active
+
+
+def count_actions(conditions: Sequence[Condition], nvec: Sequence[int]) -> int:
+    """The number of different canonical actions, exact however large.
+
+    Decisions are gone through in order; the actions so far are counted by the choices that later conditions look at.
+
+    Args:
+        conditions: of all decisions.
+        nvec: number of choices of each.
+    """
+    last_child = {parent: child for child, condition in enumerate(conditions) for parent, _ in condition}
+    counts = Counter[tuple[tuple[int, int | None], ...]]({(): 1})
+    for place, (condition, choices) in enumerate(zip(conditions, nvec, strict=True)):
+        longer = Counter[tuple[tuple[int, int | None], ...]]()
+        for seen, count in counts.items():
+            chosen = dict(seen)
+            active = all(chosen[parent] in allowed for parent, allowed in condition)
+            kept = tuple(pair for pair in seen if last_child[pair[0]] > place)
+            if place not in last_child:
+                longer[kept] += count * (choices if active else 1)
+            else:
+                for choice in range(choices) if active else (None,):
+                    longer[*kept, (place, choice)] += count
+        counts = longer
+    return counts.total()
+
+
+def _rises_or_falls(choices: Sequence[Any]) -> bool:
+    if not all(isinstance(choice, Real) and not isinstance(choice, bool) for choice in choices):
+        return False
+    return all(a < b for a, b in pairwise(choices)) or all(a > b for a, b in pairwise(choices))
+
+
+def _resolved(
+    decision: Decision, decisions: Sequence[Decision], parent: str, values: Sequence[Any]
+) -> tuple[int, tuple[int, ...]]:
+    """One part of a decision's condition, by index."""
+    names = [other.name for other in decisions]
+    if parent not in names:
+        near = difflib.get_close_matches(parent, names, n=1, cutoff=0.0)
+        raise ValueError(f"decision {decision.name!r} depends on {parent!r}, which is none; did you mean {near[0]!r}?")
+    if names.index(parent) >= names.index(decision.name):
+        raise ValueError(
+            f"decision {decision.name!r} depends on {parent!r}, which does not come before it; "
+            f"earlier decisions are {list(names[: names.index(decision.name)])}"
+        )
+    choices = decisions[names.index(parent)].choices
+    for value in values:
+        if value not in choices:
+            raise ValueError(
+                f"decision {decision.name!r} is active where {parent!r} is {value!r}, which it cannot be; "
+                f"its choices are {list(choices)}"
+            )
+    return names.index(parent), tuple(sorted({choices.index(value) for value in values}))
