@@ -12,30 +12,55 @@ from numpy.typing import NDArray
 AgentID = str
 Observations = Mapping[AgentID, NDArray[np.float32]]
 Actions = Mapping[AgentID, NDArray[np.int64]]
+Condition = tuple[tuple[int, tuple[int, ...]], ...]
+"""When a decision is active: (index of an earlier decision of the agent, indices of its choices that allow it), all of
+them at once; empty for always. A decision that depends on an inactive one is inactive."""
 
 
 @dataclass(frozen=True)
 class AgentSpec:
-    """All that a learner knows of an agent.
+    """All that a learner knows of an agent. What its decisions mean is optional: a tuple is empty where nobody said.
 
     Args:
         name: the agent's id.
         nvec: number of choices of each of its decisions.
         observation_size: length of its observation vector.
+        decisions: names of its decisions.
+        choices: values of each decision's choices: numbers, strings, booleans, None or tuples; the text of others.
+        ordered: whether the choices of each decision are numbers that rise or fall.
+        active: when each decision has a meaning. Actions that differ in inactive decisions only are one action, whose
+            canonical form has index 0 there; batches hold that form.
 
-    Source: ours, after bsuite's and Acme's specs.
+    Raises:
+        ValueError: if one of the optional tuples has another length than `nvec`.
+
+    Source: after bsuite's and Acme's specs.
     """
 
     name: AgentID
     nvec: tuple[int, ...]
     observation_size: int
+    decisions: tuple[str, ...] = ()
+    choices: tuple[tuple[Any, ...], ...] = ()
+    ordered: tuple[bool, ...] = ()
+    active: tuple[Condition, ...] = ()
+
+    def __post_init__(self) -> None:
+        for field in ("decisions", "choices", "ordered", "active"):
+            given = getattr(self, field)
+            if given and len(given) != len(self.nvec):
+                raise ValueError(
+                    f"agent {self.name!r} has {len(self.nvec)} decisions, so {field} needs as many entries, "
+                    f"not {len(given)}"
+                )
 
 
 def agent_specs(env: Any) -> tuple[AgentSpec, ...]:
     """The agents of a PettingZoo parallel environment with MultiDiscrete actions, in its order.
 
     Args:
-        env: has `possible_agents`, `action_space(agent).nvec` and `observation_space(agent).shape`.
+        env: has `possible_agents`, `action_space(agent).nvec` and `observation_space(agent).shape`; what decisions
+            mean is read from `search_spaces[agent]` where it has that.
 
     Raises:
         ValueError: for an environment with other actions, such as another form of ours.
@@ -53,9 +78,29 @@ def agent_specs(env: Any) -> tuple[AgentSpec, ...]:
             name=agent,
             nvec=tuple(int(n) for n in env.action_space(agent).nvec),
             observation_size=int(np.prod(env.observation_space(agent).shape)),
+            **_meanings(getattr(env, "search_spaces", {}).get(agent)),
         )
         for agent in env.possible_agents
     )
+
+
+def _meanings(space: Any) -> dict[str, Any]:
+    """What a search space says of its decisions; nothing where there is none."""
+    if space is None:
+        return {}
+    return {
+        "decisions": tuple(decision.name for decision in space.decisions),
+        "choices": tuple(tuple(_plain(choice) for choice in decision.choices) for decision in space.decisions),
+        "ordered": tuple(decision.ordered for decision in space.decisions),
+        "active": tuple(space.conditions),
+    }
+
+
+def _plain(choice: Any) -> Any:
+    """A choice as plain data, its text where it is none."""
+    if isinstance(choice, tuple):
+        return tuple(_plain(part) for part in choice)
+    return choice if isinstance(choice, str | int | float | None) else str(choice)
 
 
 class Outcome(Protocol):

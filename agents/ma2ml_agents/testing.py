@@ -13,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 
 import ma2ml_env
+from ma2ml_agents.layout import Layout
 from ma2ml_agents.learner import Actions, AgentSpec, Batch, Learner, Observations, agent_specs
 from ma2ml_agents.learners.random_search import RandomSearch
 from ma2ml_agents.search import run_search
@@ -21,9 +22,9 @@ from ma2ml_env import Result
 GAMES = (
     (AgentSpec("aug", (4, 3, 2), 3), AgentSpec("nas", (2, 5, 1, 3), 3), AgentSpec("hpo", (3,), 3)),
     (AgentSpec("a", (2, 2), 4), AgentSpec("b", (3,), 4), AgentSpec("c", (2, 4), 4), AgentSpec("d", (5, 2), 4)),
-    (AgentSpec("all", (3, 4, 2, 2), 1),),
+    (AgentSpec("all", (3, 4, 2, 2), 1, active=((), ((0, (1, 2)),), ((1, (2, 3)),), ())),),
 )
-"""Small games with one, three and four agents, that the checks are made on."""
+"""Small games with one, three and four agents, that the checks are made on; the last has conditional decisions."""
 UPDATES = 6
 
 
@@ -87,7 +88,11 @@ def observations_of(specs: Sequence[AgentSpec], rows: int) -> Observations:
 
 
 def batch_of(specs: Sequence[AgentSpec], joint: NDArray[np.int64]) -> Batch:
-    """What the small game gives for joint actions, shape (B, D): the mean relative choice, in [0, 1]."""
+    """What the small game gives for joint actions, shape (B, D): the mean relative choice, in [0, 1].
+
+    Inactive decisions count as their first choice, and come back so.
+    """
+    joint = Layout(specs).canonical(joint)
     ends = np.cumsum([len(spec.nvec) for spec in specs])
     parts = np.split(joint, ends[:-1], axis=1)
     most = np.concatenate([spec.nvec for spec in specs]) - 1

@@ -122,7 +122,7 @@ def tokens_are_masked_and_folded(make: MakeForm, actions: Actions) -> None:
                 assert mask.any(), "the mask is all zero"
     width = int(form.action_space(form.possible_agents[0]).n)
     first = {module: (0,) * len(space) for module, space in form.search_spaces.items()}
-    folded = {m: tuple(width % len(d.choices) for d in space.decisions) for m, space in form.search_spaces.items()}
+    folded = {m: space.validate(width % space.nvec) for m, space in form.search_spaces.items()}
     form.env.evaluator = _nothing
     form.reset()
     *_, last = [step(form, _shifted(move, width)) for move in moves(form, first)]

@@ -9,16 +9,17 @@ from typing import Any
 import cloudpickle
 import numpy as np
 
-from ma2ml_env.search_space import SearchSpace
-from ma2ml_env.types import AgentID, Evaluator, Pipeline, Result
+from ma2ml_env.search_space import SearchSpace, decode_joint
+from ma2ml_env.types import AgentID, Evaluator, Result
 
 
 def check_search_space(space: SearchSpace, *, samples: int = 20, seed: int = 0) -> None:
     """Check that a search space conforms.
 
     Every sampled action, the default and the two extreme ones must be decodable, to equal objects each time, with a
-    text that says what they are; `encode` must give back the action, where the space has that inverse; what is out of
-    range, too short, too long or not whole must be refused; and the space must survive pickling.
+    text that says what they are; `encode` must give back the action, where the space has that inverse; actions that
+    differ in inactive decisions only must be one action, with one meaning; what is out of range, too short, too long
+    or not whole must be refused; and the space must survive pickling.
 
     Args:
         space: to check.
@@ -41,6 +42,7 @@ def check_search_space(space: SearchSpace, *, samples: int = 20, seed: int = 0) 
         assert str(built), f"what {action} means has an empty text"
         if space.values is not None or isinstance(built, Mapping):
             assert space.decode(space.encode(built)) == built, f"encode does not invert decode at {action}"
+        _check_inactive(space, action, built)
     too_large = (*last[:-1], last[-1] + 1)
     for refused in ((-1, *last[1:]), too_large, last[:-1], (*last, 0), [0.5] * len(space), "no action"):
         assert _refuses(space, refused), f"{refused} should be refused"
@@ -69,7 +71,7 @@ def check_evaluator(
     copy: Evaluator = cloudpickle.loads(cloudpickle.dumps(evaluator))
     for number in range(pipelines):
         action = {a: space.sample(rng) if number else space.default for a, space in search_spaces.items()}
-        pipeline = Pipeline(action, {agent: space.decode(action[agent]) for agent, space in search_spaces.items()})
+        pipeline = decode_joint(search_spaces, action)
         before = _random_states()
         result = evaluator(pipeline, seed=seed)
         assert _random_states() == before, "the evaluator uses a global random state"
@@ -81,6 +83,17 @@ def check_evaluator(
             assert np.isfinite(value), f"{name} is {value}"
             assert value >= 0, f"{name} is {value}"
         assert _facts(copy(pipeline, seed=seed)) == _facts(result), "a second evaluation of a pipeline differs"
+
+
+def _check_inactive(space: SearchSpace, action: tuple[int, ...], built: Any) -> None:
+    """Check that choices of inactive decisions neither matter nor come back."""
+    rows = np.array([action])
+    canonical = space.validate(action)
+    assert tuple(space.canonical(rows)[0].tolist()) == canonical, f"{action} has two canonical forms"
+    assert space.validate(canonical) == canonical, f"the canonical form of {action} is not canonical"
+    other = tuple(np.where(space.active(rows), rows, space.nvec - 1)[0].tolist())
+    assert space.validate(other) == canonical, f"{other} and {action} differ in inactive decisions only"
+    assert space.decode(other) == built, f"{other} means something else than {action}: an inactive decision is read"
 
 
 def _refuses(space: SearchSpace, action: Any) -> bool:

@@ -91,7 +91,8 @@ class AskAndTell(ABC, Generic[Trial]):
         self.begin(seed)
 
     def _ask(self) -> list[int]:
-        self._open.append(self.ask())
+        joint, trial = self.ask()
+        self._open.append((self.layout.canonical(np.array([joint]))[0].tolist(), trial))
         return self._open[-1][0]
 
     def _tell(self, joint: list[int], values: list[float]) -> None:

@@ -22,8 +22,9 @@ class DistinctProposals:
 
     A draw that is known gives way to the most promising of several new neighbors. These are drawn from the policies
     mixed with uniform choices: each decision is uniform with probability 1/D, as in an evolutionary algorithm's
-    mutation, and a tenth more with every round until there are enough. When everything next to the policies is known,
-    that ends at uniform, and if nothing new was drawn until then, the known one is taken.
+    mutation, and a tenth more with every round until there are enough; decisions that were inactive are uniform too.
+    When everything next to the policies is known, that ends at uniform, and if nothing new was drawn until then, the
+    known one is taken.
 
     Args:
         nvec: choices per decision, shape (D,).
@@ -80,7 +81,8 @@ class DistinctProposals:
         while len(found) < self._candidates and rate < GROWTH:
             uniform = (torch.rand(shape, generator=generator) * self._nvec).long()
             changed = torch.rand(shape, generator=generator) < rate
-            drawn = torch.where(changed, uniform, policy.sample(self._candidates, generator))
+            sampled = policy.sample(self._candidates, generator)
+            drawn = policy.canonical(torch.where(changed | ~policy.active(sampled), uniform, sampled))
             found |= {name: action for action in drawn if (name := _name(action)) not in self._known}
             rate *= GROWTH
         return list(found.values())[: self._candidates]

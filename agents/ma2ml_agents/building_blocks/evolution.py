@@ -47,26 +47,37 @@ class Evolution(ABC):
         return self.layout.split(np.stack([self.propose() for _ in range(rows_of(observations))]))
 
     def random_genome(self) -> Genome:
-        """A uniform joint action, shape (D,)."""
+        """A joint action of uniform decisions, canonical, shape (D,)."""
         genome: Genome = self.layout.uniform(1, self.rng)[0]
         return genome
+
+    def mutable_in(self, parent: Genome) -> NDArray[np.int64]:
+        """The decisions of a joint action, shape (D,), that are active and have at least two choices."""
+        active = self.layout.active(parent[None])[0]
+        return np.intersect1d(self.mutable, np.flatnonzero(active), assume_unique=True)
 
     def mutate(self, parent: Genome, positions: NDArray[np.int64]) -> Genome:
         """A copy of a joint action in which some decisions have another value, uniform among the others.
 
+        Decisions that become active by it are uniform.
+
         Args:
             parent: shape (D,).
-            positions: the decisions to change, each with at least two choices.
+            positions: the decisions to change, from `mutable_in`.
 
         Returns:
-            Shape (D,).
+            Canonical, shape (D,).
 
         Source: the mutation of regularized evolution and of nevergrad's DiscreteOnePlusOne.
         """
         sizes = self.layout.nvec[positions]
         child = parent.copy()
+        if self.layout.conditional:
+            inactive = ~self.layout.active(parent[None])[0]
+            child[inactive] = self.rng.integers(self.layout.nvec[inactive])
         child[positions] = (child[positions] + self.rng.integers(1, sizes)) % sizes
-        return child
+        canonical: Genome = self.layout.canonical(child[None])[0]
+        return canonical
 
     def state_dict(self) -> dict[str, Any]:
         """The random state."""

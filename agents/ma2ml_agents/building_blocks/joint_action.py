@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +23,8 @@ class Layout:
         nvec: choices per decision, shape (D,).
         owner: which policy makes each decision, shape (D,), values in 0..N-1.
         policies: N, the number of policies: one per agent, or 1.
+        ordered: whether the choices of a decision are numbers that rise or fall, shape (D,), bool.
+        conditional: whether any decision can be inactive.
 
     Raises:
         ValueError: if there is no agent, or two have the same name.
@@ -40,6 +43,15 @@ class Layout:
         owner = np.repeat(np.arange(len(specs)), sizes)
         self.owner: NDArray[np.int64] = np.zeros_like(owner) if single_agent else owner
         self.policies = 1 if single_agent else len(specs)
+        self.ordered: NDArray[np.bool_] = np.concatenate([spec.ordered or [False] * len(spec.nvec) for spec in specs])
+        self._specs = tuple(specs)
+        self._conditions = [
+            (place + start, parent + start, np.isin(np.arange(spec.nvec[parent]), allowed))
+            for spec, start in zip(specs, (ends - sizes).tolist(), strict=True)
+            for place, condition in enumerate(spec.active)
+            for parent, allowed in condition
+        ]
+        self.conditional = bool(self._conditions)
 
     def __len__(self) -> int:
         return len(self.nvec)
@@ -49,16 +61,38 @@ class Layout:
         """Where each decision's choices begin among all choices, shape (D,)."""
         return np.cumsum(self.nvec) - self.nvec
 
+    @cached_property
+    def names(self) -> tuple[str, ...]:
+        """Names of the D decisions, `agent.decision`; its number in the agent where it has no name."""
+        return tuple(f"{s.name}.{name}" for s in self._specs for name in s.decisions or range(len(s.nvec)))
+
+    @cached_property
+    def choices(self) -> tuple[tuple[Any, ...], ...]:
+        """Values of the D decisions' choices; their indices where nobody said."""
+        return tuple(values for s in self._specs for values in s.choices or (tuple(range(n)) for n in s.nvec))
+
     def columns(self, policy: int) -> NDArray[np.int64]:
         """The decisions that a policy makes, in order."""
         return np.flatnonzero(self.owner == policy)
 
+    def active(self, joint: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Which decisions of joint actions have a meaning, shape (B, D) to (B, D)."""
+        active = np.ones(joint.shape, dtype=np.bool_)
+        for place, parent, allows in self._conditions:
+            active[:, place] &= active[:, parent] & allows[joint[:, parent]]
+        return active
+
+    def canonical(self, joint: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Joint actions as they are evaluated, index 0 for inactive decisions, shape (B, D) to (B, D)."""
+        return np.where(self.active(joint), joint, 0) if self.conditional else joint
+
     def split(self, joint: NDArray[np.int64]) -> dict[str, NDArray[np.int64]]:
-        """Joint actions, shape (B, D), as each agent's own, {agent: (B, K_i)}."""
+        """Joint actions, shape (B, D), as each agent's own, canonical, {agent: (B, K_i)}."""
+        joint = self.canonical(joint)
         return {name: joint[:, where].copy() for name, where in self._slices.items()}
 
     def join(self, actions: Actions) -> NDArray[np.int64]:
-        """The inverse of `split`.
+        """The inverse of `split`, for canonical actions.
 
         Raises:
             ValueError: if an agent is missing or the shapes do not fit.
@@ -72,8 +106,8 @@ class Layout:
         return joint
 
     def uniform(self, rows: int, rng: np.random.Generator) -> NDArray[np.int64]:
-        """Joint actions drawn uniformly, shape (rows, D)."""
-        return rng.integers(self.nvec, size=(rows, len(self)))
+        """Joint actions of which every decision is drawn uniformly, canonical, shape (rows, D)."""
+        return self.canonical(rng.integers(self.nvec, size=(rows, len(self))))
 
 
 def rows_of(observations: Observations) -> int:

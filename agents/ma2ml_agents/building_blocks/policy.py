@@ -19,6 +19,9 @@ PolicyName = Literal["independent", "lstm"]
 class JointPolicy(nn.Module, ABC):
     """A product of N policies, pi(A | S) = prod_i pi_i(A_i | S_i), over D decisions.
 
+    Inactive decisions are not made: joint actions are canonical, with index 0 there, and probabilities, divergences and
+    entropies are those of the active decisions.
+
     The observation S_i never changes in these games, so it is a bias of the networks.
 
     Args:
@@ -33,6 +36,7 @@ class JointPolicy(nn.Module, ABC):
 
     def __init__(self, layout: Layout) -> None:
         super().__init__()
+        self._layout = layout
         owner = torch.from_numpy(layout.owner)
         self.register_buffer("membership", F.one_hot(owner, layout.policies).float(), persistent=False)
         self.register_buffer("nvec", torch.from_numpy(layout.nvec), persistent=False)
@@ -55,6 +59,14 @@ class JointPolicy(nn.Module, ABC):
             earlier decision. Choices that do not exist have a very low, finite value.
         """
 
+    def active(self, actions: Tensor) -> Tensor:
+        """Which decisions of joint actions have a meaning, shape (B, D), bool."""
+        return torch.from_numpy(self._layout.active(actions.numpy()))
+
+    def canonical(self, actions: Tensor) -> Tensor:
+        """Joint actions with index 0 for inactive decisions, shape (B, D)."""
+        return torch.from_numpy(self._layout.canonical(actions.numpy()))
+
     def log_prob(self, actions: Tensor) -> Tensor:
         """Log-probability of each agent's action, in nats, differentiable.
 
@@ -65,26 +77,26 @@ class JointPolicy(nn.Module, ABC):
             Shape (B, N).
         """
         log_probs = self.log_probs(actions).expand(len(actions), -1, -1)
-        return self._by_policy(log_probs.gather(2, actions[:, :, None]).squeeze(2))
+        return self._by_policy(log_probs.gather(2, actions[:, :, None]).squeeze(2), actions)
 
     def kl(self, other: JointPolicy, actions: Tensor) -> Tensor:
         """KL(pi_i || rho_i) of each agent from another policy, in nats.
 
         Args:
             other: rho, of the same kind.
-            actions: samples of this policy, shape (B, D). The divergence of each decision is exact; where it
-                depends on earlier decisions it is averaged over the samples.
+            actions: samples of this policy, shape (B, D). The divergence of each decision is exact; where it, or
+                whether it is active, depends on earlier decisions it is averaged over the samples.
 
         Returns:
             Shape (N,), at least 0.
         """
         log_pi, log_rho = self.log_probs(actions), other.log_probs(actions)
-        return self._by_policy((log_pi.exp() * (log_pi - log_rho)).sum(dim=2)).mean(dim=0)
+        return self._by_policy((log_pi.exp() * (log_pi - log_rho)).sum(dim=2), actions).mean(dim=0)
 
     def entropy(self, actions: Tensor) -> Tensor:
         """Entropy of each agent's policy, in nats, shape (N,), differentiable; `actions` as in `kl`."""
         log_pi = self.log_probs(actions)
-        return -self._by_policy((log_pi.exp() * log_pi).sum(dim=2)).mean(dim=0)
+        return -self._by_policy((log_pi.exp() * log_pi).sum(dim=2), actions).mean(dim=0)
 
     def frozen_copy(self) -> JointPolicy:
         """The same policy, without gradients."""
@@ -96,8 +108,10 @@ class JointPolicy(nn.Module, ABC):
         for mine, theirs in zip(self.parameters(), source.parameters(), strict=True):
             mine.copy_(polyak_average(mine, theirs, rate))
 
-    def _by_policy(self, per_decision: Tensor) -> Tensor:
-        """Sum (B, D) over the decisions of each policy, to (B, N)."""
+    def _by_policy(self, per_decision: Tensor, actions: Tensor) -> Tensor:
+        """Sum (B, D) over the active decisions of each policy, to (B, N)."""
+        if self._layout.conditional:
+            per_decision = per_decision * self.active(actions)
         return per_decision @ self.membership.to(per_decision.dtype)
 
 
@@ -117,7 +131,7 @@ class IndependentPolicy(JointPolicy):
     @torch.no_grad()
     def sample(self, rows: int, generator: torch.Generator) -> Tensor:
         """Draw joint actions, shape (rows, D), without gradients."""
-        return sample_categorical(self._table().exp(), rows, generator)
+        return self.canonical(sample_categorical(self._table().exp(), rows, generator))
 
     def log_probs(self, actions: Tensor) -> Tensor:
         """Log-probabilities of every choice, shape (1, D, n); they do not depend on `actions`."""
@@ -159,7 +173,7 @@ class LSTMPolicy(JointPolicy):
     @torch.no_grad()
     def sample(self, rows: int, generator: torch.Generator) -> Tensor:
         """Draw joint actions, shape (rows, D), without gradients."""
-        actions = torch.empty((rows, len(self.nvec)), dtype=torch.int64)
+        actions = torch.zeros((rows, len(self.nvec)), dtype=torch.int64)
         for lstm, start, columns in zip(self.lstms, self.starts, self._columns, strict=True):
             state, read = None, start.expand(rows, 1, -1)
             for column in columns.tolist():
@@ -167,6 +181,7 @@ class LSTMPolicy(JointPolicy):
                 scores = torch.addmm(self.head_biases[column], output[:, 0], self.heads[column])
                 probs = masked_log_softmax(scores, self.padded[column]).exp()
                 actions[:, column] = sample_categorical(probs, 1, generator)[0]
+                actions = self.canonical(actions)
                 read = self.embeddings[column, actions[:, column], None]
         return actions
 

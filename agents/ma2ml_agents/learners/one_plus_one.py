@@ -49,10 +49,11 @@ class OnePlusOne(Evolution):
         """A child of the best pipeline so far, a random one as long as there is none, shape (D,)."""
         if self.parent is None:
             return self.random_genome()
-        changes = self.rng.random(len(self.mutable)) < self.config.mutations / len(self.mutable)
+        mutable = self.mutable_in(self.parent)
+        changes = self.rng.random(len(mutable)) < self.config.mutations / len(mutable)
         if not changes.any():
             changes[self.rng.integers(len(changes))] = True
-        return self.mutate(self.parent, self.mutable[changes])
+        return self.mutate(self.parent, mutable[changes])
 
     def update(self, batch: Batch) -> dict[str, float]:
         """Keep the best, of equals the newest."""

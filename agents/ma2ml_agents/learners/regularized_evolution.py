@@ -53,7 +53,7 @@ class RegularizedEvolution(Evolution):
             return self.random_genome()
         rivals = self.rng.choice(len(self.population), min(self.config.sample, len(self.population)), replace=False)
         parent = self.population[max(rivals, key=lambda rival: self.rewards[rival])]
-        return self.mutate(parent, self.rng.choice(self.mutable, 1))
+        return self.mutate(parent, self.rng.choice(self.mutable_in(parent), 1))
 
     def update(self, batch: Batch) -> dict[str, float]:
         """Let the newest join and the oldest die."""
