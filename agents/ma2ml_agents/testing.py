@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 
 import ma2ml_env
-from ma2ml_agents.layout import Layout
+from ma2ml_agents.building_blocks.joint_action import Layout
 from ma2ml_agents.learner import Actions, AgentSpec, Batch, Learner, Observations, agent_specs
 from ma2ml_agents.learners.random_search import RandomSearch
 from ma2ml_agents.search import run_search
