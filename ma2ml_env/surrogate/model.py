@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from ma2ml_env.surrogate.boosted_trees import BoostedTrees
 from ma2ml_env.surrogate.columns import Columns
 from ma2ml_env.surrogate.gaussian_process import GaussianProcess
 from ma2ml_env.surrogate.image_changes import table_of_changes
@@ -58,13 +59,11 @@ class Surrogate:
         """
         table = np.stack([columns[name] for name in self.columns], axis=1)
         accuracy = logistic(self.accuracy(table)).round(DIGITS)
-        return accuracy, np.exp(self._booster.predict(table, num_threads=1))
+        return accuracy, np.exp(self._log_seconds(table))
 
     @cached_property
-    def _booster(self) -> Any:
-        from lightgbm import Booster
-
-        return Booster(model_str=self.seconds)
+    def _log_seconds(self) -> BoostedTrees:
+        return BoostedTrees.from_lightgbm(self.seconds)
 
     @cached_property
     def digest(self) -> str:

@@ -21,8 +21,8 @@ from ma2ml_agents import (
 )
 from ma2ml_agents.building_blocks.distinct import DistinctProposals
 from ma2ml_agents.building_blocks.joint_action import Layout
-from ma2ml_agents.learner import Actions, Batch, Observations
 from ma2ml_agents.building_blocks.policy import make_policy
+from ma2ml_agents.learner import Actions, Batch, Observations
 from ma2ml_agents.learners.regularized_evolution import RegularizedEvolution
 from ma2ml_agents.learners.tpe import TPE
 from ma2ml_agents.search.warm_start import default_action, read_warm_start
