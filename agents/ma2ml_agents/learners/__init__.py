@@ -25,7 +25,13 @@ LEARNERS = {
     "smac": "ma2ml_agents.learners.smac:SMAC",
     "tpe": "ma2ml_agents.learners.tpe:TPE",
 }
-EXTRAS = {"optuna": "optuna", "smac": "smac", "ConfigSpace": "smac"}
+EXTRAS = {
+    "cmaes": "cmaes",
+    "ConfigSpace": "smac",
+    "optuna": "optuna",
+    "smac": "smac",
+    "stable_baselines3": "sb3",
+}
 """Packages that some learners need, and the extra of this one that installs each."""
 
 
