@@ -91,6 +91,7 @@ def test_env_imports_only_types_and_search_space_of_this_package() -> None:
 
 def test_types_and_reward_know_nothing_above_them() -> None:
     assert not inside("ma2ml_env", imports(ENV / "types.py"))
+    assert not inside("ma2ml_env", imports(ENV / "decision.py"))
     assert {m.split(".")[1] for m in inside("ma2ml_env", imports(ENV / "reward.py"))} == {"types"}
     assert {m.split(".")[1] for m in inside("ma2ml_env", imports(ENV / "search_space.py"))} == {"decision", "types"}
 
@@ -98,7 +99,7 @@ def test_types_and_reward_know_nothing_above_them() -> None:
 @pytest.mark.parametrize("path", sorted((ENV / "search_spaces").glob("*.py")), ids=lambda path: path.name)
 def test_search_spaces_know_neither_networks_nor_training(path: Path) -> None:
     own = {module.split(".")[1] for module in inside("ma2ml_env", imports(path)) if "." in module}
-    assert own <= {"search_space", "types", "search_spaces"}
+    assert own <= {"decision", "search_space", "types", "search_spaces"}
 
 
 @pytest.mark.parametrize("path", sorted((ENV / "models").glob("*.py")), ids=lambda path: path.name)

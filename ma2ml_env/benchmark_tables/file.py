@@ -72,7 +72,7 @@ def layout_of(search_spaces: Mapping[AgentID, SearchSpace]) -> Layout:
 
 @cache
 def file_table(file: str, digest: str, layout: Layout, cells: Cells) -> Table:
-    """The table of a file, read once per process and content.
+    """The table of a file, read once per process and content; rows that differ in inactive decisions are repeats.
 
     Args:
         file: as `tabular` reads it.
@@ -94,6 +94,9 @@ def file_table(file: str, digest: str, layout: Layout, cells: Cells) -> Table:
             for name, c in wanted.items()
         ]
     ).T
+    ends = np.cumsum([len(decisions) for _, decisions in layout])[:-1]
+    parts = zip(layout, np.split(actions, ends, axis=1), strict=True)
+    actions = np.concatenate([SearchSpace(decisions, dict).canonical(part) for (_, decisions), part in parts], axis=1)
     facts = {name: numbers(columns, name, file) for name in FACTS if name in columns or name == "accuracy"}
     if "seed" in columns:
         order = np.argsort(numbers(columns, "seed", file), kind="stable")

@@ -162,6 +162,17 @@ def test_cells_may_be_indices_into_the_choices_of_given_spaces(tmp_path):
         tabular(spaces, file).load()
 
 
+def test_rows_that_differ_in_inactive_decisions_are_repeats_of_one_pipeline(tmp_path):
+    rows = "nas.depth,nas.kernel,hpo.lr,accuracy\n0,3,0.1,0.2\n0,5,0.1,0.4\n1,3,0.1,0.5\n1,5,0.1,0.7\n"
+    file = written(tmp_path, rows)
+    nas = SearchSpace([Decision("depth", (0, 1)), Decision("kernel", (3, 5), active={"depth": (1,)})], dict)
+    spaces = {"nas": nas, "hpo": SearchSpace([Decision("lr", (0.1,))], dict)}
+    env = ma2ml_env.AutoMLEnv(spaces, tabular(spaces, file), accuracy)
+    actions = [(0, 0), (0, 1), (1, 0), (1, 1)]
+    means = [env.expected(env.decode({"nas": action, "hpo": (0,)})).accuracy for action in actions]
+    assert means == pytest.approx([0.3, 0.3, 0.5, 0.7])
+
+
 def test_values_are_matched_with_choices_that_read_the_same(tmp_path):
     file = written(tmp_path, 'a.on,a.kernel,accuracy\nTrue,"(3, 3)",0.1\nFalse,"(3, 3)",0.2\n')
     spaces = {"a": SearchSpace([Decision("on", (False, True)), Decision("kernel", ((3, 3), (5, 5)))], dict)}
