@@ -49,7 +49,7 @@ class Decision:
         object.__setattr__(self, "choices", tuple(self.choices))
         if not self.choices:
             raise ValueError(f"decision {self.name!r} has no choices; it needs at least one")
-        if self.ordered and not _rises_or_falls(self.choices):
+        if self.ordered and not rises_or_falls(self.choices):
             raise ValueError(
                 f"decision {self.name!r} cannot be ordered: its choices must be numbers that rise or fall, "
                 f"not {list(self.choices)}"
@@ -62,6 +62,13 @@ class Decision:
                     f"least one, not {values!r}"
                 )
         object.__setattr__(self, "active", tuple((parent, tuple(values)) for parent, values in conditions.items()))
+
+
+def rises_or_falls(choices: Sequence[Any]) -> bool:
+    """Whether choices are numbers, each above or each below the one before it, as those of an ordered decision."""
+    if not all(isinstance(choice, Real) and not isinstance(choice, bool) for choice in choices):
+        return False
+    return all(a < b for a, b in pairwise(choices)) or all(a > b for a, b in pairwise(choices))
 
 
 def resolve_conditions(decisions: Sequence[Decision]) -> tuple[Condition, ...]:
@@ -139,12 +146,6 @@ def count_actions(conditions: Sequence[Condition], nvec: Sequence[int]) -> int:
                     longer[*kept, (place, choice)] += count
         counts = longer
     return counts.total()
-
-
-def _rises_or_falls(choices: Sequence[Any]) -> bool:
-    if not all(isinstance(choice, Real) and not isinstance(choice, bool) for choice in choices):
-        return False
-    return all(a < b for a, b in pairwise(choices)) or all(a > b for a, b in pairwise(choices))
 
 
 def _resolved(

@@ -127,7 +127,9 @@ def autoaugment() -> SearchSpace:
     Source: AutoAugment, section 3.1: (16 x 10 x 11)^10 policies, about 2.9e32.
     """
     values: dict[str, tuple[Any, ...]] = {"type": OPERATIONS, "probability": PROBABILITIES, "magnitude": MAGNITUDES}
-    decisions = tuple(Decision(f"{place}_{part}", values[part]) for place in _places() for part in values)
+    decisions = tuple(
+        Decision(f"{place}_{part}", values[part], ordered=part != "type") for place in _places() for part in values
+    )
     return SearchSpace(decisions, _build, values=_values, default=[0] * len(decisions))
 
 

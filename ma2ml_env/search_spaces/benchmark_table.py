@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ma2ml_env.decision import rises_or_falls
 from ma2ml_env.search_space import Decision, SearchSpace
 
 CELL_EDGES = ("0-1", "0-2", "1-2", "0-3", "1-3", "2-3")
@@ -91,6 +92,6 @@ def published_spaces(table: str) -> dict[str, SearchSpace]:
     if table not in TABLES:
         raise ValueError(f"there is no published table {table!r}; choose from {list(TABLES)}")
     return {
-        agent: SearchSpace(tuple(Decision(name, choices) for name, choices in decisions.items()), dict)
+        agent: SearchSpace([Decision(name, c, ordered=rises_or_falls(c)) for name, c in decisions.items()], dict)
         for agent, decisions in TABLES[table].items()
     }

@@ -187,13 +187,13 @@ def nearest_values(architecture: Architecture) -> tuple[dict[str, Any], list[str
 
 
 def _decisions() -> Iterator[Decision]:
-    yield Decision("resolution", tuple(RESOLUTIONS))
-    yield Decision("stem_width", tuple(STEM_WIDTHS))
+    yield Decision("resolution", tuple(RESOLUTIONS), ordered=True)
+    yield Decision("stem_width", tuple(STEM_WIDTHS), ordered=True)
     for number, stage in enumerate(STAGES, start=1):
         choices = (KERNELS, stage.first, stage.others, stage.widths, stage.depths)
         for name, values in zip(_stage_values(number, *(0,) * 5), choices, strict=True):
             if len(values) > 1:
-                yield Decision(name, tuple(values))
+                yield Decision(name, tuple(values), ordered=True)
 
 
 def _stage_values(number: int, kernel: int, first: float, others: float, width: int, depth: int) -> dict[str, Any]:

@@ -50,6 +50,6 @@ def fbnetv3_recipe(batch_size: int = 256, ema_decay: float = 0.999) -> SearchSpa
             raise ValueError(f"this space has no decision for {sorted(silent)}; its recipes have {silent}")
         return {name: given[name] for name in choices}
 
-    decisions = [Decision(name, values) for name, values in choices.items()]
+    decisions = [Decision(name, values, ordered=name != "optimizer") for name, values in choices.items()]
     default = [decision.choices.index(usual[decision.name]) for decision in decisions]
     return SearchSpace(decisions, build, values=values, default=default, fixed={"recipe": str(fixed)})

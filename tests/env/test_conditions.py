@@ -13,7 +13,11 @@ from ma2ml_env import AutoMLEnv, Decision, Result, SearchSpace
 from ma2ml_env.registry import _definition
 from ma2ml_env.render import draw
 from ma2ml_env.reward import accuracy
+from ma2ml_env.search_spaces.autoaugment import autoaugment
+from ma2ml_env.search_spaces.fbnetv3_recipe import fbnetv3_recipe
+from ma2ml_env.search_spaces.nasnet import nasnet
 from ma2ml_env.search_spaces.plain import plain
+from ma2ml_env.search_spaces.published_table import published_spaces
 from ma2ml_env.testing import check_env, check_evaluator, check_search_space
 from ma2ml_env.trials import TrialStore
 
@@ -178,6 +182,16 @@ def test_choices_that_are_not_rising_or_falling_numbers_cannot_be_ordered(choice
 
 def test_falling_numbers_are_ordered_too() -> None:
     assert Decision("x", (0.1, 0.01, 0.001), ordered=True).ordered
+
+
+def test_numbers_of_known_spaces_are_ordered_and_names_and_inputs_are_not() -> None:
+    jahs = published_spaces("jahs201")
+    spaces = (jahs["aug"], jahs["nas"], jahs["hpo"], fbnetv3_recipe(), nasnet(), autoaugment())
+    ordered = [{d.name for d in space.decisions if d.ordered} for space in spaces]
+    assert ordered[:3] == [set(), {"N", "W", "Resolution"}, {"LearningRate", "WeightDecay"}]
+    assert ordered[3] == {d.name for d in spaces[3].decisions} - {"optimizer"}
+    assert ordered[4] == set(), "inputs are numbers without order"
+    assert {name.rpartition("_")[2] for name in ordered[5]} == {"probability", "magnitude"}
 
 
 def test_decisions_can_be_hashed_compared_and_pickled() -> None:
