@@ -122,6 +122,10 @@ class Outcome(Protocol):
     def error(self) -> str | None:
         """Why the pipeline failed, None if it did not."""
 
+    @property
+    def infeasible(self) -> bool:
+        """Whether it was not evaluated, because it costs more than is allowed; such a one has an error too."""
+
 
 @dataclass(frozen=True)
 class Batch:

@@ -1,0 +1,120 @@
+"""Proposals without repetition: no known pipeline is proposed while a new one can be found."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ma2ml_agents.layout import Layout
+
+GROWTH = 1.1
+Joint = NDArray[np.int64]
+Sample = Callable[[int], Joint]
+"""From a number of rows to as many joint actions, shape (rows, D)."""
+Uniform = Callable[[tuple[int, int]], NDArray[np.floating[Any]]]
+"""From a shape to independent uniform numbers in [0, 1)."""
+Value = Callable[[Joint], NDArray[np.floating[Any]]]
+"""From joint actions, shape (n, D), to a score of each, shape (n,); the highest is preferred."""
+
+
+class NewProposals:
+    """Draws joint actions, none of which was proposed or evaluated before.
+
+    A known draw is replaced by the best of several new neighbors. Neighbors are fresh draws mixed with uniform
+    choices: each decision is uniform with probability 1/D, the mutation rate of an evolutionary algorithm, and ten
+    percent more with every round until enough are new. Once everything nearby is known the mixture is uniform; if
+    that finds nothing new either, the known draw is kept. Any source of draws fits: a policy, mutation, a model.
+
+    Args:
+        layout: the decisions.
+        candidates: number of new neighbors to choose from, at least 1.
+        enabled: whether repetition is avoided; otherwise draws pass through and are only remembered as open.
+    """
+
+    def __init__(self, layout: Layout, *, candidates: int = 1, enabled: bool = True) -> None:
+        self._layout = layout
+        self._candidates = candidates
+        self.enabled = enabled
+        self._known: set[bytes] = set()
+        self._open: deque[Joint] = deque()
+
+    @property
+    def open(self) -> Joint:
+        """Proposals without a result, in order, shape (n, D)."""
+        return np.array(self._open, dtype=np.int64).reshape(-1, len(self._layout))
+
+    def draw(self, sample: Sample, rows: int, uniform: Uniform, value: Value | None = None) -> Joint:
+        """Draws joint actions, remembered as proposed.
+
+        Args:
+            sample: source of the draws.
+            rows: number of joint actions.
+            uniform: source of randomness of the replacements.
+            value: score by which a neighbor is chosen; None takes the first.
+
+        Returns:
+            Shape (rows, D).
+        """
+        drawn = sample(rows).copy()
+        for row in range(rows):
+            if not self.is_new(drawn[row : row + 1])[0]:
+                neighbors = self._neighbors(sample, uniform)
+                if len(neighbors):
+                    drawn[row] = neighbors[0 if value is None else int(np.argmax(value(neighbors)))]
+            self.remember(drawn[row : row + 1])
+        return drawn
+
+    def is_new(self, joint: Joint) -> NDArray[np.bool_]:
+        """Whether each joint action, shape (n, D), was neither proposed nor evaluated; all are if disabled."""
+        return np.array([not self.enabled or name not in self._known for name in self._names(joint)], dtype=bool)
+
+    def distinct(self, joint: Joint) -> NDArray[np.int64]:
+        """Row numbers of the new joint actions among `joint`, shape (n, D), each pipeline once, in order."""
+        found: dict[bytes, int] = {}
+        for row, name in enumerate(self._names(joint)):
+            if name not in self._known or not self.enabled:
+                found.setdefault(name, row)
+        return np.array(list(found.values()), dtype=np.int64)
+
+    def remember(self, joint: Joint) -> None:
+        """Notes joint actions, shape (n, D), as proposed."""
+        self._known.update(self._names(joint))
+        self._open.extend(joint.copy())
+
+    def learn(self, joint: Joint) -> None:
+        """Notes joint actions, shape (n, D), as evaluated; they need not have been proposed here."""
+        self._known.update(self._names(joint))
+        for row in joint:
+            if self._open and np.array_equal(self._open[0], row):
+                self._open.popleft()
+
+    def state_dict(self) -> dict[str, Any]:
+        """Proposals without a result; the known ones are the learner's history."""
+        return {"open": self.open.tolist()}
+
+    def load_state_dict(self, state: dict[str, Any], evaluated: Joint) -> None:
+        """Restores the state after the joint actions `evaluated`, shape (n, D)."""
+        self._open = deque(np.array(row, dtype=np.int64) for row in state["open"])
+        self._known = {*self._names(evaluated), *self._names(self.open)}
+
+    def _neighbors(self, sample: Sample, uniform: Uniform) -> Joint:
+        """Different new joint actions near the draws of `sample`, at most `candidates`, shape (n, D)."""
+        nvec = self._layout.nvec
+        shape = (self._candidates, len(nvec))
+        rate, found = 1.0 / len(nvec), dict[bytes, Joint]()
+        while len(found) < self._candidates and rate < GROWTH:
+            numbers = uniform(shape)
+            choices = np.minimum((numbers * nvec.astype(numbers.dtype)).astype(np.int64), nvec - 1)
+            drawn = np.where(uniform(shape) < rate, choices, sample(self._candidates))
+            found |= {name: row for name, row in zip(self._names(drawn), drawn, strict=True) if name not in self._known}
+            rate *= GROWTH
+        return np.array(list(found.values())[: self._candidates], dtype=np.int64).reshape(-1, len(nvec))
+
+    def _names(self, joint: Joint) -> list[bytes]:
+        """The bytes of each joint action, in as few as the largest choice needs."""
+        dtype = np.min_scalar_type(int(self._layout.nvec.max()) - 1)
+        return [row.tobytes() for row in np.ascontiguousarray(joint, dtype=dtype)]

@@ -1,0 +1,121 @@
+"""Bayesian optimization: the best expected improvement under a Gaussian process over decisions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ma2ml_agents.building_blocks.acquisition import expected_improvement
+from ma2ml_agents.building_blocks.gaussian_process import GaussianProcess, Posterior, Prior, normal_scores
+from ma2ml_agents.building_blocks.history import HistoryLearner
+from ma2ml_agents.building_blocks.neighborhood import crossovers, mutants
+from ma2ml_agents.building_blocks.new_proposals import Joint
+from ma2ml_agents.learner import AgentSpec, Batch
+from ma2ml_agents.settings import check_range
+
+
+class GP(HistoryLearner):
+    """Proposes the pipeline of highest expected improvement in a local and a global pool.
+
+    The pool holds uniform pipelines, mutants and crossovers of the best pipelines so far, and, in further rounds,
+    mutants of the most promising of the pool itself. Proposals without a result count as observed at their mean.
+
+    Args:
+        specs: the agents.
+        config: settings.
+        seed: of everything random in it.
+
+    Source: Jones et al., "Efficient Global Optimization of Expensive Black-Box Functions".
+    """
+
+    @dataclass
+    class Config:
+        """Settings of the Gaussian process and of its pool."""
+
+        warmup: int = 10
+        """Random pipelines at first."""
+        parents: int = 10
+        """Best pipelines so far around which the local pool lies."""
+        local_pool: int = 200
+        """Mutants and crossovers of the best pipelines."""
+        global_pool: int = 100
+        """Uniform pipelines."""
+        rounds: int = 6
+        """Rounds in which the most promising of the pool get further mutants. The learner's time grows with them."""
+        fit_every: int = 3
+        """Results between two adjustments of the kernel's weights."""
+        fit_steps: int = 5
+        """Gradient steps of each adjustment. The learner's time grows with them."""
+        total_weight: float = 1.0
+        """Prior median of the sum of the kernel's weights: how far, in covariance, two pipelines without a common
+        choice are apart."""
+        distinct: bool = True
+        """Never propose a known pipeline while new ones can be found."""
+
+        def __post_init__(self) -> None:
+            check_range(self, 1, names=["warmup", "parents", "local_pool", "fit_every"])
+            check_range(self, 0, names=["global_pool", "rounds", "fit_steps", "total_weight"])
+
+    def __init__(self, specs: Sequence[AgentSpec], config: Config | None = None, seed: int = 0) -> None:
+        self.config = config or self.Config()
+        super().__init__(specs, seed, distinct=self.config.distinct)
+        self.process = GaussianProcess(self.layout.nvec, prior=Prior(total=self.config.total_weight))
+
+    def propose(self, rows: int) -> Joint:
+        """Joint actions, shape (rows, D), one after the other."""
+        return np.concatenate([self._propose_one() for _ in range(rows)])
+
+    def update(self, batch: Batch) -> Mapping[str, float]:
+        """Adds a result; adjusts the kernel's weights every so many."""
+        numbers = dict(super().update(batch))
+        if len(self.history) % self.config.fit_every == 0 and len(self.history) >= self.config.warmup:
+            joint, rewards = self.history.training_data()
+            if len(joint):
+                numbers["log_density"] = self.process.learn(joint, normal_scores(rewards), self.config.fit_steps)
+        return numbers
+
+    def state_dict(self) -> dict[str, Any]:
+        """Data, and the kernel's weights."""
+        return super().state_dict() | {"process": self.process.state_dict()}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Becomes the learner with this `state_dict`."""
+        super().load_state_dict(state)
+        self.process.load_state_dict(state["process"])
+
+    def _propose_one(self) -> Joint:
+        joint, rewards = self.history.training_data()
+        if len(self.history) + len(self.proposals.open) < self.config.warmup or not len(joint):
+            return self.random_new(1)
+        posterior = self._posterior(joint, normal_scores(rewards))
+        best = float(posterior.fitted().max())
+        pool = self._pool(joint[np.argsort(-rewards, kind="stable")[: self.config.parents]])
+        scores = expected_improvement(*posterior.predict(pool), best)
+        for _ in range(self.config.rounds):
+            promising = pool[np.argsort(-scores, kind="stable")[: self.config.parents]]
+            more = self._mutants(promising, self.config.local_pool // 2)
+            pool = np.concatenate([pool, more])
+            scores = np.concatenate([scores, expected_improvement(*posterior.predict(more), best)])
+        return self.best_new(pool, scores, 1)
+
+    def _posterior(self, joint: Joint, targets: np.ndarray) -> Posterior:
+        posterior, pending = self.process.condition(joint, targets), self.proposals.open
+        if not len(pending):
+            return posterior
+        believed = posterior.predict(pending)[0]
+        return self.process.condition(np.concatenate([joint, pending]), np.concatenate([targets, believed]))
+
+    def _pool(self, best: Joint) -> Joint:
+        """Uniform pipelines, and mutants and crossovers of the best, shape (n, D)."""
+        half = self.config.local_pool // 2
+        mothers, fathers = (best[self.rng.integers(len(best), size=half)] for _ in range(2))
+        crossed = crossovers(mothers, fathers, self.rng)
+        return np.concatenate([self.random(self.config.global_pool), self._mutants(best, half), crossed])
+
+    def _mutants(self, parents: Joint, count: int) -> Joint:
+        """Mutants with one to three changes, shape (count, D)."""
+        chosen = parents[self.rng.integers(len(parents), size=count)]
+        return mutants(chosen, self.layout.nvec, self.rng.integers(1, 4, size=count), self.rng)

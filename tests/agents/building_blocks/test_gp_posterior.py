@@ -1,0 +1,157 @@
+"""The Gaussian process over joint actions: kernel, posterior, marginal likelihood, expectation under policies."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+from scipy.integrate import quad
+from scipy.stats import norm
+from sklearn.gaussian_process import GaussianProcessRegressor
+from sklearn.gaussian_process.kernels import Kernel
+
+from ma2ml_agents.building_blocks.acquisition import expected_improvement
+from ma2ml_agents.building_blocks.gaussian_process import GaussianProcess, normal_scores
+from ma2ml_agents.building_blocks.product_kernel import KernelWeights, ProductKernel
+
+NVEC = np.array([4, 3, 5, 2, 1])
+ORDERED = np.array([True, False, True, True, False])
+RNG = np.random.default_rng(0)
+WEIGHTS = KernelWeights(RNG.random(5), np.array([0.4, 0.0, 0.9, 0.0, 0.0]), 0.1)
+
+
+class Precomputed(Kernel):
+    """A kernel of scikit-learn's whose value is looked up in a matrix; points are row numbers."""
+
+    def __init__(self, matrix):
+        self.matrix = matrix
+
+    def __call__(self, x, y=None, eval_gradient=False):
+        return self.matrix[np.ix_(x[:, 0].astype(int), (x if y is None else y)[:, 0].astype(int))]
+
+    def diag(self, x):
+        return np.ones(len(x))
+
+    def is_stationary(self):
+        return False
+
+
+def joint(rows: int, seed: int = 1) -> np.ndarray:
+    return np.random.default_rng(seed).integers(NVEC, size=(rows, len(NVEC)))
+
+
+def by_hand(x: np.ndarray, y: np.ndarray) -> float:
+    """The kernel as its formula is written."""
+    value = 1.0
+    for d, size in enumerate(NVEC):
+        value *= np.exp(
+            -WEIGHTS.different[d] * (x[d] != y[d]) - WEIGHTS.distance[d] * abs(x[d] - y[d]) / max(size - 1, 1)
+        )
+    return value
+
+
+def process() -> GaussianProcess:
+    return GaussianProcess(NVEC, ORDERED)
+
+
+def test_the_kernel_is_the_product_that_its_formula_says() -> None:
+    kernel, x, y = ProductKernel(NVEC, ORDERED), joint(12), joint(7, seed=2)
+    expected = np.array([[by_hand(a, b) for b in y] for a in x])
+    np.testing.assert_allclose(kernel.matrix(kernel.features(x), kernel.features(y), WEIGHTS), expected, rtol=1e-12)
+    tables = kernel.tables(WEIGHTS)
+    product = np.array([[np.prod([tables[d, a[d], b[d]] for d in range(5)]) for b in y] for a in x])
+    np.testing.assert_allclose(product, expected, rtol=1e-12)
+    assert tables[3, 2:].sum() == 0, "choices that do not exist"
+
+
+def test_a_near_choice_of_an_ordered_decision_is_more_alike_than_a_far_one() -> None:
+    tables = ProductKernel(NVEC, ORDERED).tables(WEIGHTS)
+    assert tables[0, 0, 1] > tables[0, 0, 2] > tables[0, 0, 3]
+    assert tables[1, 0, 1] == tables[1, 0, 2]
+
+
+def test_the_posterior_is_that_of_scikit_learn() -> None:
+    gp, x, new = process(), joint(30), joint(9, seed=3)
+    y = np.random.default_rng(4).normal(size=30)
+    posterior = gp.condition(x, y)
+    features = gp.kernel.features(np.concatenate([x, new]))
+    matrix = gp.kernel.matrix(features, features, gp.weights)
+    theirs = GaussianProcessRegressor(Precomputed(matrix), alpha=gp.weights.noise + 1e-8, optimizer=None)
+    theirs.fit(np.arange(30)[:, None], y - y.mean())
+    mean, deviation = theirs.predict(np.arange(30, 39)[:, None], return_std=True)
+    ours, spread = posterior.predict(new)
+    np.testing.assert_allclose(ours, mean + y.mean(), atol=1e-9)
+    np.testing.assert_allclose(spread, deviation * np.sqrt(posterior.scale), atol=1e-7)
+    np.testing.assert_allclose(posterior.fitted(), posterior.predict(x)[0])
+
+
+def test_the_gradient_of_the_marginal_likelihood_is_that_of_finite_differences() -> None:
+    gp, x = process(), joint(20)
+    features, y = gp.kernel.features(x), np.random.default_rng(5).normal(size=20)
+    gp.logs = gp.logs + np.random.default_rng(6).normal(size=len(gp.logs))
+    _, gradient = gp.log_density(features, y)
+    base, step = gp.logs.copy(), 1e-5
+    for index in range(len(base)):
+        values = []
+        for sign in (1, -1):
+            gp.logs = base + sign * step * (np.arange(len(base)) == index)
+            values.append(gp.log_density(features, y)[0])
+        assert gradient[index] == pytest.approx((values[0] - values[1]) / (2 * step), abs=1e-6)
+
+
+def test_the_log_density_is_that_of_the_multivariate_normal_with_the_best_scale() -> None:
+    gp, x = process(), joint(15)
+    features, y = gp.kernel.features(x), np.random.default_rng(7).normal(size=15)
+    covariance = gp.kernel.matrix(features, features, gp.weights) + (gp.weights.noise + 1e-8) * np.eye(15)
+    centered = y - y.mean()
+    scale = centered @ np.linalg.solve(covariance, centered) / 15
+    exact = -0.5 * np.linalg.slogdet(scale * covariance)[1]
+    assert gp.log_density(features, y)[0] == pytest.approx(exact), "at the medians of the prior"
+
+
+def test_learning_finds_the_decision_that_matters() -> None:
+    gp, x = process(), joint(60)
+    y = normal_scores(np.where(x[:, 1] == 2, 1.0, 0.0) + 0.01 * np.random.default_rng(8).normal(size=60))
+    features = gp.kernel.features(x)
+    before = gp.log_density(features, y)[0]
+    gp.learn(x, y, 60)
+    assert gp.log_density(features, y)[0] > before
+    assert gp.weights.different.argmax() == 1
+
+
+def test_the_expectation_under_independent_policies_is_the_enumerated_one() -> None:
+    gp, x = process(), joint(25)
+    posterior = gp.condition(x, np.random.default_rng(9).normal(size=25))
+    probabilities = np.zeros((5, 5))
+    for d, size in enumerate(NVEC):
+        probabilities[d, :size] = np.random.default_rng(d).dirichlet(np.ones(size))
+    everything = np.array(list(itertools.product(*map(range, NVEC))))
+    chances = probabilities[np.arange(5), everything].prod(axis=1)
+    assert posterior.expectation(probabilities) == pytest.approx(chances @ posterior.predict(everything)[0])
+
+
+def test_a_restored_process_goes_on_alike() -> None:
+    first, x = process(), joint(20)
+    y = np.random.default_rng(10).normal(size=20)
+    first.learn(x, y, 4)
+    second = process()
+    second.load_state_dict(first.state_dict())
+    for gp in (first, second):
+        gp.learn(x, y, 3)
+    assert np.array_equal(first.logs, second.logs)
+
+
+def test_normal_scores_share_the_rank_of_equal_rewards() -> None:
+    np.testing.assert_allclose(normal_scores(np.array([3.0, 1.0, 1e9])), norm.ppf([0.5, 1 / 6, 5 / 6]), atol=1e-12)
+    np.testing.assert_allclose(normal_scores(np.ones(4)), np.zeros(4), atol=1e-12)
+
+
+@pytest.mark.parametrize(("mean", "deviation", "best"), [(0.3, 0.5, 0.1), (-1.0, 0.7, 0.4), (2.0, 0.1, 0.0)])
+def test_expected_improvement_is_its_integral(mean: float, deviation: float, best: float) -> None:
+    exact, _ = quad(lambda f: (f - best) * norm.pdf(f, mean, deviation), best, mean + 12 * deviation + abs(best))
+    assert expected_improvement(np.array([mean]), np.array([deviation]), best)[0] == pytest.approx(exact, rel=1e-6)
+
+
+def test_expected_improvement_is_never_negative() -> None:
+    assert expected_improvement(np.array([-40.0]), np.array([0.1]), 0.0)[0] == 0.0
