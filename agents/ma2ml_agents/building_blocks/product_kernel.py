@@ -83,7 +83,8 @@ class ProductKernel:
         same = np.bincount(self._choice_of, overlap[: self._choices], minlength=len(self.nvec))
         single = features[:, self._choices :].T @ sensitivity.sum(axis=1)
         apart = 2.0 * (single - overlap[self._choices :]) / (self.nvec[self._step_of] - 1)
-        return same - total, -np.bincount(self._step_of, apart, minlength=len(self.nvec))
+        far = np.bincount(self._step_of, apart, minlength=len(self.nvec))
+        return same - total, -far.astype(np.float64)
 
     def tables(self, weights: KernelWeights) -> Floats:
         """k_d(c, c') of all decisions, padded with 0 where a choice does not exist, shape (D, n, n)."""
