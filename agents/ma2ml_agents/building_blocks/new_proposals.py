@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ma2ml_agents.layout import Layout
+from ma2ml_agents.building_blocks.joint_action import Layout
 
 GROWTH = 1.1
 Joint = NDArray[np.int64]

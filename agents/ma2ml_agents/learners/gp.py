@@ -14,7 +14,7 @@ from ma2ml_agents.building_blocks.history import HistoryLearner
 from ma2ml_agents.building_blocks.neighborhood import crossovers, mutants
 from ma2ml_agents.building_blocks.new_proposals import Joint
 from ma2ml_agents.learner import AgentSpec, Batch
-from ma2ml_agents.settings import check_range
+from ma2ml_agents.building_blocks.settings import check_range
 
 
 class GP(HistoryLearner):
