@@ -19,8 +19,8 @@ from ma2ml_agents import (
     run_search,
     search_loop,
 )
-from ma2ml_agents.building_blocks.distinct import DistinctProposals
 from ma2ml_agents.building_blocks.joint_action import Layout
+from ma2ml_agents.building_blocks.new_proposals import NewProposals
 from ma2ml_agents.building_blocks.policy import make_policy
 from ma2ml_agents.learner import Actions, Batch, Observations
 from ma2ml_agents.learners.regularized_evolution import RegularizedEvolution
@@ -213,12 +213,11 @@ def test_a_mutation_always_makes_another_pipeline_and_awakes_uniform_choices() -
             assert not np.array_equal(learner.mutate(row, np.array([position])), row)
 
 
-def test_distinct_proposals_reach_every_pipeline_and_know_them_by_one_form() -> None:
-    generator = torch.Generator().manual_seed(0)
-    policy = make_policy("independent", LAYOUT, generator)
-    proposals = DistinctProposals(policy.nvec, candidates=64)
-    drawn = proposals.draw(policy, PIPELINES, generator)
-    assert torch.equal(torch.unique(drawn, dim=0), CANONICAL)
+def test_new_proposals_reach_every_pipeline_and_know_them_by_one_form() -> None:
+    rng = np.random.default_rng(0)
+    proposals = NewProposals(LAYOUT, candidates=64)
+    drawn = proposals.draw(lambda rows: rng.integers(LAYOUT.nvec, size=(rows, len(LAYOUT))), PIPELINES, rng.random)
+    assert np.array_equal(np.unique(drawn, axis=0), CANONICAL.numpy())
     proposals.learn(drawn)
     assert proposals.state_dict() == {"open": []}
 

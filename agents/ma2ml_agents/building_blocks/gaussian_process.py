@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.linalg import cho_solve, cholesky, lapack, solve_triangular
 from scipy.special import ndtri
 
-from ma2ml_agents.building_blocks.product_kernel import Floats, Joint, KernelWeights, ProductKernel
+from ma2ml_agents.building_blocks.joint_action import Layout
+from ma2ml_agents.building_blocks.product_kernel import Floats, Joint, KernelWeights, ProductKernel, with_absence
 
 SMALLEST = 1e-10
 
@@ -41,7 +41,8 @@ class Posterior:
         E[Q(x)] = mean + sum_j alpha_j k(x, x_j)
 
     Attributes:
-        kernel: covariance of joint actions.
+        encode: from joint actions, shape (m, D), to features, shape (m, F).
+        kernel: covariance of features.
         weights: of the kernel.
         joint: the data's joint actions x_j, shape (n, D).
         features: theirs, shape (n, F).
@@ -51,6 +52,7 @@ class Posterior:
         scale: variance of the signal.
     """
 
+    encode: Callable[[Joint], Floats]
     kernel: ProductKernel
     weights: KernelWeights
     joint: Joint
@@ -62,7 +64,7 @@ class Posterior:
 
     def predict(self, joint: Joint) -> tuple[Floats, Floats]:
         """Mean and standard deviation, without the noise, of joint actions of shape (m, D); each of shape (m,)."""
-        cross = self.kernel.matrix(self.features, self.kernel.features(joint), self.weights)
+        cross = self.kernel.matrix(self.features, self.encode(joint), self.weights)
         explained = solve_triangular(self.factor, cross, lower=True, check_finite=False)
         variance = np.maximum(1.0 - np.einsum("nm,nm->m", explained, explained), SMALLEST)
         return self.mean + self.alpha @ cross, np.sqrt(self.scale * variance)
@@ -73,7 +75,7 @@ class Posterior:
         return values
 
     def expectation(self, probabilities: Floats) -> float:
-        """Mean over independent decisions, in closed form.
+        """Mean over independent decisions without conditions, in closed form.
 
             E_pi[Q] = mean + sum_j alpha_j prod_d sum_c pi_d(c) k_d(c, x_jd)
 
@@ -91,21 +93,18 @@ class GaussianProcess:
     The weights are warm-started: `learn` takes Adam steps on the log marginal likelihood plus the log prior, with the
     variance of the signal in closed form. All state is `state_dict`, a few vectors of length D.
 
+    An inactive decision counts as a choice of its own: two pipelines without it agree on it.
+
     Args:
-        nvec: choices per decision, shape (D,).
-        ordered: whether the choices of each decision are ordered, shape (D,); None for none.
+        layout: the decisions; ordered ones have a weight for distance as well.
         prior: of the weights.
         learning_rate: of Adam, on the logarithms.
     """
 
-    def __init__(
-        self,
-        nvec: NDArray[np.int64],
-        ordered: NDArray[np.bool_] | None = None,
-        prior: Prior | None = None,
-        learning_rate: float = 0.1,
-    ) -> None:
-        self.kernel = ProductKernel(nvec, ordered)
+    def __init__(self, layout: Layout, prior: Prior | None = None, learning_rate: float = 0.1) -> None:
+        self.layout = layout
+        self.kernel = ProductKernel(layout.nvec + int(layout.conditional), layout.ordered)
+        nvec = layout.nvec
         self.prior = prior or Prior()
         self.learning_rate = learning_rate
         terms = len(nvec) + int(self.kernel.ordered.sum())
@@ -136,7 +135,7 @@ class GaussianProcess:
         Returns:
             Log posterior density of the weights before the last step, up to a constant; 0 without steps.
         """
-        value, features = 0.0, self.kernel.features(joint)
+        value, features = 0.0, self.features(joint)
         for _ in range(steps):
             value, gradient = self.log_density(features, targets)
             self._steps += 1
@@ -149,12 +148,16 @@ class GaussianProcess:
 
     def condition(self, joint: Joint, targets: Floats) -> Posterior:
         """Posterior given joint actions, shape (n, D) with n at least 1, and targets, shape (n,)."""
-        weights, features = self.weights, self.kernel.features(joint)
+        weights, features = self.weights, self.features(joint)
         covariance = self.kernel.matrix(features, features, weights)
         mean = float(targets.mean())
         factor, alpha = _solve(covariance, targets - mean, weights.noise)
         scale = max(float((targets - mean) @ alpha) / len(targets), SMALLEST)
-        return Posterior(self.kernel, weights, joint, features, factor, alpha, mean, scale)
+        return Posterior(self.features, self.kernel, weights, joint, features, factor, alpha, mean, scale)
+
+    def features(self, joint: Joint) -> Floats:
+        """Features of canonical joint actions, shape (n, D) to (n, F)."""
+        return self.kernel.features(with_absence(joint, self.layout))
 
     def log_density(self, features: Floats, targets: Floats) -> tuple[float, Floats]:
         """Log marginal likelihood plus log prior, and its gradient with respect to the logarithms of the weights.

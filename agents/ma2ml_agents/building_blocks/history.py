@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ma2ml_agents.building_blocks.new_proposals import Joint, NewProposals
 from ma2ml_agents.building_blocks.joint_action import Layout, rows_of
+from ma2ml_agents.building_blocks.new_proposals import Joint, NewProposals
 from ma2ml_agents.learner import Actions, AgentSpec, Batch, Observations
 
 

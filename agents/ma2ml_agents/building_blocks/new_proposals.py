@@ -14,7 +14,7 @@ from ma2ml_agents.building_blocks.joint_action import Layout
 GROWTH = 1.1
 Joint = NDArray[np.int64]
 Sample = Callable[[int], Joint]
-"""From a number of rows to as many joint actions, shape (rows, D)."""
+"""From a number of rows to as many joint actions, shape (rows, D); canonical or not."""
 Uniform = Callable[[tuple[int, int]], NDArray[np.floating[Any]]]
 """From a shape to independent uniform numbers in [0, 1)."""
 Value = Callable[[Joint], NDArray[np.floating[Any]]]
@@ -26,8 +26,9 @@ class NewProposals:
 
     A known draw is replaced by the best of several new neighbors. Neighbors are fresh draws mixed with uniform
     choices: each decision is uniform with probability 1/D, the mutation rate of an evolutionary algorithm, and ten
-    percent more with every round until enough are new. Once everything nearby is known the mixture is uniform; if
-    that finds nothing new either, the known draw is kept. Any source of draws fits: a policy, mutation, a model.
+    percent more with every round until enough are new; decisions inactive in the draw are uniform too. Once everything
+    nearby is known the mixture is uniform; if that finds nothing new either, the known draw is kept. Any source of
+    draws fits: a policy, mutation, a model.
 
     Args:
         layout: the decisions.
@@ -59,7 +60,7 @@ class NewProposals:
         Returns:
             Shape (rows, D).
         """
-        drawn = sample(rows).copy()
+        drawn = self._layout.canonical(sample(rows)).copy()
         for row in range(rows):
             if not self.is_new(drawn[row : row + 1])[0]:
                 neighbors = self._neighbors(sample, uniform)
@@ -81,7 +82,7 @@ class NewProposals:
         return np.array(list(found.values()), dtype=np.int64)
 
     def remember(self, joint: Joint) -> None:
-        """Notes joint actions, shape (n, D), as proposed."""
+        """Notes canonical joint actions, shape (n, D), as proposed."""
         self._known.update(self._names(joint))
         self._open.extend(joint.copy())
 
@@ -109,7 +110,10 @@ class NewProposals:
         while len(found) < self._candidates and rate < GROWTH:
             numbers = uniform(shape)
             choices = np.minimum((numbers * nvec.astype(numbers.dtype)).astype(np.int64), nvec - 1)
-            drawn = np.where(uniform(shape) < rate, choices, sample(self._candidates))
+            changed = uniform(shape) < rate
+            sampled = sample(self._candidates)
+            kept = ~changed & self._layout.active(sampled)
+            drawn = self._layout.canonical(np.where(kept, sampled, choices))
             found |= {name: row for name, row in zip(self._names(drawn), drawn, strict=True) if name not in self._known}
             rate *= GROWTH
         return np.array(list(found.values())[: self._candidates], dtype=np.int64).reshape(-1, len(nvec))

@@ -6,7 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, get_args
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from ma2ml_agents.building_blocks.joint_action import Layout, rows_of
@@ -58,7 +60,17 @@ class PolicyLearner:
 
     def act(self, observations: Observations) -> Actions:
         """Sample B joint actions."""
-        return self.layout.split(self.policy.sample(rows_of(observations), self.generator).numpy())
+        return self.layout.split(self.sample(rows_of(observations)))
+
+    def sample(self, rows: int) -> NDArray[np.int64]:
+        """Samples of the policies, canonical, shape (rows, D)."""
+        drawn: NDArray[np.int64] = self.policy.sample(rows, self.generator).numpy()
+        return drawn
+
+    def uniform(self, shape: tuple[int, int]) -> NDArray[np.float32]:
+        """Independent uniform numbers in [0, 1) from the learner's generator."""
+        numbers: NDArray[np.float32] = torch.rand(shape, generator=self.generator).numpy()
+        return numbers
 
     def state_dict(self) -> dict[str, Any]:
         """Policies, optimizer and random state."""

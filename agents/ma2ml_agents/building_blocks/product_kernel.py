@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from ma2ml_agents.building_blocks.joint_action import Layout
+
 Joint = NDArray[np.int64]
 Floats = NDArray[np.float64]
 
@@ -24,6 +26,12 @@ class KernelWeights:
     different: Floats
     distance: Floats
     noise: float
+
+
+def with_absence(joint: Joint, layout: Layout) -> Joint:
+    """Joint actions in which an inactive decision has a choice of its own, n_d, shape (n, D) to (n, D)."""
+    encoded: Joint = np.where(layout.active(joint), joint, layout.nvec) if layout.conditional else joint
+    return encoded
 
 
 class ProductKernel:

@@ -13,8 +13,8 @@ from ma2ml_agents.building_blocks.gaussian_process import GaussianProcess, Poste
 from ma2ml_agents.building_blocks.history import HistoryLearner
 from ma2ml_agents.building_blocks.neighborhood import crossovers, mutants
 from ma2ml_agents.building_blocks.new_proposals import Joint
-from ma2ml_agents.learner import AgentSpec, Batch
 from ma2ml_agents.building_blocks.settings import check_range
+from ma2ml_agents.learner import AgentSpec, Batch
 
 
 class GP(HistoryLearner):
@@ -62,7 +62,7 @@ class GP(HistoryLearner):
     def __init__(self, specs: Sequence[AgentSpec], config: Config | None = None, seed: int = 0) -> None:
         self.config = config or self.Config()
         super().__init__(specs, seed, distinct=self.config.distinct)
-        self.process = GaussianProcess(self.layout.nvec, prior=Prior(total=self.config.total_weight))
+        self.process = GaussianProcess(self.layout, prior=Prior(total=self.config.total_weight))
 
     def propose(self, rows: int) -> Joint:
         """Joint actions, shape (rows, D), one after the other."""
@@ -112,10 +112,10 @@ class GP(HistoryLearner):
         """Uniform pipelines, and mutants and crossovers of the best, shape (n, D)."""
         half = self.config.local_pool // 2
         mothers, fathers = (best[self.rng.integers(len(best), size=half)] for _ in range(2))
-        crossed = crossovers(mothers, fathers, self.rng)
+        crossed = crossovers(mothers, fathers, self.layout, self.rng)
         return np.concatenate([self.random(self.config.global_pool), self._mutants(best, half), crossed])
 
     def _mutants(self, parents: Joint, count: int) -> Joint:
         """Mutants with one to three changes, shape (count, D)."""
         chosen = parents[self.rng.integers(len(parents), size=count)]
-        return mutants(chosen, self.layout.nvec, self.rng.integers(1, 4, size=count), self.rng)
+        return mutants(chosen, self.rng.integers(1, 4, size=count), self.layout, self.rng)

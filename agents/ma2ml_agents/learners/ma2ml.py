@@ -6,13 +6,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from ma2ml_agents.building_blocks.actor_critic import ActorCriticConfig, ActorCriticLearner
-from ma2ml_agents.building_blocks.distinct import DistinctProposals
 from ma2ml_agents.building_blocks.joint_action import rows_of
 from ma2ml_agents.building_blocks.losses import kl_penalty
+from ma2ml_agents.building_blocks.new_proposals import Joint, NewProposals
 from ma2ml_agents.building_blocks.replay import Replay
 from ma2ml_agents.building_blocks.settings import check_choice, check_range
 from ma2ml_agents.learner import Actions, AgentSpec, Batch, Observations
@@ -90,21 +92,20 @@ class MA2ML(ActorCriticLearner):
         self.replay = Replay(len(self.layout))
         self.target_policy = self.policy.frozen_copy()
         distinct = self.config.distinct and self.config.off_policy
-        self.proposals = DistinctProposals(self.policy.nvec, self.config.candidates) if distinct else None
+        self.proposals = NewProposals(self.layout, candidates=self.config.candidates) if distinct else None
 
     def act(self, observations: Observations) -> Actions:
         """Sample B joint actions, new ones unless told otherwise."""
         if self.proposals is None:
             return super().act(observations)
-        drawn = self.proposals.draw(self.policy, rows_of(observations), self.generator, self._promise)
-        return self.layout.split(drawn.numpy())
+        return self.layout.split(self.proposals.draw(self.sample, rows_of(observations), self.uniform, self._promise))
 
     def update(self, batch: Batch) -> dict[str, float]:
         """Train the critic; after the warm-up, the policies too."""
         actions, rewards = self.transitions(batch)
         self.replay.add(actions, rewards)
         if self.proposals is not None:
-            self.proposals.learn(actions)
+            self.proposals.learn(actions.numpy())
         if self.config.off_policy:
             numbers = {"critic_error": self.fit_critic(self.replay.actions, self.replay.rewards)}
         else:
@@ -131,13 +132,14 @@ class MA2ML(ActorCriticLearner):
         self.target_policy.load_state_dict(state["target"])
         self.replay.load_state_dict(state["replay"])
         if self.proposals is not None:
-            self.proposals.load_state_dict(state["proposals"], self.replay.actions)
+            self.proposals.load_state_dict(state["proposals"], self.replay.actions.numpy())
 
     @torch.no_grad()
-    def _promise(self, actions: Tensor) -> Tensor:
+    def _promise(self, joint: Joint) -> NDArray[np.floating[Any]]:
         """An optimist's value of joint actions, shape (n, D): above the critics' mean where they disagree."""
-        values: Tensor = self.critic(self.critic.one_hot(actions))
-        return values.mean(dim=0) + self.config.optimism * values.std(dim=0, correction=0)
+        values: Tensor = self.critic(self.critic.one_hot(torch.from_numpy(joint)))
+        optimistic = values.mean(dim=0) + self.config.optimism * values.std(dim=0, correction=0)
+        return optimistic.numpy()
 
     def _improve_policies(self, actions: Tensor | None) -> float:
         """One step of the policies, on given or fresh joint actions; returns KL(pi || rho) before it."""

@@ -13,7 +13,9 @@ from sklearn.gaussian_process.kernels import Kernel
 
 from ma2ml_agents.building_blocks.acquisition import expected_improvement
 from ma2ml_agents.building_blocks.gaussian_process import GaussianProcess, normal_scores
+from ma2ml_agents.building_blocks.joint_action import Layout
 from ma2ml_agents.building_blocks.product_kernel import KernelWeights, ProductKernel
+from ma2ml_agents.learner import AgentSpec
 
 NVEC = np.array([4, 3, 5, 2, 1])
 ORDERED = np.array([True, False, True, True, False])
@@ -52,7 +54,7 @@ def by_hand(x: np.ndarray, y: np.ndarray) -> float:
 
 
 def process() -> GaussianProcess:
-    return GaussianProcess(NVEC, ORDERED)
+    return GaussianProcess(Layout([AgentSpec("a", tuple(NVEC.tolist()), 1, ordered=tuple(ORDERED.tolist()))]))
 
 
 def test_the_kernel_is_the_product_that_its_formula_says() -> None:
@@ -155,3 +157,14 @@ def test_expected_improvement_is_its_integral(mean: float, deviation: float, bes
 
 def test_expected_improvement_is_never_negative() -> None:
     assert expected_improvement(np.array([-40.0]), np.array([0.1]), 0.0)[0] == 0.0
+
+
+def test_pipelines_without_a_conditional_decision_agree_on_it() -> None:
+    """Decision 1 is active only under choice 1 of decision 0."""
+    gp = GaussianProcess(Layout([AgentSpec("a", (2, 3), 1, active=((), ((0, (1,)),)))]))
+    rows = np.array([[0, 0], [0, 0], [1, 0], [1, 1]])
+    features = gp.features(rows)
+    matrix, w = gp.kernel.matrix(features, features, gp.weights), gp.weights.different
+    assert matrix[0, 1] == pytest.approx(1.0)
+    assert matrix[0, 2] == pytest.approx(np.exp(-w.sum())), "absent is not the first choice"
+    assert matrix[2, 3] == pytest.approx(np.exp(-w[1]))

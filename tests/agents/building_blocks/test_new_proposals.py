@@ -6,8 +6,8 @@ import itertools
 
 import numpy as np
 
-from ma2ml_agents.building_blocks.new_proposals import NewProposals
 from ma2ml_agents.building_blocks.joint_action import Layout
+from ma2ml_agents.building_blocks.new_proposals import NewProposals
 from ma2ml_agents.learner import AgentSpec
 
 NVEC = (3, 2, 2)
