@@ -14,10 +14,10 @@ from ma2ml_env.registry import _definition
 from ma2ml_env.render import draw
 from ma2ml_env.reward import accuracy
 from ma2ml_env.search_spaces.autoaugment import autoaugment
+from ma2ml_env.search_spaces.benchmark_table import published_spaces
 from ma2ml_env.search_spaces.fbnetv3_recipe import fbnetv3_recipe
 from ma2ml_env.search_spaces.nasnet import nasnet
 from ma2ml_env.search_spaces.plain import plain
-from ma2ml_env.search_spaces.benchmark_table import published_spaces
 from ma2ml_env.testing import check_env, check_evaluator, check_search_space
 from ma2ml_env.trials import TrialStore
 
