@@ -1,7 +1,7 @@
-.PHONY: help test lint format build ci
+.PHONY: help test lint format build ci results-quick
 
 help:  ## show this list
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 12
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 12
 
 test:  ## run the tests
 	pytest
@@ -20,3 +20,6 @@ build:  ## build the wheel
 
 ci:  ## what continuous integration runs
 	bash .ci/run
+
+results-quick:  ## the orders of the first results table, in minutes
+	ma2ml benchmark --grid experiments/quick.yaml --out runs/results-quick

@@ -1,6 +1,6 @@
 """How fast the surrogate environments are, on one core: single steps, and evaluations in batches.
 
-    python experiments/surrogate.py
+    python speed/surrogate.py
 
 CPU time of this process, so that what else runs on the machine does not count.
 """
