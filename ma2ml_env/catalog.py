@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import difflib
 import importlib
 import inspect
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, get_type_hints
 
+from ma2ml_env.errors import MA2MLError, UnknownNameError
+from ma2ml_env.errors import nearest as nearest
 from ma2ml_env.types import Result
 
 SEARCH_SPACES = {
@@ -58,13 +59,6 @@ NESTED = {"task": TASKS, "network": NETWORKS}
 Spec = Mapping[str, Any]
 
 
-def nearest(name: str, names: Iterable[str]) -> str:
-    """A sentence that offers the nearest of `names`, or all of them if none is near."""
-    known = sorted(names)
-    close = difflib.get_close_matches(str(name), known, n=1, cutoff=0.5)
-    return f"did you mean {close[0]!r}?" if close else f"choose from {known}"
-
-
 def load(reference: str) -> Any:
     """The object that `module:name` refers to.
 
@@ -72,12 +66,15 @@ def load(reference: str) -> Any:
         ValueError: if the text has another form, or there is no such module or name.
     """
     module_name, colon, name = reference.partition(":")
-    if not (module_name and colon and name):
-        raise ValueError(f"{reference!r} is not of the form package.module:name")
+    if not (module_name and colon and name) or module_name.startswith("."):
+        raise MA2MLError(f"{reference!r} is not of the form package.module:name")
     try:
-        return getattr(importlib.import_module(module_name), name)
-    except (ImportError, AttributeError) as error:
-        raise ValueError(f"cannot load {reference!r}: {error}") from error
+        module = importlib.import_module(module_name)
+    except ImportError as error:
+        raise MA2MLError(f"cannot load {reference!r}: {error}") from error
+    if not hasattr(module, name):
+        raise UnknownNameError(f"cannot load {reference!r}: {module_name} has no {name!r}")
+    return getattr(module, name)
 
 
 def factory(kind: str, catalogue: Mapping[str, str], where: str) -> Callable[..., Any]:
@@ -96,9 +93,9 @@ def factory(kind: str, catalogue: Mapping[str, str], where: str) -> Callable[...
     elif kind in catalogue:
         made = load(catalogue[kind])
     else:
-        raise ValueError(f"{where}: unknown kind {kind!r}; {nearest(kind, catalogue)}")
+        raise UnknownNameError(f"{where}: unknown kind {kind!r}; {nearest(kind, catalogue)}")
     if not callable(made):
-        raise ValueError(f"{where}: {kind!r} is a {type(made).__name__}; a kind is a class or a function")
+        raise MA2MLError(f"{where}: {kind!r} is a {type(made).__name__}; a kind is a class or a function")
     maker: Callable[..., Any] = made
     return maker
 
@@ -147,14 +144,14 @@ def _resolve(
             continue
         if name not in signature.parameters or name in arguments:
             offered = [p for p in signature.parameters if p not in arguments]
-            raise ValueError(f"{where}: {spec['kind']} has no argument {name!r}; {nearest(name, offered)}")
+            raise UnknownNameError(f"{where}: {spec['kind']} has no argument {name!r}; {nearest(name, offered)}")
         if name in NESTED and isinstance(value, Mapping):
             arguments[name] = build(value, NESTED[name], f"{where}, {name}")
         else:
             arguments[name] = _typed(value, hints.get(name, Any), f"{where}, {name}")
     missing = [n for n, p in signature.parameters.items() if p.default is p.empty and n not in arguments]
     if missing:
-        raise ValueError(f"{where}: {spec['kind']} needs {missing}")
+        raise MA2MLError(f"{where}: {spec['kind']} needs {missing}")
     return make, arguments
 
 
@@ -170,4 +167,4 @@ def _typed(value: Any, annotation: Any, where: str) -> Any:
         return TypeAdapter(annotation).validate_json(json.dumps(value), strict=True)
     except (ValidationError, TypeError) as error:
         reason = error.errors()[0]["msg"] if isinstance(error, ValidationError) else str(error)
-        raise ValueError(f"{where}: {value!r} does not fit: {reason}") from error
+        raise MA2MLError(f"{where}: {value!r} does not fit: {reason}") from error

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -12,6 +11,8 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from ma2ml_env.errors import MA2MLError, UnknownNameError, nearest
 
 Condition = tuple[tuple[int, tuple[int, ...]], ...]
 """When a decision is active: (index of an earlier decision, indices of its choices that allow it), all of them at once;
@@ -48,16 +49,16 @@ class Decision:
     def __post_init__(self) -> None:
         object.__setattr__(self, "choices", tuple(self.choices))
         if not self.choices:
-            raise ValueError(f"decision {self.name!r} has no choices; it needs at least one")
+            raise MA2MLError(f"decision {self.name!r} has no choices; it needs at least one")
         if self.ordered and not rises_or_falls(self.choices):
-            raise ValueError(
+            raise MA2MLError(
                 f"decision {self.name!r} cannot be ordered: its choices must be numbers that rise or fall, "
                 f"not {list(self.choices)}"
             )
         conditions = dict(self.active)
         for parent, values in conditions.items():
             if isinstance(values, str) or not isinstance(values, Sequence) or not values:
-                raise ValueError(
+                raise MA2MLError(
                     f"decision {self.name!r}: the values of {parent!r} under which it is active are a tuple of at "
                     f"least one, not {values!r}"
                 )
@@ -154,17 +155,18 @@ def _resolved(
     """One part of a decision's condition, by index."""
     names = [other.name for other in decisions]
     if parent not in names:
-        near = difflib.get_close_matches(parent, names, n=1, cutoff=0.0)
-        raise ValueError(f"decision {decision.name!r} depends on {parent!r}, which is none; did you mean {near[0]!r}?")
+        raise UnknownNameError(
+            f"decision {decision.name!r} depends on {parent!r}, which is none; {nearest(parent, names)}"
+        )
     if names.index(parent) >= names.index(decision.name):
-        raise ValueError(
+        raise MA2MLError(
             f"decision {decision.name!r} depends on {parent!r}, which does not come before it; "
             f"earlier decisions are {list(names[: names.index(decision.name)])}"
         )
     choices = decisions[names.index(parent)].choices
     for value in values:
         if value not in choices:
-            raise ValueError(
+            raise MA2MLError(
                 f"decision {decision.name!r} is active where {parent!r} is {value!r}, which it cannot be; "
                 f"its choices are {list(choices)}"
             )

@@ -14,6 +14,7 @@ from gymnasium.utils import seeding
 from numpy.typing import NDArray
 from pettingzoo import ParallelEnv
 
+from ma2ml_env.errors import MA2MLError, UnsupportedError
 from ma2ml_env.search_space import SearchSpace, decode_joint
 from ma2ml_env.types import AgentID, Cost, Evaluator, Pipeline, Result, RewardFn, Trial
 
@@ -87,11 +88,11 @@ class AutoMLEnv(ParallelEnv[AgentID, Observation, Any]):  # type: ignore[misc]  
         draw: Callable[[AutoMLEnv, Trial | None], NDArray[np.uint8]] | None = None,
     ) -> None:
         if render_mode not in (None, *RENDER_MODES):
-            raise ValueError(f"unknown render_mode {render_mode!r}; it is None or one of {list(RENDER_MODES)}")
+            raise MA2MLError(f"unknown render_mode {render_mode!r}; it is None or one of {list(RENDER_MODES)}")
         if render_mode == "rgb_array" and draw is None:
-            raise ValueError("render_mode 'rgb_array' needs `draw`, a function from (env, trial) to an RGB array")
+            raise MA2MLError("render_mode 'rgb_array' needs `draw`, a function from (env, trial) to an RGB array")
         if not search_spaces:
-            raise ValueError("an environment needs at least one agent")
+            raise MA2MLError("an environment needs at least one agent")
         self.name = name
         self.definition = definition
         self.metadata = {
@@ -237,7 +238,9 @@ class AutoMLEnv(ParallelEnv[AgentID, Observation, Any]):  # type: ignore[misc]  
             return
         for name in names:
             if name not in offered:
-                raise ValueError(f"the evaluator of {self.name} takes no {name!r}: {type(self.evaluator).__name__}")
+                raise UnsupportedError(
+                    f"the evaluator of {self.name} takes no {name!r}: {type(self.evaluator).__name__}"
+                )
 
     def cost(self, pipeline: Pipeline) -> Cost:
         """What a pipeline's network costs, without evaluating it, where the evaluator can tell.
@@ -247,7 +250,9 @@ class AutoMLEnv(ParallelEnv[AgentID, Observation, Any]):  # type: ignore[misc]  
         """
         cost = getattr(self.evaluator, "cost", None)
         if cost is None:
-            raise ValueError(f"{self.name} tells no cost beforehand: its evaluator is {type(self.evaluator).__name__}")
+            raise UnsupportedError(
+                f"{self.name} tells no cost beforehand: its evaluator is {type(self.evaluator).__name__}"
+            )
         told: Cost = cost(pipeline)
         return told
 
@@ -259,7 +264,9 @@ class AutoMLEnv(ParallelEnv[AgentID, Observation, Any]):  # type: ignore[misc]  
         """
         expected = getattr(self.evaluator, "expected", None)
         if expected is None:
-            raise ValueError(f"{self.name} has no noise-free result: its evaluator is {type(self.evaluator).__name__}")
+            raise UnsupportedError(
+                f"{self.name} has no noise-free result: its evaluator is {type(self.evaluator).__name__}"
+            )
         result: Result = expected(pipeline)
         return result
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from ma2ml_env import catalog
 from ma2ml_env.env import AutoMLEnv
+from ma2ml_env.errors import MA2MLError, UnknownNameError, nearest
 from ma2ml_env.files import read_yaml
 from ma2ml_env.search_space import Decision, SearchSpace
 from ma2ml_env.types import AgentID
@@ -80,7 +81,7 @@ class EnvEntry:
             offered.pop(injected, None)
         for name, value in values.items():
             if name not in offered:
-                raise ValueError(f"{self.id} has no setting {name!r}; {catalog.nearest(name, offered)}")
+                raise UnknownNameError(f"{self.id} has no setting {name!r}; {nearest(name, offered)}")
             offered[name][name] = value
         return EnvEntry(self.id, self.summary, self.agents, evaluator, reward)
 
@@ -120,7 +121,7 @@ def entry(env_id: str) -> EnvEntry:
         ValueError: if there is none; the message offers the nearest.
     """
     if env_id not in _entries:
-        raise ValueError(f"unknown environment {env_id!r}; {catalog.nearest(env_id, _entries)}")
+        raise UnknownNameError(f"unknown environment {env_id!r}; {nearest(env_id, _entries)}")
     return _entries[env_id]
 
 
@@ -165,7 +166,7 @@ def register_file(path: str | Path) -> list[str]:
     entries = read_entries(Path(path))
     for new in entries:
         if new.id in _entries:
-            raise ValueError(f"{path}: {new.id!r} is registered already")
+            raise MA2MLError(f"{path}: {new.id!r} is registered already")
         new.build()
     add_entries(entries)
     return [new.id for new in entries]
@@ -189,30 +190,30 @@ def read_entries(path: Path) -> list[EnvEntry]:
     """
     document = read_yaml(path)
     if not isinstance(document, dict):
-        raise ValueError(f"{path}: a registry is a mapping from id to entry, not a {type(document).__name__}")
+        raise MA2MLError(f"{path}: a registry is a mapping from id to entry, not a {type(document).__name__}")
     return [_entry(f"{path}, {env_id}", env_id, body) for env_id, body in document.items()]
 
 
 def _entry(where: str, env_id: Any, body: Any) -> EnvEntry:
     if not isinstance(env_id, str) or not ID_FORM.fullmatch(env_id):
-        raise ValueError(f"{where}: an id has the form namespace/name-v0")
+        raise MA2MLError(f"{where}: an id has the form namespace/name-v0")
     if not isinstance(body, dict):
-        raise ValueError(f"{where}: an entry is a mapping with the keys {list(ENTRY_KEYS)}")
+        raise MA2MLError(f"{where}: an entry is a mapping with the keys {list(ENTRY_KEYS)}")
     for key in body:
         if key not in ENTRY_KEYS:
-            raise ValueError(f"{where}: unknown key {key!r}; {catalog.nearest(key, ENTRY_KEYS)}")
+            raise UnknownNameError(f"{where}: unknown key {key!r}; {nearest(key, ENTRY_KEYS)}")
     missing = [key for key in ENTRY_KEYS if key not in body]
     if missing:
-        raise ValueError(f"{where}: missing {missing}")
+        raise MA2MLError(f"{where}: missing {missing}")
     if not isinstance(body["summary"], str):
-        raise ValueError(f"{where}: summary is a sentence, not {body['summary']!r}")
+        raise MA2MLError(f"{where}: summary is a sentence, not {body['summary']!r}")
     agents = body["agents"]
     if not isinstance(agents, dict) or not agents:
-        raise ValueError(f"{where}: agents is a mapping from agent to search space, with at least one")
+        raise MA2MLError(f"{where}: agents is a mapping from agent to search space, with at least one")
     specs = {f"agent {agent!r}": spec for agent, spec in agents.items()}
     for name, spec in {**specs, "evaluator": body["evaluator"], "reward": body["reward"]}.items():
         if not isinstance(spec, dict) or not isinstance(spec.get("kind"), str):
-            raise ValueError(f"{where}, {name}: a part is a mapping with a `kind`, not {spec!r}")
+            raise MA2MLError(f"{where}, {name}: a part is a mapping with a `kind`, not {spec!r}")
     return EnvEntry(id=env_id, **body)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ma2ml_env.errors import MA2MLError
 from ma2ml_env.types import Result
 
 
@@ -33,9 +34,9 @@ def flops_constrained(result: Result, *, constraint: float, exponent: float = -0
     Source: MA2ML's reward; the exponent's default is MnasNet's; the one-sided form is ours.
     """
     if not constraint > 0:
-        raise ValueError(f"the FLOPs constraint must be above 0, not {constraint}")
+        raise MA2MLError(f"the FLOPs constraint must be above 0, not {constraint}")
     if not exponent <= 0:
-        raise ValueError(f"the exponent must be at most 0, not {exponent}: above 0 it would reward large networks")
+        raise MA2MLError(f"the exponent must be at most 0, not {exponent}: above 0 it would reward large networks")
     if result.failed:
         return 0.0
     ratio = result.flops / constraint

@@ -11,6 +11,7 @@ from gymnasium.spaces import MultiDiscrete
 from numpy.typing import NDArray
 
 from ma2ml_env.decision import Condition, Decision, active_rows, canonical_row, count_actions, resolve_conditions
+from ma2ml_env.errors import MA2MLError
 from ma2ml_env.types import AgentID, JointAction, Pipeline
 
 
@@ -58,11 +59,11 @@ class SearchSpace:
         self.values = values
         self.fixed: dict[str, Any] = dict(fixed or {})
         if not self.decisions:
-            raise ValueError("a search space needs at least one decision")
+            raise MA2MLError("a search space needs at least one decision")
         names = [decision.name for decision in self.decisions]
         repeated = sorted({name for name in names if names.count(name) > 1})
         if repeated:
-            raise ValueError(f"decision names must be unique, these are repeated: {repeated}")
+            raise MA2MLError(f"decision names must be unique, these are repeated: {repeated}")
         self.conditions: tuple[Condition, ...] = resolve_conditions(self.decisions)
         indices = self._checked([0] * len(names) if default is None else default, "default")
         self.default: tuple[int, ...] = self.validate(indices)
@@ -143,10 +144,10 @@ class SearchSpace:
         elif self.values is not None:
             chosen = self.values(built)
         else:
-            raise ValueError(f"this space has no `values` function, so it cannot encode a {type(built).__name__}")
+            raise MA2MLError(f"this space has no `values` function, so it cannot encode a {type(built).__name__}")
         unknown = sorted(set(chosen) - {decision.name for decision in self.decisions})
         if unknown:
-            raise ValueError(f"no such decision: {unknown}; decisions are {[d.name for d in self.decisions]}")
+            raise MA2MLError(f"no such decision: {unknown}; decisions are {[d.name for d in self.decisions]}")
         return canonical_row(self.conditions, lambda place: _index(self.decisions[place], chosen))[0]
 
     def sample(self, rng: np.random.Generator) -> tuple[int, ...]:
@@ -157,18 +158,18 @@ class SearchSpace:
         """`validate`, before it is made canonical."""
         array = _array(action)
         if array.dtype.kind not in "iu" or array.ndim != 1:
-            raise ValueError(
+            raise MA2MLError(
                 f"agent {agent!r}: an action is {len(self)} whole numbers, "
                 f"one per decision, not {_short(action)} ({array.dtype}, shape {array.shape})"
             )
         if len(array) != len(self):
-            raise ValueError(
+            raise MA2MLError(
                 f"agent {agent!r}: an action has {len(self)} whole numbers, one per decision, not {len(array)}"
             )
         indices = tuple(int(index) for index in array)
         for decision, index in zip(self.decisions, indices, strict=True):
             if not 0 <= index < len(decision.choices):
-                raise ValueError(
+                raise MA2MLError(
                     f"agent {agent!r}, decision {decision.name!r}: {index} is not in 0..{len(decision.choices) - 1}"
                 )
         return indices
@@ -187,11 +188,11 @@ def decode_joint(search_spaces: Mapping[AgentID, SearchSpace], actions: Mapping[
     Source: ours.
     """
     if not isinstance(actions, Mapping):
-        raise ValueError(f"actions are a dict with one entry per agent, not a {type(actions).__name__}")
+        raise MA2MLError(f"actions are a dict with one entry per agent, not a {type(actions).__name__}")
     missing = [agent for agent in search_spaces if agent not in actions]
     unknown = [agent for agent in actions if agent not in search_spaces]
     if missing or unknown:
-        raise ValueError(f"actions are for {list(search_spaces)}; missing: {missing}, unknown: {unknown}")
+        raise MA2MLError(f"actions are for {list(search_spaces)}; missing: {missing}, unknown: {unknown}")
     action = {agent: space.validate(actions[agent], agent=agent) for agent, space in search_spaces.items()}
     return Pipeline(action, {agent: search_spaces[agent].decode(a, agent=agent) for agent, a in action.items()})
 
@@ -260,10 +261,10 @@ def _array(action: Any) -> NDArray[Any]:
 
 def _index(decision: Decision, chosen: Mapping[str, Any]) -> int:
     if decision.name not in chosen:
-        raise ValueError(f"decision {decision.name!r} has no value")
+        raise MA2MLError(f"decision {decision.name!r} has no value")
     value = chosen[decision.name]
     if value not in decision.choices:
-        raise ValueError(f"decision {decision.name!r} cannot be {value!r}; its choices are {list(decision.choices)}")
+        raise MA2MLError(f"decision {decision.name!r} cannot be {value!r}; its choices are {list(decision.choices)}")
     return decision.choices.index(value)
 
 

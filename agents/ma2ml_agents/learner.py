@@ -9,6 +9,8 @@ from typing import Any, ClassVar, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
+from ma2ml_env.errors import MA2MLError
+
 AgentID = str
 Observations = Mapping[AgentID, NDArray[np.float32]]
 Actions = Mapping[AgentID, NDArray[np.int64]]
@@ -69,7 +71,7 @@ def agent_specs(env: Any) -> tuple[AgentSpec, ...]:
     """
     for agent in env.possible_agents:
         if not hasattr(env.action_space(agent), "nvec"):
-            raise ValueError(
+            raise MA2MLError(
                 f"agent {agent!r} has actions {env.action_space(agent)}; learners take MultiDiscrete ones, as the "
                 "native form that ma2ml_env.make(id) gives has"
             )

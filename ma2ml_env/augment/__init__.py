@@ -10,6 +10,7 @@ from torch import Tensor
 
 from ma2ml_env.augment.kernels import KERNELS, Group
 from ma2ml_env.augment.magnitudes import SIGNED, magnitude_value
+from ma2ml_env.errors import MA2MLError
 from ma2ml_env.search_spaces.autoaugment import OPERATIONS, Operation, Policy
 
 NOTHING = -1
@@ -106,9 +107,9 @@ def _plan(policy: Policy, height: int, width: int) -> _Plan:
 
 def _check(images: Tensor) -> None:
     if images.ndim != 4 or images.shape[1] not in (1, 3):
-        raise ValueError(f"images are (N, C, H, W) with C = 1 or 3, not {tuple(images.shape)}")
+        raise MA2MLError(f"images are (N, C, H, W) with C = 1 or 3, not {tuple(images.shape)}")
     if images.dtype != torch.uint8 and not images.is_floating_point():
-        raise ValueError(f"images are uint8 in 0..255 or floating in [0, 1], not {images.dtype}")
+        raise MA2MLError(f"images are uint8 in 0..255 or floating in [0, 1], not {images.dtype}")
 
 
 __all__ = ["apply_operation", "augment", "magnitude_value"]

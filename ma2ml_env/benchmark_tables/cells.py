@@ -16,7 +16,7 @@ from typing import Any, TextIO
 import numpy as np
 from numpy.typing import NDArray
 
-from ma2ml_env.catalog import nearest
+from ma2ml_env.errors import MA2MLError, UnknownNameError, missing_extra, nearest
 
 Columns = Mapping[str, Sequence[Any]]
 OPENERS: dict[str, Callable[..., Any]] = {".csv": open, ".gz": gzip.open, ".xz": lzma.open, ".bz2": bz2.open}
@@ -37,12 +37,12 @@ def read_columns(path: str | Path) -> dict[str, list[Any]]:
     if file.suffix == ".parquet":
         return _parquet(file)
     if file.suffix not in OPENERS or ".csv" not in file.suffixes:
-        raise ValueError(f"a table is a .parquet, .csv, .csv.gz, .csv.xz or .csv.bz2 file, not {file.name!r}")
+        raise MA2MLError(f"a table is a .parquet, .csv, .csv.gz, .csv.xz or .csv.bz2 file, not {file.name!r}")
     try:
         with OPENERS[file.suffix](file, mode="rt", encoding="utf-8", newline="") as text:
             return _csv(text, file)
     except (OSError, EOFError, UnicodeDecodeError, csv.Error, lzma.LZMAError) as error:
-        raise ValueError(f"cannot read {file}: {error}") from error
+        raise MA2MLError(f"cannot read {file}: {error}") from error
 
 
 def column(columns: Columns, name: str, where: str) -> Sequence[Any]:
@@ -52,7 +52,7 @@ def column(columns: Columns, name: str, where: str) -> Sequence[Any]:
         ValueError: if there is none of that name; the message offers the nearest.
     """
     if name not in columns:
-        raise ValueError(f"{where} has no column {name!r}; {nearest(name, columns)}")
+        raise UnknownNameError(f"{where} has no column {name!r}; {nearest(name, columns)}")
     return columns[name]
 
 
@@ -62,7 +62,7 @@ def numbers(columns: Columns, name: str, where: str) -> NDArray[np.float64]:
     try:
         return np.array([math.nan if cell is None else float(cell) for cell in cells], dtype=np.float64)
     except ValueError as error:
-        raise ValueError(f"{where}, column {name!r}: {error}") from error
+        raise MA2MLError(f"{where}, column {name!r}: {error}") from error
 
 
 def indices(cells: Sequence[Any], choices: Sequence[Any], where: str) -> list[int]:
@@ -77,7 +77,7 @@ def indices(cells: Sequence[Any], choices: Sequence[Any], where: str) -> list[in
     for cell in set(cells):
         index = by_value.get(cell, by_text.get(str(cell)))
         if index is None:
-            raise ValueError(f"{where}: {cell!r} is not a choice; the choices are {list(choices)}")
+            raise MA2MLError(f"{where}: {cell!r} is not a choice; the choices are {list(choices)}")
         found[cell] = index
     return [found[cell] for cell in cells]
 
@@ -92,7 +92,7 @@ def file_digest(path: str | Path) -> str:
         status = Path(path).stat()
         return _digest(str(path), status.st_size, status.st_mtime_ns)
     except OSError as error:
-        raise ValueError(f"cannot read {path}: {error.strerror}") from error
+        raise MA2MLError(f"cannot read {path}: {error.strerror}") from error
 
 
 @cache
@@ -105,11 +105,11 @@ def _csv(text: TextIO, file: Path) -> dict[str, list[Any]]:
     rows = csv.reader(text)
     header = next(rows, [])
     if not header or len(set(header)) < len(header):
-        raise ValueError(f"{file} needs a header of different names, not {header}")
+        raise MA2MLError(f"{file} needs a header of different names, not {header}")
     cells = []
     for row in rows:
         if row and len(row) != len(header):
-            raise ValueError(f"{file}, line {rows.line_num}: {len(row)} cells, the header has {len(header)}")
+            raise MA2MLError(f"{file}, line {rows.line_num}: {len(row)} cells, the header has {len(header)}")
         if row:
             cells.append(row)
     parse = cache(_value)
@@ -121,11 +121,11 @@ def _parquet(file: Path) -> dict[str, list[Any]]:
         import pyarrow
         from pyarrow import parquet
     except ImportError as error:
-        raise ValueError(f"to read {file.name} needs pyarrow: pip install 'ma2ml-env[benchmark]'") from error
+        raise missing_extra(f"to read {file.name} needs pyarrow", "benchmark") from error
     try:
         columns = parquet.read_table(file).to_pydict()
     except (OSError, pyarrow.ArrowException) as error:
-        raise ValueError(f"cannot read {file}: {error}") from error
+        raise MA2MLError(f"cannot read {file}: {error}") from error
     return {name: [None if cell != cell else cell for cell in cells] for name, cells in columns.items()}
 
 

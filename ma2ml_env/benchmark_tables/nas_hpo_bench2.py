@@ -9,6 +9,7 @@ import numpy as np
 from ma2ml_env.benchmark_tables.cells import column, indices, numbers, read_columns
 from ma2ml_env.benchmark_tables.published import choice_table
 from ma2ml_env.benchmark_tables.table import Table
+from ma2ml_env.errors import MA2MLError
 from ma2ml_env.search_spaces.benchmark_table import CELL_EDGES, TABLES
 
 RECIPE = """\
@@ -55,5 +56,5 @@ def read(file: str, digest: str) -> Table:
 def _digits(code: object, where: str) -> list[int]:
     groups = str(code).split("|")
     if [len(group) for group in groups] != [1, 2, 3] or not set("".join(groups)) <= set("0123"):
-        raise ValueError(f"{where}: {code!r} is not a cellcode such as '0|10|210', of digits 0 to 3")
+        raise MA2MLError(f"{where}: {code!r} is not a cellcode such as '0|10|210', of digits 0 to 3")
     return [int(digit) for digit in "".join(groups)]

@@ -13,6 +13,7 @@ import numpy as np
 from ma2ml_env.benchmark_tables.cells import column, indices, numbers, read_columns
 from ma2ml_env.benchmark_tables.published import choice_table
 from ma2ml_env.benchmark_tables.table import Table
+from ma2ml_env.errors import MA2MLError
 from ma2ml_env.search_spaces.benchmark_table import CELL_EDGES, CELL_OPERATIONS, TABLES
 
 COLUMNS = ("arch", "epochs", "seed", "accuracy", "flops", "params", "seconds")
@@ -83,7 +84,7 @@ def parse(arch: Any, where: str) -> tuple[str, ...]:
     """
     found = _OPERATION.findall(str(arch))
     if [source for _, source in found] != [edge[0] for edge in CELL_EDGES]:
-        raise ValueError(f"{where}: {arch!r} is not an architecture; one has six parts operation~node")
+        raise MA2MLError(f"{where}: {arch!r} is not an architecture; one has six parts operation~node")
     return tuple(operation for operation, _ in found)
 
 
@@ -93,15 +94,15 @@ def _from_torch(file: str, dataset: str, split: str) -> dict[str, list[Any]]:
     try:
         content = torch.load(file, map_location="cpu", weights_only=True)
     except Exception as error:  # torch raises its own, pickle's and zipfile's errors alike
-        raise ValueError(
+        raise MA2MLError(
             f"{file} holds more than plain data, which is not read ({type(error).__name__}); write a CSV where the "
             f"benchmark's own library is installed, and give that:\n\n{RECIPE}"
         ) from error
     if not isinstance(content, Mapping) or "arch2infos" not in content:
-        raise ValueError(f"{file} is no NAS-Bench-201: it has no 'arch2infos'")
+        raise MA2MLError(f"{file} is no NAS-Bench-201: it has no 'arch2infos'")
     rows = list(_trials(content["arch2infos"], dataset, split))
     if not rows:
-        raise ValueError(f"{file} has no training on {dataset!r} that was evaluated on {split!r}")
+        raise MA2MLError(f"{file} has no training on {dataset!r} that was evaluated on {split!r}")
     return {name: [row[place] for row in rows] for place, name in enumerate(COLUMNS)}
 
 

@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike
 
 from ma2ml_env.benchmark_tables.file import layout_of
 from ma2ml_env.benchmark_tables.table import Table, build_table
+from ma2ml_env.errors import MA2MLError
 from ma2ml_env.search_space import SearchSpace
 from ma2ml_env.search_spaces.benchmark_table import TABLES, published_spaces
 from ma2ml_env.types import AgentID
@@ -43,7 +44,7 @@ def check_spaces(name: str, search_spaces: Mapping[AgentID, SearchSpace]) -> Non
     given, wanted = layout_of(search_spaces), layout_of(published_spaces(name))
     if given != wanted:
         different = [agent for agent, decisions in given if (agent, decisions) not in wanted]
-        raise ValueError(
+        raise MA2MLError(
             f"the table {name!r} has the agents {[agent for agent, _ in wanted]} in that order, each with "
             f"{{kind: published_table, table: {name}, agent: ...}}; these differ: {different or list(search_spaces)}"
         )
@@ -55,7 +56,7 @@ def refuse_pickle(file: str, recipe: str) -> None:
     What is read from a pickle can execute anything.
     """
     if Path(file).is_dir() or PICKLED & set(Path(file).suffixes):
-        raise ValueError(
+        raise MA2MLError(
             f"{file} is pickled or a directory of pickles, and what is read from a pickle can execute anything, so it "
             f"is not read; write a CSV where the benchmark's own library is installed, and give that:\n\n{recipe}"
         )

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from ma2ml_env.errors import MA2MLError
 from ma2ml_env.types import AgentID, JointAction, Pipeline, Result
 
 FACTS = ("accuracy", "flops", "params", "seconds")
@@ -139,7 +140,7 @@ def build_table(
 
 def _check(columns: Mapping[str, NDArray[np.float64]]) -> None:
     if not len(columns["accuracy"]):
-        raise ValueError("a table has at least one training")
+        raise MA2MLError("a table has at least one training")
     for name, column in columns.items():
         fits = np.isfinite(column) & (column >= 0)
         if name == "accuracy":
@@ -147,7 +148,7 @@ def _check(columns: Mapping[str, NDArray[np.float64]]) -> None:
         if not fits.all():
             row = int(np.argmin(fits))
             allowed = "in [0, 1], percents divided by 100" if name == "accuracy" else "a number of at least 0"
-            raise ValueError(f"{name} is {allowed}; training {row} has {column[row]}")
+            raise MA2MLError(f"{name} is {allowed}; training {row} has {column[row]}")
 
 
 def _flat(nvec: Mapping[AgentID, tuple[int, ...]], action: JointAction) -> tuple[int, ...]:

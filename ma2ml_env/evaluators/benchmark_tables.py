@@ -12,6 +12,7 @@ from ma2ml_env.benchmark_tables import nas_hpo_bench2 as nas_hpo_bench2_table
 from ma2ml_env.benchmark_tables import nasbench201 as nasbench201_table
 from ma2ml_env.benchmark_tables.cells import file_digest
 from ma2ml_env.benchmark_tables.published import check_spaces, refuse_pickle
+from ma2ml_env.errors import MA2MLError
 from ma2ml_env.evaluators.tabular import Missing, TabularEvaluator
 from ma2ml_env.search_space import SearchSpace
 from ma2ml_env.search_spaces.benchmark_table import published_spaces
@@ -97,7 +98,7 @@ def published_parts(table: str, file: str, **options: Any) -> tuple[dict[AgentID
         ValueError: if there is no such table, or as the evaluator of that name does.
     """
     if table not in EVALUATORS:
-        raise ValueError(f"there is no table {table!r} to be read from a file; choose from {list(EVALUATORS)}")
+        raise MA2MLError(f"there is no table {table!r} to be read from a file; choose from {list(EVALUATORS)}")
     spaces = published_spaces(table)
     return spaces, EVALUATORS[table](spaces, file, **options)
 

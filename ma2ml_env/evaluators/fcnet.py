@@ -8,7 +8,7 @@ from typing import Literal
 
 from ma2ml_env.benchmark_tables.fcnet import FILES, fcnet_table, installed
 from ma2ml_env.benchmark_tables.published import check_spaces
-from ma2ml_env.catalog import nearest
+from ma2ml_env.errors import UnknownNameError, nearest
 from ma2ml_env.evaluators.tabular import TabularEvaluator
 from ma2ml_env.search_space import SearchSpace
 from ma2ml_env.types import AgentID
@@ -32,7 +32,7 @@ def fcnet(
     Source: Klein and Hutter 2019, "Tabular benchmarks for joint architecture and hyperparameter optimization".
     """
     if dataset not in FILES:
-        raise ValueError(f"there is no FCNet table {dataset!r}; {nearest(dataset, FILES)}")
+        raise UnknownNameError(f"there is no FCNet table {dataset!r}; {nearest(dataset, FILES)}")
     installed()
     check_spaces("fcnet", search_spaces)
     return TabularEvaluator(partial(fcnet_table, dataset), {"kind": "fcnet", "dataset": dataset})

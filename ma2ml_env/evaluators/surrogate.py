@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ma2ml_env.env import AutoMLEnv
+from ma2ml_env.errors import MA2MLError
 from ma2ml_env.search_space import SearchSpace
 from ma2ml_env.surrogate.columns import Integers
 from ma2ml_env.surrogate.costs import costs
@@ -62,7 +63,7 @@ class SurrogateEvaluator:
     def __post_init__(self) -> None:
         surrogate, real = _surrogate(self.file), _real(self.imitates)
         if surrogate.definition != real.definition:
-            raise ValueError(
+            raise MA2MLError(
                 f"{self.file} was fitted to trials of {surrogate.env} under the definition {surrogate.definition}, "
                 f"but {self.imitates} is {real.definition}: its decisions or its training differ; fit it again"
             )
@@ -117,20 +118,20 @@ class SurrogateEvaluator:
     def _checked(self, actions: Mapping[AgentID, Any]) -> dict[AgentID, Integers]:
         spaces = _real(self.imitates).search_spaces
         if set(actions) != set(spaces):
-            raise ValueError(f"actions are for {list(spaces)}, not for {list(actions)}")
+            raise MA2MLError(f"actions are for {list(spaces)}, not for {list(actions)}")
         arrays = {agent: np.asarray(actions[agent]) for agent in spaces}
         for agent, array in arrays.items():
             wanted = spaces[agent].nvec
             if array.dtype.kind not in "iu" or array.ndim != 2 or array.shape[1] != len(wanted):
-                raise ValueError(
+                raise MA2MLError(
                     f"agent {agent!r}: actions are integers of shape (B, {len(wanted)}), not {array.shape}"
                 )
             if len(array) == 0:
-                raise ValueError(f"agent {agent!r}: a batch holds at least one action, this one is empty")
+                raise MA2MLError(f"agent {agent!r}: a batch holds at least one action, this one is empty")
             if ((array < 0) | (array >= wanted)).any():
-                raise ValueError(f"agent {agent!r}: an index is out of range; the numbers of choices are {wanted}")
+                raise MA2MLError(f"agent {agent!r}: an index is out of range; the numbers of choices are {wanted}")
         if len({len(array) for array in arrays.values()}) > 1:
-            raise ValueError(f"agents have different numbers of actions: { {a: len(x) for a, x in arrays.items()} }")
+            raise MA2MLError(f"agents have different numbers of actions: { {a: len(x) for a, x in arrays.items()} }")
         return {agent: spaces[agent].canonical(array) for agent, array in arrays.items()}
 
 
@@ -152,7 +153,7 @@ def surrogate(
     decisions, wanted = ({a: s.decisions for a, s in spaces.items()} for spaces in (search_spaces, real))
     if decisions != wanted:
         different = [agent for agent in {**decisions, **wanted} if decisions.get(agent) != wanted.get(agent)]
-        raise ValueError(f"a surrogate of {imitates} has its agents and decisions; these differ: {different}")
+        raise MA2MLError(f"a surrogate of {imitates} has its agents and decisions; these differ: {different}")
     shipped = SHIPPED / f"{imitates.rpartition('/')[2]}.surrogate.xz"
     return SurrogateEvaluator(imitates, shipped if file is None else Path(file), noisy)
 

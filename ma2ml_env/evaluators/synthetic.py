@@ -11,6 +11,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from ma2ml_env.errors import MA2MLError
 from ma2ml_env.search_space import SearchSpace
 from ma2ml_env.types import AgentID, Cost, JointAction, Pipeline, Result
 
@@ -53,7 +54,7 @@ class SyntheticEvaluator:
     def __post_init__(self) -> None:
         for name in ("structure_seed", "pairs_within", "pairs_across", "noise"):
             if not getattr(self, name) >= 0:
-                raise ValueError(f"{name} must be at least 0, not {getattr(self, name)}")
+                raise MA2MLError(f"{name} must be at least 0, not {getattr(self, name)}")
 
     def __call__(self, pipeline: Pipeline, *, seed: int) -> Result:
         """The noisy score of a pipeline."""

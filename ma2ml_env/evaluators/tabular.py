@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from ma2ml_env.benchmark_tables.cells import file_digest
 from ma2ml_env.benchmark_tables.file import Cells, file_table, layout_of
 from ma2ml_env.benchmark_tables.table import Table
+from ma2ml_env.errors import MA2MLError
 from ma2ml_env.search_space import SearchSpace
 from ma2ml_env.types import AgentID, Cost, JointAction, Pipeline, Result
 
@@ -45,7 +46,7 @@ class TabularEvaluator:
 
     def __post_init__(self) -> None:
         if self.missing not in ("error", "fail", "nearest"):
-            raise ValueError(f"missing is 'error', 'fail' or 'nearest', not {self.missing!r}")
+            raise MA2MLError(f"missing is 'error', 'fail' or 'nearest', not {self.missing!r}")
 
     def __call__(self, pipeline: Pipeline, *, seed: int) -> Result:
         """One of the pipeline's trainings; raises a ValueError as `missing` says."""
@@ -64,10 +65,10 @@ class TabularEvaluator:
             ValueError: if the table does not have them, or not this pipeline.
         """
         if not self.load().priced:
-            raise ValueError("this table tells no cost: it needs columns flops and params")
+            raise MA2MLError("this table tells no cost: it needs columns flops and params")
         result = self.expected(pipeline)
         if result.failed and not result.params:
-            raise ValueError(f"the table has no pipeline {pipeline.action}, so it tells no cost of it")
+            raise MA2MLError(f"the table has no pipeline {pipeline.action}, so it tells no cost of it")
         return Cost(round(result.flops), round(result.params))
 
     @property
@@ -92,7 +93,7 @@ class TabularEvaluator:
         """
         table = self.load()
         if not table.complete:
-            raise ValueError(f"the table holds {len(table.pipelines)} pipelines, not all there are")
+            raise MA2MLError(f"the table holds {len(table.pipelines)} pipelines, not all there are")
         return table.means.reshape([int(np.prod(sizes)) for sizes in table.nvec.values()])
 
     def _number(self, pipeline: Pipeline) -> int | None:
@@ -101,7 +102,7 @@ class TabularEvaluator:
         if number is None and self.missing == "nearest":
             return table.nearest(pipeline.action)
         if number is None and self.missing == "error":
-            raise ValueError(
+            raise MA2MLError(
                 f"the table has no pipeline {dict(pipeline.action)}; missing='fail' makes it a failed result, "
                 "missing='nearest' answers with the nearest"
             )

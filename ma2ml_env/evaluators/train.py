@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from ma2ml_env.errors import MA2MLError
 from ma2ml_env.models import build_network, count
 from ma2ml_env.models.dropout import add_dropout
 from ma2ml_env.search_spaces.recipe import Recipe
@@ -56,11 +57,11 @@ class TrainEvaluator:
     def __post_init__(self) -> None:
         for name in ("epochs", "retrain_epochs", "threads"):
             if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be at least 1, not {getattr(self, name)}")
+                raise MA2MLError(f"{name} must be at least 1, not {getattr(self, name)}")
         if self.device not in ("cpu", "cuda") and not self.device.startswith("cuda:"):
-            raise ValueError(f"unknown device {self.device!r}; it is 'cpu', 'cuda' or 'cuda:0', 'cuda:1', ...")
+            raise MA2MLError(f"unknown device {self.device!r}; it is 'cpu', 'cuda' or 'cuda:0', 'cuda:1', ...")
         if self.device != "cpu" and not torch.cuda.is_available():
-            raise ValueError(f"device {self.device!r} is asked for, but torch sees no CUDA device; use 'cpu'")
+            raise MA2MLError(f"device {self.device!r} is asked for, but torch sees no CUDA device; use 'cpu'")
 
     def __call__(
         self, pipeline: Pipeline, *, seed: int, epochs: int | None = None, stop_below: Sequence[float] = ()
@@ -78,7 +79,7 @@ class TrainEvaluator:
             ValueError: for fewer than one epoch.
         """
         if epochs is not None and epochs < 1:
-            raise ValueError(f"epochs must be at least 1, not {epochs}")
+            raise MA2MLError(f"epochs must be at least 1, not {epochs}")
         started = time.perf_counter()
         epochs = epochs or self.epochs
         cost = self.cost(pipeline)

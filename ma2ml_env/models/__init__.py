@@ -10,6 +10,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from ma2ml_env.errors import MA2MLError
 from ma2ml_env.types import Cost
 
 if TYPE_CHECKING:
@@ -75,11 +76,11 @@ def count(architecture: Any, skeleton: Any, *, image_size: int, in_channels: int
 def _family(architecture: Any, skeleton: Any) -> Any:
     family = f"{type(architecture).__module__}:{type(architecture).__name__}"
     if family not in FAMILIES:
-        raise ValueError(f"no network is built from a {family}; architectures are {list(FAMILIES)}")
+        raise MA2MLError(f"no network is built from a {family}; architectures are {list(FAMILIES)}")
     name, _, expected = FAMILIES[family].partition(":")
     module = import_module(name)
     if not isinstance(skeleton, getattr(module, expected)):
-        raise ValueError(f"a {family} goes into a {expected}, not into a {type(skeleton).__name__}")
+        raise MA2MLError(f"a {family} goes into a {expected}, not into a {type(skeleton).__name__}")
     return module
 
 

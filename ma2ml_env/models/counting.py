@@ -10,6 +10,7 @@ from torch.func import functional_call
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
+from ma2ml_env.errors import MA2MLError
 from ma2ml_env.types import Cost
 
 
@@ -42,7 +43,7 @@ def cost(model: nn.Module, image_size: int = 224, in_channels: int = 3) -> Cost:
         with torch.no_grad(), counter:
             functional_call(model, tensors, (image,))
     except RuntimeError as error:
-        raise ValueError(
+        raise MA2MLError(
             f"this network does not take images of {in_channels}x{image_size}x{image_size}: {error}"
         ) from error
     finally:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
+from ma2ml_env.errors import MA2MLError
 from ma2ml_env.models.layers import (
     RELU,
     Chain,
@@ -55,7 +56,7 @@ class DARTSSkeleton:
         require(self.stem, STEMS, "stem")
         for name, least in {"filters": 2, "layers": 3}.items():
             if getattr(self, name) < least:
-                raise ValueError(f"{name} must be at least {least}, not {getattr(self, name)}")
+                raise MA2MLError(f"{name} must be at least {least}, not {getattr(self, name)}")
 
     @property
     def reductions(self) -> tuple[int, int]:

@@ -6,6 +6,8 @@ from typing import Any
 
 from torch import nn
 
+from ma2ml_env.errors import MA2MLError
+
 
 def add_dropout(network: nn.Module, probability: float) -> None:
     """Drop inputs of a network's classifier in training; names and values of its parameters stay as they are.
@@ -20,11 +22,11 @@ def add_dropout(network: nn.Module, probability: float) -> None:
     Source: Srivastava et al. (2014), placed as in EfficientNet and FBNetV3.
     """
     if not 0 <= probability < 1:
-        raise ValueError(f"dropout is a probability in [0, 1), not {probability}")
+        raise MA2MLError(f"dropout is a probability in [0, 1), not {probability}")
     head = getattr(network, "head", None)
     classifier: Any = head[-1] if isinstance(head, nn.Sequential) else nn.Identity()
     if [type(layer) for layer in classifier.children()] != [nn.Flatten, nn.Linear]:
-        raise ValueError(
+        raise MA2MLError(
             f"a {type(network).__name__} has no linear classifier at the end of its `head` to put dropout before; "
             "use a recipe with dropout 0"
         )

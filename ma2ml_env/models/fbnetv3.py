@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
+from ma2ml_env.errors import MA2MLError
 from ma2ml_env.models.layers import (
     Activation,
     Chain,
@@ -47,9 +48,9 @@ class FBNetV3Skeleton:
 
     def __post_init__(self) -> None:
         if self.head_width < 1:
-            raise ValueError(f"head_width must be at least 1, not {self.head_width}")
+            raise MA2MLError(f"head_width must be at least 1, not {self.head_width}")
         if not 0.0 < self.resolution_scale <= 1.0:
-            raise ValueError(f"resolution_scale is in (0, 1], not {self.resolution_scale}")
+            raise MA2MLError(f"resolution_scale is in (0, 1], not {self.resolution_scale}")
 
     def resolution(self, architecture: Architecture) -> int:
         """Rows and columns of the images that the network works on."""
@@ -132,7 +133,7 @@ def count(
     Source: ours.
     """
     if image_size < 1:
-        raise ValueError(f"image_size must be at least 1, not {image_size}")
+        raise MA2MLError(f"image_size must be at least 1, not {image_size}")
     network = plan(architecture, skeleton.head_width, in_channels, num_classes)
     size: Size = (skeleton.resolution(architecture),) * 2
     flops = params = 0

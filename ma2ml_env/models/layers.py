@@ -8,6 +8,8 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Literal, NamedTuple
 
+from ma2ml_env.errors import MA2MLError
+
 Size = tuple[int, int]
 
 
@@ -167,7 +169,7 @@ def _after(layer: Layer, kernel: Size, stride: Size, padding: Size, size: Size, 
         (n + 2 * p - dilation * (k - 1) - 1) // s + 1 for n, k, s, p in zip(size, kernel, stride, padding, strict=True)
     )
     if min(rows, columns) < 1 or any(s > n for n, s in zip(size, stride, strict=True)):
-        raise ValueError(
+        raise MA2MLError(
             f"the image is too small for this network: {type(layer).__name__} with kernel {kernel} and stride "
             f"{stride} gets {size[0]}x{size[1]} pixels; use a larger image or fewer reductions"
         )

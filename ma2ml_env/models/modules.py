@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ma2ml_env.errors import MA2MLError
 from ma2ml_env.models.layers import (
     RELU,
     Activation,
@@ -137,7 +138,7 @@ def build_layer(layer: Layer, *, inplace: bool = False) -> nn.Module:
         case Classifier(inputs, outputs, bias):
             return nn.Sequential(nn.Flatten(), nn.Linear(inputs, outputs, bias))
         case SqueezeExcite():
-            raise ValueError("squeeze-excite belongs to the FBNetV3 blocks, which timm builds")
+            raise MA2MLError("squeeze-excite belongs to the FBNetV3 blocks, which timm builds")
 
 
 def build_chain(chain: Chain) -> nn.Module:
@@ -224,7 +225,7 @@ class DropPathNetwork(nn.Module):
     def __init__(self, drop_path: float) -> None:
         super().__init__()
         if not 0.0 <= drop_path < 1.0:
-            raise ValueError(f"drop_path is a probability in [0, 1), not {drop_path}")
+            raise MA2MLError(f"drop_path is a probability in [0, 1), not {drop_path}")
 
     def set_drop_path_progress(self, progress: float) -> None:
         """Let drop-path grow over training.
@@ -236,7 +237,7 @@ class DropPathNetwork(nn.Module):
             ValueError: if it is not in [0, 1].
         """
         if not 0.0 <= progress <= 1.0:
-            raise ValueError(f"progress is the part of the training that is over, in [0, 1], not {progress}")
+            raise MA2MLError(f"progress is the part of the training that is over, in [0, 1], not {progress}")
         for path in self._drop_paths:
             path.progress = progress
 

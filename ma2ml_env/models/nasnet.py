@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ma2ml_env.errors import MA2MLError
 from ma2ml_env.models.layers import RELU, Classifier, Conv, GlobalPool, chain_cost
 from ma2ml_env.models.nasnet_cells import auxiliary_chain, cell_plan, norm
 from ma2ml_env.models.plan import Auxiliary, CellPlan, NetworkPlan
@@ -57,9 +58,9 @@ class NASNetSkeleton:
         smallest = {"filters": 4 if self.stem == "imagenet" else 1, "repeats": 1, "stages": 1}
         for name, least in smallest.items():
             if getattr(self, name) < least:
-                raise ValueError(f"{name} must be at least {least}, not {getattr(self, name)}")
+                raise MA2MLError(f"{name} must be at least {least}, not {getattr(self, name)}")
         if self.auxiliary and self.stages < 2:
-            raise ValueError("an auxiliary classifier stands before the last reduction, so it needs at least 2 stages")
+            raise MA2MLError("an auxiliary classifier stands before the last reduction, so it needs at least 2 stages")
 
     @property
     def stem_filters(self) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any, Protocol
 
+from ma2ml_env.errors import MA2MLError
 from ma2ml_env.published.networks import architecture, entry
 from ma2ml_env.search_space import SearchSpace
 from ma2ml_env.search_spaces import fbnetv3, nasnet
@@ -85,7 +86,7 @@ def actions(name: str, env: HasSearchSpaces, *, nearest: bool = False) -> list[A
     except ValueError as error:
         if not nearest or closest is None:
             hint = "; nearest=True gives the closest that it can say" if closest else ""
-            raise ValueError(f"the agent {agent!r} cannot say {name} exactly: {error}{hint}") from error
+            raise MA2MLError(f"the agent {agent!r} cannot say {name} exactly: {error}{hint}") from error
     return [Action.of(space.encode(sayable), agent, changes) for sayable, changes in closest(what)]
 
 
@@ -99,7 +100,7 @@ def _agent(name: str, what: Any, env: HasSearchSpaces) -> tuple[AgentID, SearchS
     kind = f"{type(what).__module__.rpartition('.')[2]}.{type(what).__name__}"
     if entry(name).family == "timm":
         kind = "network of timm"
-    raise ValueError(f"{name} is a {kind}, which no agent of this environment chooses; they choose {chosen}")
+    raise MA2MLError(f"{name} is a {kind}, which no agent of this environment chooses; they choose {chosen}")
 
 
 def _strict(what: nasnet.Genotype) -> list[tuple[nasnet.Genotype, list[str]]]:

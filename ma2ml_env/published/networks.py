@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any
 
+from ma2ml_env.errors import MA2MLError, UnknownNameError, nearest
 from ma2ml_env.models import build_network, count
 from ma2ml_env.models.darts import DARTSSkeleton
 from ma2ml_env.models.fbnetv3 import FBNetV3Skeleton
@@ -76,7 +76,7 @@ def entry(name: str) -> Entry:
     Source: ours.
     """
     if name not in ENTRIES:
-        raise ValueError(f"nothing is published as {name!r}; {_nearest(name, ENTRIES)}")
+        raise UnknownNameError(f"nothing is published as {name!r}; {nearest(name, ENTRIES)}")
     return ENTRIES[name]
 
 
@@ -115,7 +115,7 @@ def network(
     """
     found = entry(name)
     if found.family == "policy":
-        raise ValueError(f"{name} is an augmentation policy, not a network; `published.architecture` gives it")
+        raise MA2MLError(f"{name} is an augmentation policy, not a network; `published.architecture` gives it")
     _require_options(name, skeleton, _options(found.family))
     given = {"image_size": image_size, "num_classes": num_classes, **skeleton}
     chosen = _resolve(found, {option: value for option, value in given.items() if value is not None})
@@ -148,13 +148,7 @@ def _require_options(name: str, given: Iterable[str], known: Iterable[str]) -> N
     allowed = ("image_size", "in_channels", "num_classes", "drop_path", *known)
     for option in given:
         if option not in known:
-            raise ValueError(f"{name} has no option {option!r}; {_nearest(option, allowed)}")
-
-
-def _nearest(name: str, known: Iterable[str]) -> str:
-    names = list(known)
-    close = difflib.get_close_matches(str(name), names, n=1, cutoff=0.4)
-    return f"did you mean {close[0]!r}? Known are {names}" if close else f"known are {names}"
+            raise UnknownNameError(f"{name} has no option {option!r}; {nearest(option, allowed)}")
 
 
 def _timm(what: Network) -> nn.Module:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from ma2ml_env.errors import MA2MLError, UnknownNameError, nearest
 from ma2ml_env.search_space import Decision, SearchSpace
 
 OPERATIONS = (
@@ -56,15 +56,11 @@ class Operation:
 
     def __post_init__(self) -> None:
         if self.name not in OPERATIONS:
-            lowered = {name.lower(): name for name in OPERATIONS}
-            near = difflib.get_close_matches(str(self.name).lower(), lowered, n=1, cutoff=0.0)[0]
-            raise ValueError(
-                f"unknown operation {self.name!r}; did you mean {lowered[near]!r}? One of {list(OPERATIONS)}"
-            )
+            raise UnknownNameError(f"unknown operation {self.name!r}; {nearest(self.name, OPERATIONS)}")
         if not 0.0 <= self.probability <= 1.0:
-            raise ValueError(f"{self.name}: probability {self.probability!r} is not in [0, 1]")
+            raise MA2MLError(f"{self.name}: probability {self.probability!r} is not in [0, 1]")
         if self.magnitude not in MAGNITUDES or isinstance(self.magnitude, float | bool):
-            raise ValueError(f"{self.name}: magnitude {self.magnitude!r} is not a level, a whole number in 0..9")
+            raise MA2MLError(f"{self.name}: magnitude {self.magnitude!r} is not a level, a whole number in 0..9")
 
     def __str__(self) -> str:
         level = "" if self.name in WITHOUT_MAGNITUDE else f" at level {self.magnitude}"
@@ -89,7 +85,7 @@ class SubPolicy:
     def __post_init__(self) -> None:
         object.__setattr__(self, "operations", tuple(self.operations))
         if not self.operations:
-            raise ValueError("a sub-policy needs at least one operation")
+            raise MA2MLError("a sub-policy needs at least one operation")
 
     def __str__(self) -> str:
         return ", then ".join(str(operation) for operation in self.operations)
@@ -113,7 +109,7 @@ class Policy:
     def __post_init__(self) -> None:
         object.__setattr__(self, "subpolicies", tuple(self.subpolicies))
         if not self.subpolicies:
-            raise ValueError("a policy needs at least one sub-policy")
+            raise MA2MLError("a policy needs at least one sub-policy")
 
     def __str__(self) -> str:
         return "\n".join(f"sub-policy {i}: {part}" for i, part in enumerate(self.subpolicies, start=1))
@@ -149,7 +145,7 @@ def policy_actions(policy: Policy) -> list[tuple[int, ...]]:
     """
     parts = policy.subpolicies
     if len(parts) % SUBPOLICIES:
-        raise ValueError(
+        raise MA2MLError(
             f"an action says {SUBPOLICIES} sub-policies, so {len(parts)} are not a whole number of actions"
         )
     space = autoaugment()
@@ -173,7 +169,7 @@ def _build(chosen: Mapping[str, Any]) -> Policy:
 def _values(policy: Policy) -> dict[str, Any]:
     shape = [len(part.operations) for part in policy.subpolicies]
     if shape != [OPERATIONS_PER_SUBPOLICY] * SUBPOLICIES:
-        raise ValueError(
+        raise MA2MLError(
             f"an action says {SUBPOLICIES} sub-policies of {OPERATIONS_PER_SUBPOLICY} operations; "
             f"this policy has {len(shape)}, of {sorted(set(shape))} operations (`policy_actions` says longer ones)"
         )

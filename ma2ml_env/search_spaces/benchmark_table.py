@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ma2ml_env.decision import rises_or_falls
+from ma2ml_env.errors import MA2MLError
 from ma2ml_env.search_space import Decision, SearchSpace
 
 CELL_EDGES = ("0-1", "0-2", "1-2", "0-3", "1-3", "2-3")
@@ -76,7 +77,7 @@ def published_table(table: str, agent: str) -> SearchSpace:
     """
     spaces = published_spaces(table)
     if agent not in spaces:
-        raise ValueError(f"the table {table!r} has no agent {agent!r}; its agents are {list(spaces)}")
+        raise MA2MLError(f"the table {table!r} has no agent {agent!r}; its agents are {list(spaces)}")
     return spaces[agent]
 
 
@@ -90,7 +91,7 @@ def published_spaces(table: str) -> dict[str, SearchSpace]:
         ValueError: if there is no such table.
     """
     if table not in TABLES:
-        raise ValueError(f"there is no published table {table!r}; choose from {list(TABLES)}")
+        raise MA2MLError(f"there is no published table {table!r}; choose from {list(TABLES)}")
     return {
         agent: SearchSpace([Decision(name, c, ordered=rises_or_falls(c)) for name, c in decisions.items()], dict)
         for agent, decisions in TABLES[table].items()

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from itertools import combinations
 from typing import Any, ClassVar
 
+from ma2ml_env.errors import MA2MLError
 from ma2ml_env.search_space import Decision, SearchSpace
 from ma2ml_env.search_spaces import nasnet
 
@@ -49,7 +50,7 @@ class Block(nasnet.Block):
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.combine != "add":
-            raise ValueError(f"a node of DARTS adds its two operations; it cannot {self.combine!r} them")
+            raise MA2MLError(f"a node of DARTS adds its two operations; it cannot {self.combine!r} them")
 
 
 @dataclass(frozen=True)
@@ -74,9 +75,9 @@ class Cell(nasnet.Cell):
     def __post_init__(self) -> None:
         super().__post_init__()
         if not all(isinstance(block, Block) for block in self.blocks):
-            raise ValueError("a DARTS cell is made of DARTS blocks, which have other operations than NASNet's")
+            raise MA2MLError("a DARTS cell is made of DARTS blocks, which have other operations than NASNet's")
         if self.concat != NODES:
-            raise ValueError(f"a DARTS cell concatenates its four nodes, states {NODES}, not {self.concat}")
+            raise MA2MLError(f"a DARTS cell concatenates its four nodes, states {NODES}, not {self.concat}")
 
 
 @dataclass(frozen=True)
@@ -149,7 +150,7 @@ def _values(genotype: Genotype) -> dict[str, Any]:
         for number, node in enumerate(getattr(genotype, name).blocks):
             (a, first), (b, second) = sorted(zip(node.inputs, node.operations, strict=True))
             if a == b:
-                raise ValueError(f"{name} node {number + 1} takes state {a} twice; this space takes two different ones")
+                raise MA2MLError(f"{name} node {number + 1} takes state {a} twice; this space takes two different ones")
             key = f"{name}_node{number + 1}"
             values |= {f"{key}_inputs": (a, b), f"{key}_operation1": first, f"{key}_operation2": second}
     return values

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
+from ma2ml_env.errors import MA2MLError
 from ma2ml_env.search_space import Decision, SearchSpace
 
 HEAD_WIDTH = 1984
@@ -41,12 +42,12 @@ class Group:
 
     def __post_init__(self) -> None:
         if self.kernel < 1 or self.kernel % 2 == 0:
-            raise ValueError(f"a kernel is odd and at least 1, not {self.kernel}")
+            raise MA2MLError(f"a kernel is odd and at least 1, not {self.kernel}")
         if self.stride not in (1, 2):
-            raise ValueError(f"a stride is 1 or 2, not {self.stride}")
+            raise MA2MLError(f"a stride is 1 or 2, not {self.stride}")
         for name in ("expansion", "width", "repeats"):
             if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be at least 1, not {getattr(self, name)}")
+                raise MA2MLError(f"{name} must be at least 1, not {getattr(self, name)}")
 
     def __str__(self) -> str:
         blocks = "1 block" if self.repeats == 1 else f"{self.repeats} blocks"
@@ -79,7 +80,7 @@ class Architecture:
     def __post_init__(self) -> None:
         object.__setattr__(self, "groups", tuple(self.groups))
         if self.resolution < 1 or self.stem < 1 or not self.groups:
-            raise ValueError(
+            raise MA2MLError(
                 f"resolution {self.resolution} and stem {self.stem} must be at least 1, and there must be blocks"
             )
 
@@ -217,7 +218,7 @@ def _architecture(chosen: Mapping[str, Any]) -> Architecture:
 def _values(architecture: Architecture) -> dict[str, Any]:
     chosen, changes = nearest_values(architecture)
     if changes:
-        raise ValueError(f"this space cannot say the architecture; nearest: {'; '.join(changes)}")
+        raise MA2MLError(f"this space cannot say the architecture; nearest: {'; '.join(changes)}")
     return chosen
 
 
@@ -233,5 +234,5 @@ def _split(groups: tuple[Group, ...]) -> list[list[Group]]:
     if len(stages) == len(STAGES) - 1 and len(stages[-1]) > 2:
         stages.append([stages[-1].pop()])
     if len(stages) != len(STAGES):
-        raise ValueError(f"an architecture of this space has {len(STAGES)} stages, not {len(stages)}")
+        raise MA2MLError(f"an architecture of this space has {len(STAGES)} stages, not {len(stages)}")
     return stages

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, replace
 from typing import Any
 
+from ma2ml_env.errors import MA2MLError
 from ma2ml_env.search_space import Decision, SearchSpace
 from ma2ml_env.search_spaces.recipe import Recipe
 
@@ -35,7 +36,7 @@ def fbnetv3_recipe(batch_size: int = 256, ema_decay: float = 0.999) -> SearchSpa
     Source: FBNetV3's ranges as remembered; steps ours, and so are the values that are not searched.
     """
     if not 0 < ema_decay < 1:
-        raise ValueError(f"ema_decay must be in (0, 1), not {ema_decay}; the space itself offers 0, for none")
+        raise MA2MLError(f"ema_decay must be in (0, 1), not {ema_decay}; the space itself offers 0, for none")
     fixed = Recipe(batch_size=batch_size, label_smoothing=0.1)
     choices = {**SEARCHED, "ema_decay": (0.0, ema_decay)}
     usual = {name: values[len(values) // 2] for name, values in choices.items()}
@@ -47,7 +48,7 @@ def fbnetv3_recipe(batch_size: int = 256, ema_decay: float = 0.999) -> SearchSpa
         given, kept = asdict(built), asdict(fixed)
         silent = {name: kept[name] for name in kept if name not in choices and given[name] != kept[name]}
         if silent:
-            raise ValueError(f"this space has no decision for {sorted(silent)}; its recipes have {silent}")
+            raise MA2MLError(f"this space has no decision for {sorted(silent)}; its recipes have {silent}")
         return {name: given[name] for name in choices}
 
     decisions = [Decision(name, values, ordered=name != "optimizer") for name, values in choices.items()]

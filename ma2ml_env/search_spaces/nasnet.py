@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+from ma2ml_env.errors import MA2MLError, UnknownNameError, nearest
 from ma2ml_env.search_space import Decision, SearchSpace
 
 WORDS = {
@@ -59,7 +59,7 @@ class Block:
         object.__setattr__(self, "inputs", tuple(self.inputs))
         object.__setattr__(self, "operations", tuple(self.operations))
         if len(self.inputs) != 2 or len(self.operations) != 2:
-            raise ValueError(f"a block has 2 inputs and 2 operations, not {self.inputs} and {self.operations}")
+            raise MA2MLError(f"a block has 2 inputs and 2 operations, not {self.inputs} and {self.operations}")
         for operation in self.operations:
             require(operation, tuple(self.vocabulary), "operation")
         require(self.combine, COMBINERS, "combiner")
@@ -88,11 +88,11 @@ class Cell:
     def __post_init__(self) -> None:
         object.__setattr__(self, "blocks", tuple(self.blocks))
         if len(self.blocks) != self.size:
-            raise ValueError(f"a cell of this space has {self.size} blocks, not {len(self.blocks)}")
+            raise MA2MLError(f"a cell of this space has {self.size} blocks, not {len(self.blocks)}")
         for number, block in enumerate(self.blocks):
             for state in block.inputs:
                 if not 0 <= state < number + 2:
-                    raise ValueError(
+                    raise MA2MLError(
                         f"block {number + 1} takes state {state}, but only states 0..{number + 1} exist before it"
                     )
         if self.concat is not None:
@@ -102,7 +102,7 @@ class Cell:
         object.__setattr__(self, "concat", concat)
         last = len(self.blocks) + 1
         if not concat or len(set(concat)) != len(concat) or not all(0 <= state <= last for state in concat):
-            raise ValueError(f"concat lists different states among 0..{last}, at least one, not {concat}")
+            raise MA2MLError(f"concat lists different states among 0..{last}, at least one, not {concat}")
 
     @property
     def unused(self) -> tuple[int, ...]:
@@ -206,7 +206,7 @@ def _values(genotype: Genotype) -> dict[str, Any]:
     for name, blocks in _NAMES.items():
         cell: Cell = getattr(genotype, name)
         if sorted(cell.outputs) != list(cell.unused):
-            raise ValueError(
+            raise MA2MLError(
                 f"the {name} cell concatenates states {cell.outputs}, but this space concatenates the unused "
                 f"states, which are {cell.unused}"
             )
@@ -224,5 +224,4 @@ def require(value: str, allowed: tuple[str, ...], what: str) -> None:
     Source: ours.
     """
     if value not in allowed:
-        nearest = difflib.get_close_matches(str(value), allowed, n=1, cutoff=0.0)[0]
-        raise ValueError(f"unknown {what} {value!r}; did you mean {nearest!r}? The choices are {list(allowed)}")
+        raise UnknownNameError(f"unknown {what} {value!r}; {nearest(value, allowed)}")

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, fields
 from functools import partial
 from typing import Any
 
+from ma2ml_env.errors import MA2MLError
 from ma2ml_env.search_space import Decision, SearchSpace
 
 OPTIMIZERS = ("sgd", "momentum", "adamw", "rmsprop")
@@ -53,15 +54,15 @@ class Recipe:
     def __post_init__(self) -> None:
         for name, allowed in (("optimizer", OPTIMIZERS), ("schedule", SCHEDULES)):
             if getattr(self, name) not in allowed:
-                raise ValueError(f"recipe: {name} must be one of {list(allowed)}, not {getattr(self, name)!r}")
+                raise MA2MLError(f"recipe: {name} must be one of {list(allowed)}, not {getattr(self, name)!r}")
         for name in ("momentum", "warmup", "label_smoothing", "drop_path", "ema_decay", "dropout"):
             if not 0 <= getattr(self, name) < 1:
-                raise ValueError(f"recipe: {name} must be in [0, 1), not {getattr(self, name)}")
+                raise MA2MLError(f"recipe: {name} must be in [0, 1), not {getattr(self, name)}")
         for name in ("weight_decay", "mixup"):
             if not getattr(self, name) >= 0:
-                raise ValueError(f"recipe: {name} must be at least 0, not {getattr(self, name)}")
+                raise MA2MLError(f"recipe: {name} must be at least 0, not {getattr(self, name)}")
         if not self.learning_rate > 0 or self.batch_size < 1:
-            raise ValueError("recipe: learning_rate must be above 0 and batch_size at least 1")
+            raise MA2MLError("recipe: learning_rate must be above 0 and batch_size at least 1")
 
     def __str__(self) -> str:
         off = {f.name for f in fields(self) if f.default == 0.0 and getattr(self, f.name) == 0.0}
@@ -112,5 +113,5 @@ def _build(chosen: Mapping[str, Any]) -> Recipe:
 def _values(names: Sequence[str], built: Recipe) -> dict[str, Any]:
     silent = [f.name for f in fields(built) if f.name not in names and getattr(built, f.name) != f.default]
     if silent:
-        raise ValueError(f"this space has no decision for {silent}")
+        raise MA2MLError(f"this space has no decision for {silent}")
     return {name: getattr(built, name) for name in names}

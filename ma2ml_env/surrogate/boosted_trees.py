@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from ma2ml_env.errors import MA2MLError
 from ma2ml_env.surrogate.noise import Floats
 
 MOST_LEAVES = 64
@@ -51,7 +52,7 @@ class BoostedTrees:
         """
         trees = [_Tree.parse(block) for block in text.partition("end of trees")[0].split("\nTree=")[1:]]
         if not trees:
-            raise ValueError("a model of boosted trees needs at least one tree; the text holds none")
+            raise MA2MLError("a model of boosted trees needs at least one tree; the text holds none")
         splits = max(1, max(len(tree.columns) for tree in trees))
         padding = [splits - len(tree.columns) for tree in trees]
         everything = np.uint64(2**MOST_LEAVES - 1)
@@ -99,11 +100,11 @@ class _Tree:
         lines = dict(line.split("=", 1) for line in block.splitlines() if "=" in line)
         values = np.array(lines["leaf_value"].split(), dtype=float)
         if len(values) > MOST_LEAVES:
-            raise ValueError(f"a tree may have at most {MOST_LEAVES} leaves, not {len(values)}")
+            raise MA2MLError(f"a tree may have at most {MOST_LEAVES} leaves, not {len(values)}")
         if len(values) == 1:
             return cls(np.zeros(0, dtype=np.int64), np.zeros(0), np.zeros(0, dtype=np.uint64), values)
         if not {int(kind) for kind in lines["decision_type"].split()} <= set(NUMERIC_DECISIONS):
-            raise ValueError("only numeric splits without missing values are supported")
+            raise MA2MLError("only numeric splits without missing values are supported")
         children = {name: [int(child) for child in lines[f"{name}_child"].split()] for name in ("left", "right")}
         order = list(_leaves(children, 0))
         place = {leaf: number for number, leaf in enumerate(order)}

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ma2ml_env.env import AutoMLEnv
+from ma2ml_env.errors import MA2MLError
 from ma2ml_env.surrogate.features import Features
 from ma2ml_env.surrogate.gaussian_process import GaussianProcess, fit_gaussian_process
 from ma2ml_env.surrogate.image_changes import changes_in, table_of_changes
@@ -118,7 +119,7 @@ def gather(env: AutoMLEnv, runs: Mapping[str, Sequence[Trial]]) -> Data:
     """
     evaluated = [(name, trial) for name, run in runs.items() for trial in evaluations(run)]
     if len(evaluated) < LEAST:
-        raise ValueError(f"a surrogate needs at least {LEAST} evaluations to learn from, these are {len(evaluated)}")
+        raise MA2MLError(f"a surrogate needs at least {LEAST} evaluations to learn from, these are {len(evaluated)}")
     trials = [trial for _, trial in evaluated]
     actions = {agent: np.array([t.pipeline.action[agent] for t in trials]) for agent in env.possible_agents}
     costs = np.array([[t.result.flops for t in trials], [t.result.params for t in trials]])
@@ -127,11 +128,11 @@ def gather(env: AutoMLEnv, runs: Mapping[str, Sequence[Trial]]) -> Data:
     columns = features(actions, costs)
     for name, column in columns.items():
         if wrong := int((~np.isfinite(column)).sum()):
-            raise ValueError(f"column {name!r} is not a finite number for {wrong} of {len(column)} evaluations")
+            raise MA2MLError(f"column {name!r} is not a finite number for {wrong} of {len(column)} evaluations")
     accuracy, seconds = np.array([[t.result.accuracy, t.result.seconds] for t in trials]).T
     for name, array, limit in (("accuracy", accuracy, 1.0), ("seconds", seconds, np.inf)):
         if len(wrong := array[~((array >= 0.0) & (array <= limit) & np.isfinite(array))]):
-            raise ValueError(
+            raise MA2MLError(
                 f"{name} is in [0, {limit:g}], but {wrong[0]:g} in {len(wrong)} of {len(array)} evaluations"
             )
     position = {name: number for number, name in enumerate(columns)}

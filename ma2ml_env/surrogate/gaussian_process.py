@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from ma2ml_env.errors import MA2MLError
 from ma2ml_env.surrogate.noise import Floats
 
 if TYPE_CHECKING:
@@ -84,7 +85,7 @@ class GaussianProcess:
         scales = [[term.variance, *term.scale] for term in terms]
         finite = all(np.isfinite(row).all() for row in ([made.mean], made.center, made.weights, *points, *scales))
         if not (fits and inside and finite):
-            raise ValueError("its points, weights, terms and columns do not fit together, or are not finite")
+            raise MA2MLError("its points, weights, terms and columns do not fit together, or are not finite")
         return made
 
     def __call__(self, table: Floats) -> Floats:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ma2ml_env.env import AutoMLEnv
+from ma2ml_env.errors import MA2MLError
 from ma2ml_env.search_spaces.autoaugment import MAGNITUDES, OPERATIONS, WITHOUT_MAGNITUDE, Operation, autoaugment
 from ma2ml_env.surrogate.noise import Floats
 
@@ -47,7 +48,7 @@ def measured_changes(images: Tensor) -> Floats:
     from ma2ml_env.augment.magnitudes import SIGNED
 
     if len(images) == 0:
-        raise ValueError("how augmentations change images takes at least one image to tell, here is none")
+        raise MA2MLError("how augmentations change images takes at least one image to tell, here is none")
     bound = 1.0 if images.is_floating_point() else 255.0
     before = images.double()
 
@@ -89,5 +90,5 @@ def table_of_changes(rows: Sequence[Sequence[float]]) -> tuple[tuple[float, ...]
     """
     table = np.array(rows, dtype=float)
     if table.shape != (len(OPERATIONS), len(MAGNITUDES)) or not ((table >= 0.0) & (table <= 1.0)).all():
-        raise ValueError(f"changes of images are {len(OPERATIONS)} x {len(MAGNITUDES)} numbers in [0, 1]")
+        raise MA2MLError(f"changes of images are {len(OPERATIONS)} x {len(MAGNITUDES)} numbers in [0, 1]")
     return tuple(map(tuple, table.tolist()))

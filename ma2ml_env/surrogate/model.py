@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from ma2ml_env.errors import DamagedFileError, MA2MLError
 from ma2ml_env.surrogate.boosted_trees import BoostedTrees
 from ma2ml_env.surrogate.columns import Columns
 from ma2ml_env.surrogate.gaussian_process import GaussianProcess
@@ -89,16 +90,18 @@ def load_surrogate(path: str | Path) -> Surrogate:
     try:
         document = json.loads(lzma.decompress(Path(path).read_bytes()))
     except OSError as error:
-        raise ValueError(f"cannot read the surrogate {path}: {error.strerror}") from error
+        raise MA2MLError(f"cannot read the surrogate {path}: {error.strerror}") from error
     except (lzma.LZMAError, ValueError) as error:
-        raise ValueError(f"{path} is damaged or not a surrogate ({error}); `ma2ml surrogate fit` writes one") from error
+        raise DamagedFileError(
+            f"{path} is damaged or not a surrogate ({error}); `ma2ml surrogate fit` writes one"
+        ) from error
     given = document.pop("format", None) if isinstance(document, dict) else None
     if given != FORMAT:
-        raise ValueError(
+        raise MA2MLError(
             f"{path} is not a file of the format {FORMAT!r} but {given!r}; `ma2ml surrogate fit` writes one"
         )
     if document.pop("digest", None) != _digest(document):
-        raise ValueError(f"{path} is damaged: it does not match its digest; fit it again or restore it")
+        raise DamagedFileError(f"{path} is damaged: it does not match its digest; fit it again or restore it")
     try:
         document["columns"] = tuple(document["columns"])
         document["accuracy"] = GaussianProcess.from_json(document["accuracy"])
@@ -107,10 +110,10 @@ def load_surrogate(path: str | Path) -> Surrogate:
         if surrogate.image_changes is not None:
             surrogate = replace(surrogate, image_changes=table_of_changes(surrogate.image_changes))
         if len(surrogate.columns) != len(surrogate.accuracy.center):
-            raise ValueError(f"it names {len(surrogate.columns)} columns, not {len(surrogate.accuracy.center)}")
+            raise MA2MLError(f"it names {len(surrogate.columns)} columns, not {len(surrogate.accuracy.center)}")
         return surrogate
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise ValueError(f"{path} does not hold a surrogate ({error}); `ma2ml surrogate fit` writes one") from error
+        raise MA2MLError(f"{path} does not hold a surrogate ({error}); `ma2ml surrogate fit` writes one") from error
 
 
 def _digest(body: Mapping[str, Any]) -> str:

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from ma2ml_env.errors import MA2MLError
 from ma2ml_env.surrogate.fit import LEAST, Data, fit_accuracy
 from ma2ml_env.surrogate.noise import Floats, logistic
 
@@ -59,7 +60,7 @@ def held_out_pipelines(data: Data, seed: int = 0) -> Floats:
     """
     names, which = np.unique(data.key, return_inverse=True)
     if len(names) < FOLDS:
-        raise ValueError(f"to hold pipelines out takes at least {FOLDS} of them, these are {len(names)}")
+        raise MA2MLError(f"to hold pipelines out takes at least {FOLDS} of them, these are {len(names)}")
     fold = (np.random.default_rng(seed).permutation(len(names)) % FOLDS)[which]
     predicted = np.empty(len(data))
     for number in range(FOLDS):

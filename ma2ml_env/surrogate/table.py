@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ma2ml_env.env import AutoMLEnv
+from ma2ml_env.errors import DamagedFileError, MA2MLError
 from ma2ml_env.types import Result, Trial
 
 DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
@@ -34,7 +35,7 @@ def write_table(path: str | Path, env: AutoMLEnv, runs: Mapping[str, Sequence[Tr
     Source: ours.
     """
     if any((space.nvec > len(DIGITS)).any() for space in env.search_spaces.values()):
-        raise ValueError(f"a table has one digit per decision, so a decision has at most {len(DIGITS)} choices")
+        raise MA2MLError(f"a table has one digit per decision, so a decision has at most {len(DIGITS)} choices")
     text = StringIO()
     text.write(f"# {json.dumps({'env': env.name, 'definition': env.definition})}\n")
     writer = csv.writer(text, lineterminator="\n")
@@ -63,11 +64,11 @@ def read_table(path: str | Path, env: AutoMLEnv) -> dict[str, list[Trial]]:
         definition = facts["definition"]
         rows = list(csv.DictReader(StringIO(body)))
     except OSError as error:
-        raise ValueError(f"cannot read the table {path}: {error.strerror}") from error
+        raise MA2MLError(f"cannot read the table {path}: {error.strerror}") from error
     except (lzma.LZMAError, UnicodeDecodeError, ValueError, TypeError, KeyError, csv.Error) as error:
-        raise ValueError(f"{path} is damaged or not a table of evaluations: {error!r}") from error
+        raise DamagedFileError(f"{path} is damaged or not a table of evaluations: {error!r}") from error
     if definition != env.definition:
-        raise ValueError(
+        raise MA2MLError(
             f"{path} holds evaluations of the definition {definition}, {env.name} is {env.definition}: "
             "its decisions or its training differ"
         )
@@ -76,7 +77,7 @@ def read_table(path: str | Path, env: AutoMLEnv) -> dict[str, list[Trial]]:
         try:
             runs.setdefault(row["run"], []).append(_trial(env, row))
         except (KeyError, TypeError, ValueError) as error:
-            raise ValueError(f"{path}, line {line}: not an evaluation of {env.name}: {error!r}") from error
+            raise MA2MLError(f"{path}, line {line}: not an evaluation of {env.name}: {error!r}") from error
     return runs
 
 

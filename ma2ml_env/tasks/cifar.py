@@ -11,6 +11,7 @@ from typing import ClassVar, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from ma2ml_env.errors import DamagedFileError
 from ma2ml_env.tasks.cifar_classes import CIFAR10_CLASSES, CIFAR100_CLASSES
 from ma2ml_env.tasks.location import data_folder, missing
 from ma2ml_env.tasks.task import Images, Splits
@@ -133,14 +134,14 @@ def _read(files: Sequence[Path], images: int, layout: Layout) -> tuple[NDArray[n
     expected = images // len(files) * record
     for file in files:
         if file.stat().st_size != expected:
-            raise ValueError(
+            raise DamagedFileError(
                 f"{file} has {file.stat().st_size:,} bytes, it must have {expected:,}: "
                 f"the file is damaged, unpack {layout.archive} again"
             )
     records = np.concatenate([np.fromfile(file, np.uint8).reshape(-1, record) for file in files])
     labels = records[:, layout.label_bytes - 1].astype(np.int64)
     if labels.max() >= layout.classes:
-        raise ValueError(
+        raise DamagedFileError(
             f"{files[0].parent}: a label is {labels.max()}, {layout.title} has 0 to {layout.classes - 1}; "
             f"the files are damaged, unpack {layout.archive} again"
         )

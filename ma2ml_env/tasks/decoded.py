@@ -13,6 +13,7 @@ import numpy as np
 from filelock import FileLock
 from numpy.typing import NDArray
 
+from ma2ml_env.errors import DamagedFileError, MA2MLError
 from ma2ml_env.tasks.location import shortened
 
 CHUNK, SIZED = 4096, 1000
@@ -48,13 +49,13 @@ def decoded(files: Sequence[Path], root: Path, folder: Path, image_size: int) ->
                 if not target.exists():
                     _decode_all(files, target, shape)
         except OSError as error:
-            raise ValueError(
+            raise MA2MLError(
                 f"cannot keep decoded images in {folder} ({error}); name another folder by the setting cache"
             ) from error
     try:
         array: NDArray[np.uint8] = np.load(target, mmap_mode="c", allow_pickle=False)
     except (OSError, ValueError) as error:
-        raise ValueError(f"{target} is damaged, remove it: {error}") from error
+        raise DamagedFileError(f"{target} is damaged, remove it: {error}") from error
     return array
 
 
@@ -103,5 +104,5 @@ def _decode_all(files: Sequence[Path], target: Path, shape: tuple[int, ...]) -> 
     array.flush()
     if unreadable:
         partial.unlink()
-        raise ValueError(f"{len(unreadable)} images cannot be read: {shortened(sorted(unreadable))}; get them again")
+        raise MA2MLError(f"{len(unreadable)} images cannot be read: {shortened(sorted(unreadable))}; get them again")
     partial.replace(target)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ma2ml_env.errors import MA2MLError
 from ma2ml_env.tasks.decoded import decoded
 from ma2ml_env.tasks.location import data_folder, missing, shortened
 from ma2ml_env.tasks.task import Images, Splits
@@ -54,9 +55,9 @@ class ImageNet:
 
     def __post_init__(self) -> None:
         if not 2 <= self.num_classes <= ALL_CLASSES:
-            raise ValueError(f"num_classes must be in 2..{ALL_CLASSES}, not {self.num_classes}")
+            raise MA2MLError(f"num_classes must be in 2..{ALL_CLASSES}, not {self.num_classes}")
         if self.image_size < 1:
-            raise ValueError(f"image_size must be at least 1, not {self.image_size}")
+            raise MA2MLError(f"image_size must be at least 1, not {self.image_size}")
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -119,7 +120,7 @@ def _listed(folder: Path, classes: tuple[str, ...]) -> list[list[list[str]]]:
     }
     few = [name for name, files in found.items() if len(files) < (2 if name.startswith("train") else 1)]
     if few:
-        raise ValueError(
+        raise MA2MLError(
             f"{folder}: too few images in {shortened(few)}; a class needs at least 2 for training, 1 in val, "
             f"as files that end in {', '.join(SUFFIXES)}"
         )

@@ -6,6 +6,8 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
+from ma2ml_env.errors import MissingDataError
+
 VARIABLE = "MA2ML_DATA"
 DEFAULT = "~/.cache/ma2ml"
 SHOWN = 6
@@ -38,7 +40,7 @@ def shortened(items: Iterable[str]) -> str:
     return ", ".join(listed[:SHOWN]) + more
 
 
-def missing(what: str, folder: Path, expected: Iterable[str], how: str) -> ValueError:
+def missing(what: str, folder: Path, expected: Iterable[str], how: str) -> MissingDataError:
     """The error for files that are not there.
 
     Args:
@@ -49,7 +51,7 @@ def missing(what: str, folder: Path, expected: Iterable[str], how: str) -> Value
 
     Source: ours.
     """
-    return ValueError(
+    return MissingDataError(
         f"{what} is not complete in {folder}: missing {shortened(expected)}. {how} "
         f"Another folder is named by the setting root, or for all data sets by the environment variable {VARIABLE}."
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ma2ml_env.env import AutoMLEnv
+from ma2ml_env.errors import MA2MLError
 from ma2ml_env.testing.conventions import CONVENTIONS
 from ma2ml_env.testing.forms import Remembered, forms_of
 from ma2ml_env.testing.parts import check_evaluator, check_search_space
@@ -28,7 +29,7 @@ def check_env(env: AutoMLEnv, *, pipelines: int = 2, seed: int = 0) -> None:
     Source: ours, after PettingZoo's `parallel_api_test`.
     """
     if not isinstance(env, AutoMLEnv):
-        raise ValueError(f"check_env checks an AutoMLEnv, not a {type(env).__name__}; it makes the forms itself")
+        raise MA2MLError(f"check_env checks an AutoMLEnv, not a {type(env).__name__}; it makes the forms itself")
     rng = np.random.default_rng(seed)
     actions = [{agent: space.sample(rng) for agent, space in env.search_spaces.items()} for _ in range(pipelines)]
     evaluator, env.evaluator = env.evaluator, Remembered(env.evaluator)

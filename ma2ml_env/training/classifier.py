@@ -14,6 +14,8 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from ma2ml_env import catalog
+from ma2ml_env.errors import MA2MLError, UnknownNameError, nearest
+from ma2ml_env.files import replacing
 from ma2ml_env.models import build_network
 from ma2ml_env.tasks.task import Task
 from ma2ml_env.training.loop import Normalization
@@ -58,7 +60,7 @@ class Classifier(nn.Module):
         """
         expected = (self.task.channels, self.task.image_size, self.task.image_size)
         if pixels.dtype != torch.uint8 or tuple(pixels.shape[1:]) != expected:
-            raise ValueError(f"images must be uint8 of shape (N, {', '.join(map(str, expected))}), "
+            raise MA2MLError(f"images must be uint8 of shape (N, {', '.join(map(str, expected))}), "
                              f"not {pixels.dtype} of {tuple(pixels.shape)}")  # fmt: skip
         logits: Tensor = self.network(self.normalization(pixels))
         return logits
@@ -81,11 +83,9 @@ class Classifier(nn.Module):
             "task": _described(self.task, catalog.TASKS),
             "normalization": asdict(self.normalization),
         }
-        target = Path(path)
-        temporary = target.with_name(target.name + ".new")
         weights = {name: tensor.contiguous() for name, tensor in self.network.state_dict().items()}
-        save_file(weights, temporary, metadata={"format": FORMAT, "description": json.dumps(description)})
-        temporary.replace(target)
+        with replacing(path) as temporary:
+            save_file(weights, temporary, metadata={"format": FORMAT, "description": json.dumps(description)})
 
 
 def load_model(path: str | Path) -> Classifier:
@@ -99,14 +99,14 @@ def load_model(path: str | Path) -> Classifier:
             metadata = file.metadata() or {}
             weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
     except (OSError, SafetensorError) as error:
-        raise ValueError(f"cannot load a model from {path}: {error}") from error
+        raise MA2MLError(f"cannot load a model from {path}: {error}") from error
     if metadata.get("format") != FORMAT:
-        raise ValueError(f"{path} is not a model of format {FORMAT}")
+        raise MA2MLError(f"{path} is not a model of format {FORMAT}")
     try:
         model = _built(json.loads(metadata["description"]))
         model.network.load_state_dict(weights)
     except (KeyError, TypeError, ValueError, RuntimeError) as error:
-        raise ValueError(f"{path} does not describe its own weights: {error}") from error
+        raise MA2MLError(f"{path} does not describe its own weights: {error}") from error
     return model.eval()
 
 
@@ -130,7 +130,7 @@ def _built(description: dict[str, Any]) -> Classifier:
 def _part(spec: dict[str, Any], catalogue: dict[str, str], where: str) -> Any:
     """The part of a spec, by the catalogue's names alone: a file must not choose what code is run."""
     if spec["kind"] not in catalogue:
-        raise ValueError(f"{where}: unknown kind {spec['kind']!r}; {catalog.nearest(spec['kind'], catalogue)}")
+        raise UnknownNameError(f"{where}: unknown kind {spec['kind']!r}; {nearest(spec['kind'], catalogue)}")
     return catalog.build(spec, catalogue, where)
 
 
@@ -139,4 +139,4 @@ def _described(part: Any, catalogue: dict[str, str]) -> dict[str, Any]:
     for kind, reference in catalogue.items():
         if reference == f"{type(part).__module__}:{type(part).__qualname__}":
             return {"kind": kind, **asdict(part)}
-    raise ValueError(f"a model with a {type(part).__name__} cannot be saved; these can: {sorted(catalogue)}")
+    raise MA2MLError(f"a model with a {type(part).__name__} cannot be saved; these can: {sorted(catalogue)}")

@@ -17,6 +17,7 @@ from torchvision.transforms.v2 import MixUp
 
 from ma2ml_env.augment import augment
 from ma2ml_env.augment.standard import STANDARD
+from ma2ml_env.errors import MA2MLError
 from ma2ml_env.search_spaces.autoaugment import Policy
 from ma2ml_env.search_spaces.recipe import Recipe
 from ma2ml_env.tasks.task import Images
@@ -235,6 +236,6 @@ def make_schedule(optimizer: torch.optim.Optimizer, recipe: Recipe, steps: int) 
         min_lr=0.0,
     )
     if scheduler is None:
-        raise ValueError(f"no schedule {recipe.schedule!r}")
+        raise MA2MLError(f"no schedule {recipe.schedule!r}")
     step: Callable[[int], None] = scheduler.step
     return step

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+from ma2ml_env.errors import MA2MLError, missing_extra
 from ma2ml_env.search_space import SearchSpace
 from ma2ml_env.types import AgentID
 
@@ -27,14 +28,14 @@ def export(store: TrialStore, url: str, search_spaces: Mapping[AgentID, SearchSp
     try:
         import optuna
     except ModuleNotFoundError as error:
-        raise ValueError(f"{error}; pip install 'ma2ml-env[optuna]'") from error
+        raise missing_extra("an export to Optuna needs Optuna", "optuna") from error
     rows = store.rows()
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     try:
         study = optuna.create_study(storage=url, study_name=store.path.resolve().parent.name, direction="maximize")
         study.add_trials([_trial(row, _parameters(row, search_spaces)) for row in rows])
     except (optuna.exceptions.OptunaError, ImportError) as error:
-        raise ValueError(f"cannot export to {url}: {error}") from error
+        raise MA2MLError(f"cannot export to {url}: {error}") from error
     name: str = study.study_name
     return name
 

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from ma2ml_env.errors import TrialLogError
 from ma2ml_env.search_space import SearchSpace
 from ma2ml_env.types import AgentID, JointAction, Pipeline, Result, Trial
 
@@ -46,10 +47,6 @@ COLUMNS = (
     "reward", "seconds", "error", "state", "curve", "finished", "definition", "digest",
 )  # fmt: skip
 LOCK_TIMEOUT = 60.0
-
-
-class TrialLogError(ValueError):
-    """A trial log cannot be used; the message says why. What it holds is untouched."""
 
 
 class TrialStore:

@@ -14,11 +14,12 @@ import numpy as np
 from ma2ml_agents.benchmark.grid import WINDOW, Cell
 from ma2ml_agents.benchmark.measured import MeasuredLearner
 from ma2ml_agents.learners import make_learner
-from ma2ml_agents.runs.folder import run_folder, write_atomically
+from ma2ml_agents.runs.folder import run_folder
 from ma2ml_agents.search import run_search
 from ma2ml_agents.search.callbacks import Events
 from ma2ml_agents.search.loop import CHECKPOINT_FOLDER
 from ma2ml_env import AutoMLEnv, Pipeline, Result, Trial
+from ma2ml_env.files import replacing, write_text
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -79,11 +80,10 @@ def finished(folder: Path) -> bool:
 def save_run(env: AutoMLEnv, trials: Sequence[Trial], learner_seconds: float | None, folder: Path) -> None:
     """Write a run's table and, last, its facts, which mark it finished."""
     folder.mkdir(parents=True, exist_ok=True)
-    table = folder / (TABLE_FILE + ".new")
-    tidy(env, trials).to_parquet(table, index=False)
-    table.replace(folder / TABLE_FILE)
+    with replacing(folder / TABLE_FILE) as table:
+        tidy(env, trials).to_parquet(table, index=False)
     facts = Facts(learner_seconds, optimum(env), random_mean(env))
-    write_atomically(folder / FACTS_FILE, json.dumps(asdict(facts), indent=2) + "\n")
+    write_text(folder / FACTS_FILE, json.dumps(asdict(facts), indent=2) + "\n")
 
 
 def load_facts(folder: Path) -> Facts:

@@ -10,11 +10,11 @@ from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import Any
 
-from ma2ml_agents.building_blocks.settings import nearest
 from ma2ml_agents.learner import AgentSpec, agent_specs
 from ma2ml_agents.learners import learner_class, make_learner
 from ma2ml_agents.search.limits import check_limits
 from ma2ml_env import registry
+from ma2ml_env.errors import MA2MLError, UnknownNameError, nearest
 
 WINDOW = 1
 """Every proposal knows all earlier results, so that algorithms differ in nothing but themselves."""
@@ -145,13 +145,13 @@ def make_grid(
     """
     check_limits(budget, WINDOW, None)
     if not envs:
-        raise ValueError("a grid needs at least one environment; `ma2ml envs` lists them")
+        raise MA2MLError("a grid needs at least one environment; `ma2ml envs` lists them")
     problems = tuple(_problem(item, settings or {}) for item in envs)
     contenders = tuple(_contender(item, _seeds(seeds, "seeds"), problems) for item in algos)
     for kind, names in (("environment", [p.name for p in problems]), ("algorithm", [c.name for c in contenders])):
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:
-            raise ValueError(f"{kind} {twice[0]!r} is there twice; give one of them another name")
+            raise MA2MLError(f"{kind} {twice[0]!r} is there twice; give one of them another name")
     return Grid(problems, contenders, budget)
 
 
@@ -177,12 +177,12 @@ def _mapping(item: str | Mapping[str, Any], main: str, allowed: Sequence[str]) -
     """An entry of a grid in its long form."""
     given: Mapping[str, Any] = {main: item} if isinstance(item, str) else item
     if not isinstance(given, Mapping) or not isinstance(given.get(main), str):
-        raise ValueError(f"an entry is a name or a mapping with {main!r}, not {item!r}")
+        raise MA2MLError(f"an entry is a name or a mapping with {main!r}, not {item!r}")
     for key in given:
         if key not in allowed:
-            raise ValueError(f"{given[main]}: unknown key {key!r}; {nearest(key, allowed)}")
+            raise UnknownNameError(f"{given[main]}: unknown key {key!r}; {nearest(key, allowed)}")
     if not isinstance(given.get("settings", {}), Mapping):
-        raise ValueError(f"{given[main]}: settings are a mapping, not {given['settings']!r}")
+        raise MA2MLError(f"{given[main]}: settings are a mapping, not {given['settings']!r}")
     return given
 
 
@@ -192,4 +192,4 @@ def _seeds(given: Any, where: str) -> tuple[int, ...]:
         seeds = tuple(numbers)
         if seeds and len(set(seeds)) == len(seeds) and all(type(seed) is int and seed >= 0 for seed in seeds):
             return seeds
-    raise ValueError(f"{where}: how many, at least 1, or different whole numbers of at least 0; not {given!r}")
+    raise MA2MLError(f"{where}: how many, at least 1, or different whole numbers of at least 0; not {given!r}")

@@ -8,7 +8,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from ma2ml_agents.runs.folder import write_atomically
+from ma2ml_env.errors import DamagedFileError, MA2MLError
+from ma2ml_env.files import write_text
 
 INDEX_FILE = "index.json"
 
@@ -59,7 +60,7 @@ class Index:
 
 def write_index(out: Path, index: Index) -> None:
     """Put an index beside the runs that it names."""
-    write_atomically(out / INDEX_FILE, json.dumps(asdict(index), indent=1) + "\n")
+    write_text(out / INDEX_FILE, json.dumps(asdict(index), indent=1) + "\n")
 
 
 def read_index(out: Path) -> Index:
@@ -70,7 +71,7 @@ def read_index(out: Path) -> Index:
     """
     path = out / INDEX_FILE
     if not path.exists():
-        raise ValueError(f"{out} holds no benchmark: there is no {INDEX_FILE} in it")
+        raise MA2MLError(f"{out} holds no benchmark: there is no {INDEX_FILE} in it")
     try:
         stored: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         runs = tuple(Run(**run) for run in stored.pop("runs"))
@@ -78,7 +79,7 @@ def read_index(out: Path) -> Index:
         lists["logged"] = tuple(stored.pop("logged", ()))  # older versions did not write it
         return Index(**{**stored, **lists, "runs": runs})
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise ValueError(f"{path} is damaged ({error}); the benchmark's command writes it anew") from error
+        raise DamagedFileError(f"{path} is damaged ({error}); the benchmark's command writes it anew") from error
 
 
 def unique(names: Sequence[str]) -> tuple[str, ...]:

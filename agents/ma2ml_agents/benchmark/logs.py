@@ -14,6 +14,7 @@ from ma2ml_agents.benchmark.cell import CELLS_FOLDER, save_run
 from ma2ml_agents.benchmark.grid import Grid, Problem
 from ma2ml_agents.benchmark.index import Run
 from ma2ml_env import AutoMLEnv, Trial, registry
+from ma2ml_env.errors import MA2MLError
 from ma2ml_env.trials import TrialStore
 
 SHOWN_SEEDS = 5
@@ -63,10 +64,10 @@ def parse_logs(texts: Sequence[str]) -> dict[str, list[Path]]:
     for text in texts:
         name, equals, pattern = text.partition("=")
         if not (name and equals and pattern):
-            raise ValueError(f"--logs takes NAME=FILES such as mine=runs/*.db, not {text!r}")
+            raise MA2MLError(f"--logs takes NAME=FILES such as mine=runs/*.db, not {text!r}")
         files = sorted(Path(file) for file in glob.glob(pattern))
         if not files:
-            raise ValueError(f"--logs {name}: there is no file {pattern}")
+            raise MA2MLError(f"--logs {name}: there is no file {pattern}")
         logs.setdefault(name, []).extend(files)
     return logs
 
@@ -85,7 +86,7 @@ def read_logs(logs: Mapping[str, Sequence[Path]], grid: Grid) -> list[LoggedRun]
     found: list[LoggedRun] = []
     for name, files in logs.items():
         if name in [contender.name for contender in grid.contenders]:
-            raise ValueError(f"algorithm {name!r} is in the grid already; give the logs another name")
+            raise MA2MLError(f"algorithm {name!r} is in the grid already; give the logs another name")
         count: dict[str, int] = {}
         for file in files:
             problem, env, trials = _match(file, grid.problems)
@@ -112,8 +113,8 @@ def _match(file: Path, problems: Sequence[Problem]) -> tuple[Problem, AutoMLEnv,
         return matches[0]
     if matches:
         names = [problem.name for problem, _, _ in matches]
-        raise ValueError(f"{file} could be of any of {names}: it names no definition; compare them one by one")
-    raise ValueError(f"{file} is of no environment of this grid; {_origin(file)}\n  " + "\n  ".join(reasons))
+        raise MA2MLError(f"{file} could be of any of {names}: it names no definition; compare them one by one")
+    raise MA2MLError(f"{file} is of no environment of this grid; {_origin(file)}\n  " + "\n  ".join(reasons))
 
 
 def _check(file: Path) -> None:
@@ -124,10 +125,10 @@ def _check(file: Path) -> None:
     finally:
         store.close()
     if not definitions:
-        raise ValueError(f"{file} holds no trials")
+        raise MA2MLError(f"{file} holds no trials")
     definitions.discard("")  # not known
     if len(definitions) > 1:
-        raise ValueError(f"{file} holds trials of {len(definitions)} different environments; one file is one run")
+        raise MA2MLError(f"{file} holds trials of {len(definitions)} different environments; one file is one run")
 
 
 def _origin(file: Path) -> str:
@@ -152,5 +153,5 @@ def _trials(file: Path, env: AutoMLEnv) -> list[Trial]:
     for trial in trials:
         reward = float(env.reward(trial.result))
         if reward != trial.reward:
-            raise ValueError(f"trial {trial.number} was paid {trial.reward}, here it would be {reward}")
+            raise MA2MLError(f"trial {trial.number} was paid {trial.reward}, here it would be {reward}")
     return trials

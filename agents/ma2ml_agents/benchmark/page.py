@@ -13,7 +13,7 @@ from ma2ml_agents.benchmark.figures import draw_figures
 from ma2ml_agents.benchmark.statistics import Scores
 from ma2ml_agents.benchmark.summary import Summary, summarize
 from ma2ml_agents.benchmark.tables import environment_table, overall_table
-from ma2ml_agents.runs.folder import write_atomically
+from ma2ml_env.files import write_text
 
 PAGE_FILE = "results.md"
 INTRODUCTION = """# Results
@@ -53,7 +53,7 @@ def write_results(out: str | Path, console: Console | None = None) -> Path:
     scores = aggregate(summary)
     figures = draw_figures(summary, scores, out)
     page = out / PAGE_FILE
-    write_atomically(page, render(summary, scores, figures))
+    write_text(page, render(summary, scores, figures))
     if console is not None:
         console.print(f"results: {page}", highlight=False, markup=False, soft_wrap=True)
     return page

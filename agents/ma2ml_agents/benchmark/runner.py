@@ -21,6 +21,7 @@ from ma2ml_agents.benchmark.logs import LoggedRun, read_logs
 from ma2ml_agents.benchmark.progress import GridProgress, describe
 from ma2ml_agents.benchmark.statistics import check_packages
 from ma2ml_agents.runs.folder import run_folder
+from ma2ml_env.errors import MA2MLError
 
 IDENTITY = {"kind": "benchmark"}
 OURS = ("ma2ml", "ma2ml_lite", "ma2ml_on_policy")
@@ -60,7 +61,7 @@ def run_grid(
     """
     check_packages()
     if workers < 1:
-        raise ValueError(f"workers must be at least 1, not {workers}")
+        raise MA2MLError(f"workers must be at least 1, not {workers}")
     logged = read_logs(logs or {}, grid)
     out = Path(out)
     cells = list({cell.folder: cell for cell in grid.cells()}.values())  # two names of one thing are one run
@@ -78,7 +79,7 @@ def run_grid(
                 failures.append(f"{describe(cell)}: {type(error).__name__}: {error}")
     if failures:
         listed = "\n  ".join(failures)
-        raise ValueError(f"{len(failures)} of {len(cells)} runs failed; the same command tries them again\n  {listed}")
+        raise MA2MLError(f"{len(failures)} of {len(cells)} runs failed; the same command tries them again\n  {listed}")
     return cells
 
 

@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ma2ml_env.errors import missing_extra
+
 PACKAGES = ("rliable", "pandas", "pyarrow")
 REPETITIONS = 1000
 Scores = NDArray[np.float64]
@@ -38,7 +40,7 @@ def check_packages() -> None:
     """Raise a ValueError if a package of the extra `benchmark` is missing."""
     missing = [name for name in PACKAGES if importlib.util.find_spec(name) is None]
     if missing:
-        raise ValueError(f"a benchmark needs {' and '.join(missing)}; pip install 'ma2ml-env[benchmark]'")
+        raise missing_extra(f"a benchmark needs {' and '.join(missing)}", "benchmark")
 
 
 def estimate(scores: Mapping[str, Any], function: Callable[..., NDArray[np.float64]]) -> dict[str, Estimate]:

@@ -15,6 +15,8 @@ from ma2ml_agents.benchmark.cell import CELLS_FOLDER, TABLE_FILE, Facts, finishe
 from ma2ml_agents.benchmark.curves import Curve, at, checkpoints, curve, evaluations_to
 from ma2ml_agents.benchmark.index import Index, Run, read_index
 from ma2ml_agents.benchmark.statistics import check_packages, iqm
+from ma2ml_env.errors import MA2MLError
+from ma2ml_env.files import replacing
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -96,7 +98,7 @@ def summarize(out: str | Path) -> Summary:
     index = read_index(out)
     found = [_found(run, out) for run in index.runs if finished(out / CELLS_FOLDER / run.folder)]
     if not found:
-        raise ValueError(f"no run of the benchmark in {out} is finished yet")
+        raise MA2MLError(f"no run of the benchmark in {out} is finished yet")
     runs = _relate(pd.DataFrame([one.row() for one in found]))
     targets = {env: _target(part, index) for env, part in runs.groupby("env", sort=False)}
     reached = [evaluations_to(one.top, targets[one.run.env].value) for one in found]
@@ -104,7 +106,8 @@ def summarize(out: str | Path) -> Summary:
     anytime = pd.DataFrame([row for one in found for row in one.anytime(index.budget)])
     trials = pd.concat([one.trials for one in found], ignore_index=True)
     for name, table in ((TRIALS_FILE, trials), (RUNS_FILE, runs), (ANYTIME_FILE, anytime)):
-        _write(table, out / name)
+        with replacing(out / name) as temporary:
+            table.to_parquet(temporary, index=False)
     return Summary(index, trials, runs, anytime, targets)
 
 
@@ -145,13 +148,6 @@ def _found(run: Run, out: Path) -> _Found:
     for place, (name, value) in enumerate((("env", run.env), ("algo", run.algo), ("seed", run.seed))):
         trials.insert(place, name, value)
     return _Found(run, trials, load_facts(folder), curve(*columns), curve(*columns, k=1))
-
-
-def _write(table: pd.DataFrame, path: Path) -> None:
-    """Replace a file; a crash leaves the old one or the new one."""
-    temporary = path.with_name(path.name + ".new")
-    table.to_parquet(temporary, index=False)
-    temporary.replace(path)
 
 
 def _relate(runs: pd.DataFrame) -> pd.DataFrame:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from ma2ml_agents.building_blocks.joint_action import Layout, rows_of
 from ma2ml_agents.learner import Actions, AgentSpec, Observations
+from ma2ml_env.errors import MA2MLError
 
 Genome = NDArray[np.int64]
 
@@ -36,7 +37,7 @@ class Evolution(ABC):
         self.rng = np.random.default_rng(seed)
         self.mutable: NDArray[np.int64] = np.flatnonzero(self.layout.nvec > 1)
         if not len(self.mutable):
-            raise ValueError("evolution needs a decision with at least two choices")
+            raise MA2MLError("evolution needs a decision with at least two choices")
 
     @abstractmethod
     def propose(self) -> Genome:

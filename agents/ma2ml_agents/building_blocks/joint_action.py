@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ma2ml_agents.learner import Actions, AgentSpec, Observations
+from ma2ml_env.errors import MA2MLError
 
 
 class Layout:
@@ -35,7 +36,7 @@ class Layout:
     def __init__(self, specs: Sequence[AgentSpec], *, single_agent: bool = False) -> None:
         names = [spec.name for spec in specs]
         if not names or len(set(names)) < len(names):
-            raise ValueError(f"a learner needs at least one agent, each with a name of its own, not {names}")
+            raise MA2MLError(f"a learner needs at least one agent, each with a name of its own, not {names}")
         sizes = [len(spec.nvec) for spec in specs]
         ends = np.cumsum(sizes)
         self._slices = {n: slice(end - size, end) for n, end, size in zip(names, ends.tolist(), sizes, strict=True)}
@@ -99,10 +100,10 @@ class Layout:
         """
         missing = [name for name in self._slices if name not in actions]
         if missing:
-            raise ValueError(f"actions of {missing} are missing; given: {list(actions)}")
+            raise MA2MLError(f"actions of {missing} are missing; given: {list(actions)}")
         joint = np.concatenate([np.asarray(actions[name], dtype=np.int64) for name in self._slices], axis=1)
         if joint.shape[1] != len(self):
-            raise ValueError(f"a joint action has {len(self)} decisions, not {joint.shape[1]}")
+            raise MA2MLError(f"a joint action has {len(self)} decisions, not {joint.shape[1]}")
         return joint
 
     def uniform(self, rows: int, rng: np.random.Generator) -> NDArray[np.int64]:
@@ -118,5 +119,5 @@ def rows_of(observations: Observations) -> int:
     """
     lengths = {agent: len(observation) for agent, observation in observations.items()}
     if len(set(lengths.values())) != 1:
-        raise ValueError(f"every agent needs the same number of observations, at least one agent; given: {lengths}")
+        raise MA2MLError(f"every agent needs the same number of observations, at least one agent; given: {lengths}")
     return next(iter(lengths.values()))

@@ -8,6 +8,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from ma2ml_env.errors import MA2MLError
+
 
 def _check_shapes(**tensors: tuple[Tensor, tuple[int | None, ...]]) -> None:
     """Raise a ValueError unless every tensor has its shape, None standing for any size."""
@@ -15,7 +17,7 @@ def _check_shapes(**tensors: tuple[Tensor, tuple[int | None, ...]]) -> None:
         fits = tensor.ndim == len(shape) and all(w is None or w == g for w, g in zip(shape, tensor.shape, strict=True))
         if not fits:
             wanted = tuple("any" if size is None else size for size in shape)
-            raise ValueError(f"{name} has shape {tuple(tensor.shape)}, not {wanted}")
+            raise MA2MLError(f"{name} has shape {tuple(tensor.shape)}, not {wanted}")
 
 
 def policy_gradient_loss(log_prob_BN: Tensor, advantage_BN: Tensor) -> Tensor:
@@ -152,7 +154,7 @@ def moving_average(previous: float | None, value: float, decay: float) -> float:
     Source: the baseline of NASNet's and AutoAugment's controllers.
     """
     if not 0.0 <= decay <= 1.0:
-        raise ValueError(f"decay must be in [0, 1], not {decay}")
+        raise MA2MLError(f"decay must be in [0, 1], not {decay}")
     return value if previous is None else decay * previous + (1.0 - decay) * value
 
 
@@ -175,7 +177,7 @@ def polyak_average(target: Tensor, source: Tensor, rate: float) -> Tensor:
     Source: MA2ML's target policies, updated as in DMAC.
     """
     if not 0.0 <= rate <= 1.0:
-        raise ValueError(f"rate must be in [0, 1], not {rate}")
+        raise MA2MLError(f"rate must be in [0, 1], not {rate}")
     _check_shapes(source=(source, tuple(target.shape)))
     return torch.lerp(target, source, rate)
 

@@ -12,6 +12,7 @@ from torch.nn import functional as F
 
 from ma2ml_agents.building_blocks.joint_action import Layout
 from ma2ml_agents.building_blocks.losses import polyak_average
+from ma2ml_env.errors import MA2MLError
 
 PolicyName = Literal["independent", "lstm"]
 
@@ -210,7 +211,7 @@ def make_policy(name: str, layout: Layout, generator: torch.Generator) -> JointP
         return IndependentPolicy(layout)
     if name == "lstm":
         return LSTMPolicy(layout, generator)
-    raise ValueError(f"unknown policy {name!r}; choose from {list(get_args(PolicyName))}")
+    raise MA2MLError(f"unknown policy {name!r}; choose from {list(get_args(PolicyName))}")
 
 
 def masked_log_softmax(scores: Tensor, padded: Tensor) -> Tensor:

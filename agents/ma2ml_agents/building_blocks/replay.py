@@ -8,6 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ma2ml_env.errors import MA2MLError
+
 FIRST_CAPACITY = 256
 
 
@@ -52,7 +54,7 @@ class Replay:
         """
         decisions = self._actions.shape[1]
         if actions.shape != (len(rewards), decisions):
-            raise ValueError(
+            raise MA2MLError(
                 f"{len(rewards)} transitions need actions of shape {(len(rewards), decisions)}, "
                 f"not {tuple(actions.shape)}"
             )

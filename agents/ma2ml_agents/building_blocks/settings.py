@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import difflib
 import math
 from collections.abc import Iterable
 from typing import Any
 
 import yaml
 
-
-def nearest(name: object, allowed: Iterable[str]) -> str:
-    """A sentence that offers the nearest of `allowed`, or all of them if none is near."""
-    known = sorted(allowed)
-    close = difflib.get_close_matches(str(name), known, n=1, cutoff=0.5)
-    return f"did you mean {close[0]!r}?" if close else f"choose from {known}"
+from ma2ml_env.errors import MA2MLError, UnknownNameError
+from ma2ml_env.errors import nearest as nearest
 
 
 def check_range(config: Any, low: float, high: float = math.inf, *, names: Iterable[str]) -> None:
@@ -30,14 +25,14 @@ def check_range(config: Any, low: float, high: float = math.inf, *, names: Itera
         value = getattr(config, name)
         if not isinstance(value, int | float) or not low <= value <= high:
             wanted = f"at least {low}" if high == math.inf else f"in [{low}, {high}]"
-            raise ValueError(f"setting {name!r} must be a number {wanted}, not {value!r}")
+            raise MA2MLError(f"setting {name!r} must be a number {wanted}, not {value!r}")
 
 
 def check_choice(config: Any, name: str, allowed: Iterable[str]) -> None:
     """Raise a ValueError if a config's text is none of `allowed`."""
     value, known = getattr(config, name), tuple(allowed)
     if value not in known:
-        raise ValueError(f"setting {name!r} must not be {value!r}; {nearest(value, known)}")
+        raise UnknownNameError(f"setting {name!r} must not be {value!r}; {nearest(value, known)}")
 
 
 def parse_setting(text: str) -> tuple[str, Any]:
@@ -48,8 +43,8 @@ def parse_setting(text: str) -> tuple[str, Any]:
     """
     name, equals, value = text.partition("=")
     if not equals:
-        raise ValueError(f"--set takes NAME=VALUE, not {text!r}")
+        raise MA2MLError(f"--set takes NAME=VALUE, not {text!r}")
     try:
         return name.replace("-", "_"), yaml.safe_load(value)
     except yaml.YAMLError as error:
-        raise ValueError(f"--set takes NAME=VALUE with a YAML value, not {text!r}") from error
+        raise MA2MLError(f"--set takes NAME=VALUE with a YAML value, not {text!r}") from error

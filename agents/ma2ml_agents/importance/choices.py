@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ma2ml_env import SearchSpace
+from ma2ml_env.errors import MA2MLError
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -59,4 +60,4 @@ class Choices:
 def check_variance(scores: Floats) -> None:
     """Raise a ValueError if all scores are equal."""
     if np.ptp(scores) <= 1e-12 * max(1.0, float(np.abs(scores).max())):
-        raise ValueError(f"every pipeline scores {scores.flat[0]:.4g}, so nothing matters")
+        raise MA2MLError(f"every pipeline scores {scores.flat[0]:.4g}, so nothing matters")

@@ -9,6 +9,7 @@ import numpy as np
 
 from ma2ml_agents.importance.choices import Choices, Floats, Integers, Score
 from ma2ml_env import AutoMLEnv, Result
+from ma2ml_env.errors import MA2MLError
 from ma2ml_env.evaluators.surrogate import SurrogateEvaluator
 
 
@@ -24,7 +25,7 @@ def true_reward(env: AutoMLEnv) -> Score:
     Source: ours.
     """
     if not hasattr(env.evaluator, "expected"):
-        raise ValueError(
+        raise MA2MLError(
             f"{env.name} evaluates by {type(env.evaluator).__name__}, which tells no noise-free result at once; give "
             "the folder or the trials.db of a run on it, or an instant environment such as ma2ml/digits-surrogate-v0"
         )

@@ -12,7 +12,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 
 from ma2ml_agents.importance.effects import DecisionEffect, Importance
-from ma2ml_agents.runs.folder import write_atomically
+from ma2ml_env.files import write_text
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -79,7 +79,7 @@ class Page:
         folder.mkdir(parents=True, exist_ok=True)
         files = [folder / "importance.json", folder / "importance.png"]
         about = {"env": self.env, "source": self.source, "r2": self.r2, "warning": self.warning}
-        write_atomically(files[0], json.dumps({**about, **asdict(self.importance)}, indent=1) + "\n")
+        write_text(files[0], json.dumps({**about, **asdict(self.importance)}, indent=1) + "\n")
         looks = {agent: colors[i % len(colors)] for i, agent in enumerate(self.importance.agents)}
         self._draw(files[1], looks)
         return files

@@ -8,6 +8,7 @@ import numpy as np
 
 from ma2ml_agents.importance.choices import Choices, Floats, Integers, Score, check_variance
 from ma2ml_agents.importance.effects import Importance
+from ma2ml_env.errors import MA2MLError
 
 REPLICATES = 400
 MOST_AGENTS = 10
@@ -37,9 +38,9 @@ def estimate(choices: Choices, score: Score, samples: int = 512, seed: int = 0) 
         c; Jansen 1999 for its estimator; all mixes of a pair are ours.
     """
     if samples < 2:
-        raise ValueError(f"samples must be at least 2, not {samples}")
+        raise MA2MLError(f"samples must be at least 2, not {samples}")
     if len(choices.agents) > MOST_AGENTS:
-        raise ValueError(f"all coalitions of at most {MOST_AGENTS} agents are scored, these are {len(choices.agents)}")
+        raise MA2MLError(f"all coalitions of at most {MOST_AGENTS} agents are scored, these are {len(choices.agents)}")
     rng = np.random.default_rng(seed)
     first, second = rng.integers(choices.nvec, size=(2, 4 * samples, len(choices.nvec)))
     pipelines = _mixes(choices, first, second)

@@ -9,6 +9,8 @@ from math import comb
 import numpy as np
 from numpy.typing import NDArray
 
+from ma2ml_env.errors import MA2MLError
+
 
 def shapley_effects(scores: NDArray[np.float64], agents: Sequence[str]) -> dict[str, float]:
     """Each agent's share of the variance of the score, over uniformly random pipelines.
@@ -33,9 +35,9 @@ def shapley_effects(scores: NDArray[np.float64], agents: Sequence[str]) -> dict[
     Source: Owen 2014, "Sobol' indices and Shapley value", for independent inputs.
     """
     if scores.ndim != len(agents) or not agents:
-        raise ValueError(f"scores have {scores.ndim} axes, one per agent, but the agents are {list(agents)}")
+        raise MA2MLError(f"scores have {scores.ndim} axes, one per agent, but the agents are {list(agents)}")
     if not np.isfinite(scores).all():
-        raise ValueError("every score must be finite, so that every pipeline is known")
+        raise MA2MLError("every score must be finite, so that every pipeline is known")
     n = len(agents)
     coalitions = [frozenset(s) for size in range(n + 1) for s in combinations(range(n), size)]
     value = {coalition: _explained(scores, coalition) for coalition in coalitions}

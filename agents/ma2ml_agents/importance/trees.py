@@ -10,6 +10,7 @@ import numpy as np
 
 from ma2ml_agents.importance.choices import Choices, Floats, Integers, Score
 from ma2ml_env import AutoMLEnv, Trial, registry
+from ma2ml_env.errors import MA2MLError
 from ma2ml_env.evaluators.surrogate import SurrogateEvaluator
 from ma2ml_env.surrogate.costs import costs
 from ma2ml_env.surrogate.features import Features
@@ -64,12 +65,12 @@ def fit_trees(env: AutoMLEnv, trials: Sequence[Trial], seed: int = 0) -> Trees:
             rewards[trial.pipeline.key].append(trial.reward)
             actions[trial.pipeline.key] = trial.pipeline.action
     if len(rewards) < LEAST:
-        raise ValueError(
+        raise MA2MLError(
             f"importance needs the results of at least {LEAST} different pipelines, these are {len(rewards)}"
         )
     target = np.array([np.mean(found) for found in rewards.values()])
     if np.ptp(target) == 0:
-        raise ValueError(f"all {len(target)} pipelines have the reward {target[0]:.4g}, so nothing matters")
+        raise MA2MLError(f"all {len(target)} pipelines have the reward {target[0]:.4g}, so nothing matters")
     read = _reader(env)
     table = read({agent: np.array([action[agent] for action in actions.values()]) for agent in env.possible_agents})
     samples = np.random.default_rng(seed).integers(len(target), size=(MODELS, len(target)))

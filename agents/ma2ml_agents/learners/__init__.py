@@ -7,8 +7,8 @@ import importlib
 from collections.abc import Sequence
 from typing import Any, cast
 
-from ma2ml_agents.building_blocks.settings import nearest
 from ma2ml_agents.learner import AgentSpec, Learner
+from ma2ml_env.errors import MA2MLError, UnknownNameError, missing_extra, nearest
 
 LEARNERS = {
     "ma2ml": "ma2ml_agents.learners.ma2ml:MA2ML",
@@ -50,20 +50,26 @@ def learner_class(name: str) -> type[Learner]:
         ValueError: if there is none, or it is not a learner.
     """
     if ":" not in name and name not in LEARNERS:
-        raise ValueError(f"unknown learner {name!r}; {nearest(name, LEARNERS)} One of your own is package.module:Class")
+        raise UnknownNameError(
+            f"unknown learner {name!r}; {nearest(name, LEARNERS)} One of your own is package.module:Class"
+        )
     module_name, _, class_name = LEARNERS.get(name, name).partition(":")
+    if not (module_name and class_name) or module_name.startswith("."):
+        raise MA2MLError(f"cannot load learner {name!r}: it is not of the form package.module:Class")
     try:
-        found = getattr(importlib.import_module(module_name), class_name)
-    except ModuleNotFoundError as error:
+        module = importlib.import_module(module_name)
+    except ImportError as error:
         extra = EXTRAS.get((error.name or "").partition(".")[0])
-        needed = f"; pip install 'ma2ml-env[{extra}]'" if extra else ""
-        raise ValueError(f"cannot load learner {name!r}: {error}{needed}") from error
-    except (ImportError, AttributeError, ValueError) as error:
-        raise ValueError(f"cannot load learner {name!r}: {error}") from error
+        if extra:
+            raise missing_extra(f"cannot load learner {name!r} ({error})", extra) from error
+        raise MA2MLError(f"cannot load learner {name!r}: {error}") from error
+    found = getattr(module, class_name, None)
+    if found is None:
+        raise UnknownNameError(f"cannot load learner {name!r}: {module_name} has no {class_name!r}")
     methods = ("act", "update", "state_dict", "load_state_dict")
     missing = [method for method in methods if not callable(getattr(found, method, None))]
     if missing or not dataclasses.is_dataclass(getattr(found, "Config", None)):
-        raise ValueError(f"{name!r} is not a learner: it lacks {missing or 'a dataclass Config'}")
+        raise MA2MLError(f"{name!r} is not a learner: it lacks {missing or 'a dataclass Config'}")
     return cast("type[Learner]", found)
 
 
@@ -83,5 +89,5 @@ def make_learner(name: str, specs: Sequence[AgentSpec], seed: int = 0, **setting
     fields = [field.name for field in dataclasses.fields(made.Config)]
     for setting in settings:
         if setting not in fields:
-            raise ValueError(f"{name} has no setting {setting!r}; {nearest(setting, fields)}")
+            raise UnknownNameError(f"{name} has no setting {setting!r}; {nearest(setting, fields)}")
     return cast(Learner, made(specs, made.Config(**settings), seed=seed))

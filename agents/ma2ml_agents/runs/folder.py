@@ -11,8 +11,12 @@ from typing import Any
 
 import filelock
 
+from ma2ml_env.errors import DamagedFileError, MA2MLError
+from ma2ml_env.files import write_text
+
 CONFIG_FILE, LOCK_FILE, PID_FILE = "config.json", "lock", "pid"
 FORMAT = 1
+write_atomically = write_text
 
 
 @contextmanager
@@ -34,56 +38,46 @@ def run_folder(folder: Path, identity: Mapping[str, Any], options: Mapping[str, 
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise ValueError(f"cannot make the folder {folder}: {error.strerror}") from error
+        raise MA2MLError(f"cannot make the folder {folder}: {error.strerror}") from error
     lock = filelock.FileLock(folder / LOCK_FILE, timeout=0)
     try:
         lock.acquire()
     except filelock.Timeout:
-        raise ValueError(
+        raise MA2MLError(
             f"{folder} is in use by process {_pid(folder)}; wait for it, or choose another --out"
         ) from None
     except OSError as error:
-        raise ValueError(f"cannot write in {folder}: {error.strerror}") from error
+        raise MA2MLError(f"cannot write in {folder}: {error.strerror}") from error
     try:
         check_folder(folder, identity)
-        write_atomically(folder / PID_FILE, str(os.getpid()))
+        write_text(folder / PID_FILE, str(os.getpid()))
         document = {"format": FORMAT, "run": identity, "options": options}
-        write_atomically(folder / CONFIG_FILE, json.dumps(document, indent=2) + "\n")
+        write_text(folder / CONFIG_FILE, json.dumps(document, indent=2) + "\n")
         yield folder
     finally:
         lock.release()
-
-
-def write_atomically(path: Path, text: str) -> None:
-    """Replace a file; a crash leaves the old text or the new one."""
-    temporary = path.with_name(path.name + ".new")
-    with temporary.open("w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
 
 
 def check_folder(folder: Path, identity: Mapping[str, Any]) -> None:
     """Raise a ValueError if a folder is not this run's; see `run_folder`."""
     for part in (folder, *folder.parents):
         if part.is_file():
-            raise ValueError(f"{part} is a file, not a folder; choose another --out")
+            raise MA2MLError(f"{part} is a file, not a folder; choose another --out")
     path = folder / CONFIG_FILE
     if not path.exists():
         if (folder / "trials.db").exists():
-            raise ValueError(
+            raise MA2MLError(
                 f"{folder} holds a trials.db but no {CONFIG_FILE}, so it cannot be resumed; choose another --out"
             )
         return
     try:
         held = json.loads(path.read_text(encoding="utf-8"))["run"]
     except (json.JSONDecodeError, KeyError, TypeError, UnicodeDecodeError) as error:
-        raise ValueError(f"{path} is damaged; restore it, or choose another --out") from error
+        raise DamagedFileError(f"{path} is damaged; restore it, or choose another --out") from error
     wanted = json.loads(json.dumps(identity))
     if held != wanted:
         differences = "; ".join(_differences(held, wanted)) or "its form is another"
-        raise ValueError(f"{folder} holds another run ({differences}); choose another --out")
+        raise MA2MLError(f"{folder} holds another run ({differences}); choose another --out")
 
 
 def _differences(held: Any, wanted: Any, name: str = "") -> Iterator[str]:

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
-from ma2ml_env.catalog import nearest
+from ma2ml_env.errors import MA2MLError, UnknownNameError, missing_extra, nearest
 
 
 class Logger(Protocol):
@@ -87,11 +87,11 @@ def check_loggers(names: Sequence[str]) -> None:
     """
     for name in names:
         if name not in LOGGERS:
-            raise ValueError(f"unknown logger {name!r}; {nearest(name, LOGGERS)}")
+            raise UnknownNameError(f"unknown logger {name!r}; {nearest(name, LOGGERS)}")
         if names.count(name) > 1:
-            raise ValueError(f"logger {name!r} is given twice")
+            raise MA2MLError(f"logger {name!r} is given twice")
         if importlib.util.find_spec(name) is None:
-            raise ValueError(f"logger {name!r} needs a library: pip install 'ma2ml-env[{name}]'")
+            raise missing_extra(f"logger {name!r} needs a library", name)
 
 
 def make_loggers(names: Sequence[str], folder: Path, config: Mapping[str, Any]) -> list[Logger]:

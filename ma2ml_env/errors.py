@@ -1,0 +1,84 @@
+"""The errors of this package: one family, so that a user's mistake can be told from a bug."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+LISTED = 24
+"""Choices are listed beside a suggestion where there are at most this many."""
+
+
+class MA2MLError(ValueError):
+    """A mistake in an argument, an option or a file; the message says what was given and what is allowed.
+
+    Base class of all errors that this package raises on purpose. Commands print it as one line; any other
+    exception is a bug and shows its traceback.
+    """
+
+
+class UnknownNameError(MA2MLError):
+    """No such environment, learner, part, setting, decision or choice."""
+
+
+class MissingExtraError(MA2MLError, ImportError):
+    """An optional library is not installed; the message names the extra that installs it."""
+
+
+class MissingDataError(MA2MLError):
+    """Examples or tables that have to be downloaded are not there."""
+
+
+class DamagedFileError(MA2MLError):
+    """A file cannot be read, or does not hold what its format requires."""
+
+
+class TrialLogError(MA2MLError):
+    """A trial log cannot be used; the message says why. What it holds is untouched."""
+
+
+class UnsupportedError(MA2MLError):
+    """The environment, evaluator or model lacks the ability that was asked for."""
+
+
+def nearest(name: object, names: Iterable[object]) -> str:
+    """Sentence that suggests the nearest of `names`, upper and lower case alike, and lists them.
+
+    A long list is left out beside a suggestion.
+
+    Args:
+        name: the unknown name.
+        names: the known ones.
+    """
+    known = sorted(map(str, names))
+    if not known:
+        return "there is none to choose from"
+    folded = {text.lower(): text for text in reversed(known)}
+    close = difflib.get_close_matches(str(name).lower(), folded, n=1, cutoff=0.5)
+    if not close:
+        return f"choose from {known}"
+    listed = f" Choose from {known}" if len(known) <= LISTED else ""
+    return f"did you mean {folded[close[0]]!r}?{listed}"
+
+
+def missing_extra(needs: str, extra: str) -> MissingExtraError:
+    """Error for an optional library that is not installed.
+
+    Args:
+        needs: the part of the sentence before the command, such as `"the ray executor needs Ray"`.
+        extra: of the distribution `ma2ml-env`.
+    """
+    return MissingExtraError(f"{needs}: pip install 'ma2ml-env[{extra}]'")
+
+
+__all__ = [
+    "DamagedFileError",
+    "MA2MLError",
+    "MissingDataError",
+    "MissingExtraError",
+    "TrialLogError",
+    "UnknownNameError",
+    "UnsupportedError",
+    "missing_extra",
+    "nearest",
+]
