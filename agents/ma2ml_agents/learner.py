@@ -51,7 +51,7 @@ class AgentSpec:
         for field in ("decisions", "choices", "ordered", "active"):
             given = getattr(self, field)
             if given and len(given) != len(self.nvec):
-                raise ValueError(
+                raise MA2MLError(
                     f"agent {self.name!r} has {len(self.nvec)} decisions, so {field} needs as many entries, "
                     f"not {len(given)}"
                 )
