@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from ma2ml_env.decision import Condition, Decision, active_rows, canonical_row, count_actions, resolve_conditions
 from ma2ml_env.errors import MA2MLError
-from ma2ml_env.types import AgentID, JointAction, Pipeline
+from ma2ml_env.types import AgentID, Pipeline
 
 
 class SearchSpace:
@@ -197,60 +197,6 @@ def decode_joint(search_spaces: Mapping[AgentID, SearchSpace], actions: Mapping[
     return Pipeline(action, {agent: search_spaces[agent].decode(a, agent=agent) for agent, a in action.items()})
 
 
-class PackedAction(Mapping[AgentID, tuple[int, ...]]):
-    """A joint action in as few bytes as its largest index needs; its tuples are made whenever they are asked for.
-
-    Args:
-        action: indices of at least 0.
-
-    Source: ours.
-    """
-
-    __slots__ = ("_agents", "_dtype", "_packed")
-
-    def __init__(self, action: JointAction) -> None:
-        self._agents = tuple(action)
-        self._dtype = np.min_scalar_type(max((max(part, default=0) for part in action.values()), default=0))
-        self._packed = tuple(np.array(action[agent], dtype=self._dtype).tobytes() for agent in action)
-
-    def __getitem__(self, agent: AgentID) -> tuple[int, ...]:
-        if agent not in self._agents:
-            raise KeyError(agent)
-        return tuple(np.frombuffer(self._packed[self._agents.index(agent)], dtype=self._dtype).tolist())
-
-    def __iter__(self) -> Iterator[AgentID]:
-        return iter(self._agents)
-
-    def __len__(self) -> int:
-        return len(self._agents)
-
-
-class PartsOnDemand(Mapping[AgentID, Any]):
-    """The decoded choices of a joint action, built again whenever they are asked for: a tenth of the memory.
-
-    Args:
-        search_spaces: {agent: search space}.
-        action: valid in them.
-
-    Source: ours.
-    """
-
-    __slots__ = ("_action", "_search_spaces")
-
-    def __init__(self, search_spaces: Mapping[AgentID, SearchSpace], action: JointAction) -> None:
-        self._search_spaces = search_spaces
-        self._action = action
-
-    def __getitem__(self, agent: AgentID) -> Any:
-        return self._search_spaces[agent].decode(self._action[agent], agent=agent)
-
-    def __iter__(self) -> Iterator[AgentID]:
-        return iter(self._action)
-
-    def __len__(self) -> int:
-        return len(self._action)
-
-
 def _array(action: Any) -> NDArray[Any]:
     """`action` as NumPy sees it; without a type where NumPy can make nothing of it, as of a ragged list."""
     try:
@@ -273,4 +219,4 @@ def _short(value: Any, limit: int = 60) -> str:
     return text if len(text) <= limit else text[: limit - 3] + "..."
 
 
-__all__ = ["Decision", "PackedAction", "PartsOnDemand", "SearchSpace", "decode_joint"]
+__all__ = ["Decision", "SearchSpace", "decode_joint"]

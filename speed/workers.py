@@ -27,7 +27,7 @@ import torch
 
 import ma2ml_env
 from ma2ml_agents import agent_specs, make_learner, run_search
-from ma2ml_agents.search.callbacks import Events
+from ma2ml_agents.search import Callbacks
 from ma2ml_env import Pipeline
 from ma2ml_env.trials import top_k
 
@@ -103,8 +103,10 @@ def search(algo: str, budget: int, capacity: int, median: float, window: int, ti
     learner = make_learner(algo, agent_specs(env), seed=0, **more)
     notices: list[str] = []
     started, cpu = time.monotonic(), time.process_time()
-    events = Events(on_notice=notices.append)
-    trials = run_search(env, learner, budget, executor=executor, window=window, time_limit=time_limit, events=events)
+    callbacks = Callbacks(on_notice=notices.append)
+    trials = run_search(
+        env, learner, budget, executor=executor, window=window, time_limit=time_limit, callbacks=callbacks
+    )
     busy = executor.busy if time_limit is None else executor.busy_until_now()
     executor.shutdown()
     wall, cpu = time.monotonic() - started, time.process_time() - cpu
@@ -143,7 +145,7 @@ def growth(trials: int) -> None:
 
     with tempfile.TemporaryDirectory() as out:
         started = time.monotonic()
-        run_search(env, learner, trials, out=out, events=Events(on_update=mark))
+        run_search(env, learner, trials, out=out, callbacks=Callbacks(on_update=mark))
         wall = time.monotonic() - started
     print(f"{trials} trials with trials.db and checkpoints in {wall:.0f} s; learner: batches of 50, 20 critic steps")
     for begin, end in [*itertools.pairwise(marks), (marks[0], marks[-1])]:

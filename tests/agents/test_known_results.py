@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,7 +12,8 @@ import pytest
 import ma2ml_env
 from ma2ml_agents import agent_specs, make_learner, run_search
 from ma2ml_agents.executors import InlineExecutor
-from ma2ml_agents.search.known_results import CostBounds
+from ma2ml_agents.search import CostBounds
+from ma2ml_agents.search.results import PackedAction
 from ma2ml_env import AutoMLEnv, Decision, Pipeline, Result, SearchSpace
 from ma2ml_env.reward import accuracy
 from ma2ml_env.types import Cost
@@ -138,3 +140,15 @@ def test_the_fidelity_reaches_the_evaluator_only_where_it_is_asked_for() -> None
     trials = search(env, 12, executor=InlineExecutor(evaluate), pruner=HalfOfTheBest())
     distinct = len({trial.pipeline.key for trial in trials})
     assert told == [{"stop_below": ()}, *[{"stop_below": (0.1, 0.25)}] * (distinct - 1)]
+
+
+def test_a_packed_action_is_the_action() -> None:
+    action = {"aug": (0, 300, 2**40), "nas": (), "hpo": (7,)}
+    packed = PackedAction(action)
+    assert packed == action
+    assert action == packed
+    assert {agent: packed[agent] for agent in packed} == action
+    assert all(type(index) is int for index in packed["aug"])
+    assert pickle.loads(pickle.dumps(packed)) == action
+    with pytest.raises(KeyError):
+        packed["nobody"]

@@ -24,7 +24,7 @@ from ma2ml_agents.commands import main
 from ma2ml_agents.executors import ray as ray_executor
 from ma2ml_agents.executors import ray_cluster
 from ma2ml_agents.executors.ray import RayExecutor
-from ma2ml_agents.search.callbacks import Events
+from ma2ml_agents.search import Callbacks
 from ma2ml_env import Pipeline, Result, Trial
 
 STORE = 80 * 2**20
@@ -91,7 +91,7 @@ def test_a_search_that_loses_a_node_has_the_trials_of_an_inline_one(
 
     with ExitStack() as stack:
         stack.callback(executor.shutdown)
-        trials = search(env, executor=executor, events=Events(on_trial=kill_the_node_amid_its_work))
+        trials = search(env, executor=executor, callbacks=Callbacks(on_trial=kill_the_node_amid_its_work))
     expected = search(env)
     lost = slow.notes(node.node_id, "begun") - slow.notes(node.node_id, "ended")
     assert node not in cluster.worker_nodes

@@ -15,8 +15,8 @@ from ma2ml_agents import agent_specs, make_learner, run_search
 from ma2ml_agents.benchmark.measured import MeasuredLearner
 from ma2ml_agents.executors import ProcessExecutor
 from ma2ml_agents.learner import Learner
+from ma2ml_agents.search import Callbacks
 from ma2ml_agents.search import loop as search_loop
-from ma2ml_agents.search.callbacks import Events
 from ma2ml_env import AutoMLEnv, Decision, Pipeline, Result, SearchSpace, Trial
 from ma2ml_env.reward import accuracy
 from ma2ml_env.trials import TrialLogError
@@ -75,9 +75,9 @@ def uninterrupted(name: str, window: int, budget: int = BUDGET) -> list[tuple[ob
     return summary(run_search(env, learner_for(env, name), budget, window=window))
 
 
-def interrupted(env: AutoMLEnv, learner: Learner, out: Path, window: int, events: Events, **more: object) -> None:
+def interrupted(env: AutoMLEnv, learner: Learner, out: Path, window: int, callbacks: Callbacks, **more: object) -> None:
     with pytest.raises(KeyboardInterrupt):
-        run_search(env, learner, BUDGET, window=window, out=out, events=events, **more)
+        run_search(env, learner, BUDGET, window=window, out=out, callbacks=callbacks, **more)
 
 
 @learners_and_windows
@@ -93,7 +93,7 @@ def test_stopped_once_after_any_trial_a_search_ends_the_same_and_evaluates_nothi
                 raise KeyboardInterrupt
 
         out = tmp_path / str(stop)
-        interrupted(env, learner_for(env, name), out, window, Events(on_trial=interrupt))
+        interrupted(env, learner_for(env, name), out, window, Callbacks(on_trial=interrupt))
         assert summary(run_search(env, learner_for(env, name), BUDGET, window=window, out=out)) == uninterrupted(
             name, window
         )
@@ -114,7 +114,7 @@ def test_stopped_in_the_middle_of_an_evaluation_only_that_one_is_repeated(
             return result
 
         env, out = game(stopping), tmp_path / str(stop)
-        interrupted(env, learner_for(env, name), out, window, Events())
+        interrupted(env, learner_for(env, name), out, window, Callbacks())
         trials = run_search(env, learner_for(env, name), BUDGET, window=window, out=out)
         assert summary(trials) == uninterrupted(name, window)
         assert evaluator.calls().total() == len(evaluator.calls()) + 1
@@ -130,9 +130,9 @@ def test_stopped_with_some_workers_and_resumed_with_others_it_ends_the_same(work
         if len(finished) == 6:
             raise KeyboardInterrupt
 
-    for count, events in ((workers, Events(on_trial=interrupt)), (5 - workers, Events())):
+    for count, callbacks in ((workers, Callbacks(on_trial=interrupt)), (5 - workers, Callbacks())):
         executor = ProcessExecutor(env.evaluate, count)
-        options = {"window": 4, "out": tmp_path / "run", "executor": executor, "events": events}
+        options = {"window": 4, "out": tmp_path / "run", "executor": executor, "callbacks": callbacks}
         try:
             trials = run_search(env, learner_for(env, "ma2ml"), BUDGET, **options)
         except KeyboardInterrupt:

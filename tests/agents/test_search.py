@@ -11,8 +11,8 @@ import pytest
 
 from ma2ml_agents import agent_specs, make_learner, run_search
 from ma2ml_agents.executors import ProcessExecutor
-from ma2ml_agents.search.callbacks import Events
-from ma2ml_agents.search.window import updates_before
+from ma2ml_agents.search import Callbacks
+from ma2ml_agents.search.plan import updates_before
 from ma2ml_env import AutoMLEnv, Decision, Result, SearchSpace, Trial
 from ma2ml_env.reward import accuracy
 from ma2ml_env.trials import TrialLogError
@@ -91,7 +91,9 @@ def test_a_search_interrupted_anywhere_ends_with_the_same_trials(name: str, wind
                 raise KeyboardInterrupt
 
         try:
-            run_search(env, learner_for(env, name), 16, window=window, out=tmp_path, events=Events(on_trial=interrupt))
+            run_search(
+                env, learner_for(env, name), 16, window=window, out=tmp_path, callbacks=Callbacks(on_trial=interrupt)
+            )
         except KeyboardInterrupt:
             continue
     assert summary(run_search(env, learner_for(env, name), 16, window=window, out=tmp_path)) == expected
@@ -116,7 +118,7 @@ def test_a_damaged_checkpoint_is_announced_and_rebuilt_from_the_trials(tmp_path:
     run_search(env, learner_for(env, "ma2ml"), 12, out=tmp_path)
     (tmp_path / "checkpoint" / "learner.pt").write_bytes(b"not a checkpoint")
     notices: list[str] = []
-    trials = run_search(env, learner_for(env, "ma2ml"), 20, out=tmp_path, events=Events(on_notice=notices.append))
+    trials = run_search(env, learner_for(env, "ma2ml"), 20, out=tmp_path, callbacks=Callbacks(on_notice=notices.append))
     assert summary(trials) == summary(run_search(env, learner_for(env, "ma2ml"), 20))
     assert len(notices) == 1
     assert "damaged" in notices[0]

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import pickle
-
 import numpy as np
 import pytest
 import torch
 
 from ma2ml_env import Decision, SearchSpace
-from ma2ml_env.search_space import PackedAction
 from ma2ml_env.search_spaces.plain import plain
 
 SPACE = SearchSpace((Decision("x", (1, 2)), Decision("y", ("p", "q", "r"))), dict)
@@ -68,15 +65,3 @@ def test_a_default_that_does_not_fit_and_an_object_without_values_are_refused() 
     for sizes in ([0], []):
         with pytest.raises(ValueError, match="at least one"):
             plain(sizes)
-
-
-def test_a_packed_action_is_the_action() -> None:
-    action = {"aug": (0, 300, 2**40), "nas": (), "hpo": (7,)}
-    packed = PackedAction(action)
-    assert packed == action
-    assert action == packed
-    assert {agent: packed[agent] for agent in packed} == action
-    assert all(type(index) is int for index in packed["aug"])
-    assert pickle.loads(pickle.dumps(packed)) == action
-    with pytest.raises(KeyError):
-        packed["nobody"]

@@ -15,8 +15,7 @@ from ma2ml_agents.benchmark.grid import WINDOW, Cell
 from ma2ml_agents.benchmark.measured import MeasuredLearner
 from ma2ml_agents.learners import make_learner
 from ma2ml_agents.runs.folder import run_folder
-from ma2ml_agents.search import run_search
-from ma2ml_agents.search.callbacks import Events
+from ma2ml_agents.search import Callbacks, run_search
 from ma2ml_agents.search.loop import CHECKPOINT_FOLDER
 from ma2ml_env import AutoMLEnv, Pipeline, Result, Trial
 from ma2ml_env.files import replacing, write_text
@@ -66,8 +65,8 @@ def run_cell(cell: Cell, out: Path, evaluated: Callable[[int], None] = lambda co
         env.reset(seed=cell.seed)
         made = make_learner(cell.contender.algo, cell.problem.specs, seed=cell.seed, **cell.contender.settings)
         learner = MeasuredLearner(made)
-        events = Events(on_trial=lambda trial, fresh: evaluated(trial.number + 1))
-        trials = run_search(env, learner, cell.budget, out=folder, window=WINDOW, seed=cell.seed, events=events)
+        shown = Callbacks(on_trial=lambda trial, fresh: evaluated(trial.number + 1))
+        trials = run_search(env, learner, cell.budget, out=folder, window=WINDOW, seed=cell.seed, callbacks=shown)
         save_run(env, trials, learner.seconds_per_pipeline, folder)
         shutil.rmtree(folder / CHECKPOINT_FOLDER, ignore_errors=True)
 

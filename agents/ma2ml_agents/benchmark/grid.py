@@ -12,7 +12,7 @@ from typing import Any
 
 from ma2ml_agents.learner import AgentSpec, agent_specs
 from ma2ml_agents.learners import learner_class, make_learner
-from ma2ml_agents.search.limits import check_limits
+from ma2ml_agents.search.plan import check_limits
 from ma2ml_env import registry
 from ma2ml_env.errors import MA2MLError, UnknownNameError, nearest
 

@@ -21,11 +21,8 @@ from ma2ml_agents.runs.folder import check_folder, run_folder, write_atomically
 from ma2ml_agents.runs.loggers import Logger, check_loggers, make_loggers
 from ma2ml_agents.runs.progress import SearchProgress
 from ma2ml_agents.runs.report import TOP_K, best_in_words, draw_figures
-from ma2ml_agents.search import run_search
-from ma2ml_agents.search.callbacks import Events
-from ma2ml_agents.search.known_results import KnownResults
-from ma2ml_agents.search.limits import check_plan
-from ma2ml_agents.search.pruner import Pruner, make_pruner
+from ma2ml_agents.search import Callbacks, SearchPlan, run_plan
+from ma2ml_agents.search.pruner import make_pruner
 from ma2ml_agents.search.warm_start import read_warm_start
 from ma2ml_env import AutoMLEnv, Trial
 from ma2ml_env.trials import best, top_k_mean
@@ -69,14 +66,12 @@ def train(options: TrainOptions, settings: Mapping[str, Any], console: Console) 
     out = options.folder()
     check_folder(out, options.identity(settings))
     warm_start = _warm_start(options, env, out, console)
-    pruner = make_pruner(options.prune)
-    check_plan(env, options.budget, warm_start, options.cache, pruner)
-    KnownResults(env, options.seed, options.bounds(), options.cache).close()  # fails here, if it has to
+    plan = _plan(env, learner, warm_start, options, out)
     with run_folder(out, options.identity(settings), options.resumable()):
         if warm_start:
             first = [{agent: list(indices) for agent, indices in action.items()} for action in warm_start]
             write_atomically(out / WARM_START_FILE, json.dumps(first) + "\n")
-        trials = _search(env, learner, warm_start, pruner, options, out, console)
+        trials = _search(plan, options, out, console)
         _conclude(env, learner, trials, options, out, console)
 
 
@@ -86,46 +81,42 @@ def _warm_start(options: TrainOptions, env: AutoMLEnv, out: Path, console: Conso
     return read_warm_start([str(kept)] if kept.exists() else options.warm_start, env, console)
 
 
-def _search(
-    env: AutoMLEnv,
-    learner: Learner,
-    warm_start: Sequence[JointAction],
-    pruner: Pruner | None,
-    options: TrainOptions,
-    out: Path,
-    console: Console,
-) -> list[Trial]:
+def _plan(
+    env: AutoMLEnv, learner: Learner, warm_start: Sequence[JointAction], options: TrainOptions, out: Path
+) -> SearchPlan:
+    return SearchPlan(
+        env=env,
+        learner=learner,
+        budget=options.budget,
+        window=options.window,
+        seed=options.seed,
+        time_limit=options.time_limit,
+        warm_start=warm_start,
+        bounds=options.bounds(),
+        cache=options.cache,
+        pruner=make_pruner(options.prune),
+        out=out,
+    )
+
+
+def _search(plan: SearchPlan, options: TrainOptions, out: Path, console: Console) -> list[Trial]:
     with ExitStack() as stack:
         loggers = make_loggers(options.log, out, options.resumable() | {"algo": options.algo, "env": options.env})
         for logger in loggers:
             stack.callback(logger.close)
-        executor = _executor(env, options)
+        executor = _executor(plan.env, options)
         stack.callback(executor.shutdown)
         workers = f"{executor.capacity} worker{'s' * (executor.capacity > 1)}"
         headline = f"{options.algo} on {options.env}: {options.budget} pipelines, {workers}, in {out}"
         console.print(headline, highlight=False, markup=False, soft_wrap=True)
         progress = stack.enter_context(SearchProgress(options.budget, console))
-        if executor.capacity > options.window and not learner.on_policy:
+        if executor.capacity > options.window and not plan.learner.on_policy:
             progress.notice(
                 f"{executor.capacity} workers, but proposals run ahead of results by a window of {options.window}: "
                 "some workers will wait; a larger --window keeps them busy and makes each proposal less informed"
             )
-        events = Events(progress.show, _log_updates(loggers), progress.notice)
-        return run_search(
-            env,
-            learner,
-            options.budget,
-            executor=executor,
-            out=out,
-            window=options.window,
-            seed=options.seed,
-            time_limit=options.time_limit,
-            warm_start=warm_start,
-            bounds=options.bounds(),
-            cache=options.cache,
-            pruner=pruner,
-            events=events,
-        )
+        shown = Callbacks(progress.show, _log_updates(loggers), progress.notice)
+        return run_plan(plan, executor=executor, callbacks=shown)
 
 
 def _executor(env: AutoMLEnv, options: TrainOptions) -> Executor:

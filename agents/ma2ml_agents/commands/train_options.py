@@ -12,8 +12,8 @@ import tyro
 
 from ma2ml_agents.building_blocks.settings import parse_setting
 from ma2ml_agents.learners import learner_class
-from ma2ml_agents.search.known_results import CostBounds
-from ma2ml_agents.search.limits import check_limits
+from ma2ml_agents.search import CostBounds
+from ma2ml_agents.search.plan import check_limits
 from ma2ml_env import registry
 
 

@@ -1,5 +1,8 @@
-"""Search: `run_search`, and the parts of its loop."""
+"""Search: `run_search`, the plan behind it, and the parts of its loop."""
 
-from ma2ml_agents.search.run import run_search
+from ma2ml_agents.search.callbacks import Callbacks
+from ma2ml_agents.search.cost import CostBounds
+from ma2ml_agents.search.plan import SearchPlan
+from ma2ml_agents.search.run import run_plan, run_search
 
-__all__ = ["run_search"]
+__all__ = ["Callbacks", "CostBounds", "SearchPlan", "run_plan", "run_search"]

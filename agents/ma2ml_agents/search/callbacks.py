@@ -1,4 +1,4 @@
-"""What a search tells while it runs."""
+"""Callbacks of a search."""
 
 from __future__ import annotations
 
@@ -9,16 +9,14 @@ from ma2ml_env import Trial
 
 
 @dataclass
-class Events:
-    """Whom a search tells what happens.
+class Callbacks:
+    """Functions that a search calls while it runs.
 
     Attributes:
-        on_trial: called with (trial, whether it was evaluated now), in the order in which they finish; a resumed
-            search tells the stored ones again.
-        on_update: called with (updates so far, the batch's trials in order, the learner's numbers).
-        on_notice: called with a sentence that the user should read.
-
-    Source: ours.
+        on_trial: receives (trial, whether it was evaluated now), in the order in which trials finish; a resumed
+            search passes the stored ones again.
+        on_update: receives (updates so far, the batch's trials in order, the learner's numbers).
+        on_notice: receives a sentence that the user should read.
     """
 
     on_trial: Callable[[Trial, bool], None] = lambda trial, fresh: None

@@ -2,72 +2,69 @@
 
 from __future__ import annotations
 
+import copy
 import time
 from collections import deque
 from concurrent.futures import FIRST_COMPLETED, Future, wait
-from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from ma2ml_agents.executors import Executor
-from ma2ml_agents.learner import Batch, Learner
+from ma2ml_agents.executors import Executor, InlineExecutor
+from ma2ml_agents.learner import Batch
 from ma2ml_agents.search import checkpoint
-from ma2ml_agents.search.callbacks import Events
-from ma2ml_agents.search.known_results import KnownResults
+from ma2ml_agents.search.callbacks import Callbacks
+from ma2ml_agents.search.cost import UsesCost, cost_function
 from ma2ml_agents.search.learner_clock import LearnerClock
-from ma2ml_agents.search.pruner import Pruner
-from ma2ml_agents.search.stored_trials import StoredTrials
-from ma2ml_agents.search.window import updates_before
-from ma2ml_env import AutoMLEnv, Pipeline, Result, Trial
-from ma2ml_env.search_space import PackedAction, PartsOnDemand
+from ma2ml_agents.search.plan import DEFAULT_WINDOW, SearchPlan, updates_before
+from ma2ml_agents.search.results import KnownResults, StoredTrials, compact
+from ma2ml_env import Pipeline, Result, Trial
 from ma2ml_env.trials import TrialStore
 
 TRIALS_FILE, CHECKPOINT_FOLDER = "trials.db", "checkpoint"
 CHECKPOINT_SECONDS = 10.0
 
 
-@dataclass
 class SearchLoop:
-    """The state of one call of `run_search`, whose arguments its first fields are.
+    """State of one search.
 
-    Source: ours.
+    Args:
+        plan: everything that decides the trials.
+        executor: evaluates.
+        callbacks: receive what happens.
     """
 
-    env: AutoMLEnv
-    learner: Learner
-    budget: int
-    executor: Executor
-    window: int
-    seed: int
-    deadline: float | None
-    store: TrialStore | None
-    checkpoints: Path | None
-    known: KnownResults
-    warm_start: list[Pipeline]
-    pruner: Pruner | None
-    events: Events
-    trials: dict[int, Trial] = field(default_factory=dict)
-    stored: StoredTrials = field(init=False)
-    proposals: dict[int, Pipeline] = field(default_factory=dict)
-    waiting: deque[int] = field(default_factory=deque)
-    running: dict[Future[Result], int] = field(default_factory=dict)
-    under_way: set[str] = field(default_factory=set)
-    origin: str = ""
-    proposed: int = 0
-    updates: int = 0
-    learner_clock: LearnerClock = field(default_factory=LearnerClock)
-    saved_at: float = field(default_factory=time.monotonic)
+    def __init__(self, plan: SearchPlan, executor: Executor, callbacks: Callbacks) -> None:
+        self.plan, self.env, self.learner = plan, plan.env, plan.learner
+        self.executor, self.callbacks = executor, callbacks
+        self.window = self._window()
+        self.deadline = None if plan.time_limit is None else time.monotonic() + plan.time_limit
+        self.store = None if plan.out is None else TrialStore(plan.out / TRIALS_FILE, plan.env.definition)
+        self.checkpoints = None if plan.out is None else plan.out / CHECKPOINT_FOLDER
+        self.known = KnownResults(plan)
+        self.given = [self.env.decode(action) for action in plan.warm_start]
+        self.trials: dict[int, Trial] = {}
+        self.proposals: dict[int, Pipeline] = {}
+        self.waiting: deque[int] = deque()
+        self.running: dict[Future[Result], int] = {}
+        self.under_way: set[str] = set()
+        self.origin = ""
+        self.proposed = self.updates = 0
+        self.learner_clock = LearnerClock()
+        self.saved_at = time.monotonic()
+        observations, _ = copy.copy(self.env).reset()  # constant; the copy leaves the caller's episode alone
+        self.observations = observations
 
     def run(self) -> list[Trial]:
-        """Search; the finished trials by number."""
-        self.stored = StoredTrials(self.env, self.seed, self.store)
+        """Search until the budget is spent; returns the finished trials by number."""
+        self.stored = StoredTrials(self.plan, self.store)
         self.known.take(self.stored.all())
+        if isinstance(self.learner, UsesCost) and (cost := cost_function(self.env)) is not None:
+            self.learner.use_cost(cost)
         self._restore()
-        while (first := self.updates * self.learner.batch_size) < self.budget:
+        while (first := self.updates * self.learner.batch_size) < self.plan.budget:
             self._propose()
-            batch = range(first, min(first + self.learner.batch_size, self.budget))
+            batch = range(first, min(first + self.learner.batch_size, self.plan.budget))
             if not self._evaluate(batch) or len(batch) < self.learner.batch_size or self._late():
                 break
             self._update(batch)
@@ -84,18 +81,18 @@ class SearchLoop:
         """Take the learner from the checkpoint, if there is one of use; else replaying will rebuild it."""
         if self.checkpoints is None:
             return
-        first = [pipeline.key for pipeline in self.warm_start]
+        first = [pipeline.key for pipeline in self.given]
         settings = getattr(self.learner, "config", None)
         self.origin = checkpoint.fingerprint(
-            self.learner.state_dict(), settings, self.seed, self.window, first, self.known.bounds, self.pruner
+            self.learner.state_dict(), settings, self.plan.seed, self.window, first, self.plan.bounds, self.plan.pruner
         )
         try:
             found = checkpoint.load(self.checkpoints)
         except ValueError as damage:
-            self.events.on_notice(f"{damage}; the learner is rebuilt from the trials, of which none is lost")
+            self.callbacks.on_notice(f"{damage}; the learner is rebuilt from the trials, of which none is lost")
             return
         learned = found.updates * self.learner.batch_size if found else 0
-        if found is None or found.origin != self.origin or learned > self.budget:
+        if found is None or found.origin != self.origin or learned > self.plan.budget:
             return
         if not self.stored.holds(range(learned)):
             return
@@ -115,7 +112,7 @@ class SearchLoop:
             count += 1
         if count == 0:
             return
-        given = self.warm_start[self.proposed : self.proposed + count]
+        given = self.given[self.proposed : self.proposed + count]
         for pipeline in given:
             self._accept(self.proposed, pipeline)
         if len(given) == count:
@@ -130,7 +127,7 @@ class SearchLoop:
         """Note a proposal, and whether its trial is finished already."""
         self.proposals[number] = pipeline
         self.proposed = number + 1
-        if number >= self.budget:
+        if number >= self.plan.budget:
             return
         known = self.stored.of(number, pipeline)
         if known is None:
@@ -172,16 +169,16 @@ class SearchLoop:
                 break
             else:
                 self.under_way.add(pipeline.key)
-                self.running[self.executor.submit(pipeline, self.seed, **self._fidelity(number))] = number
+                self.running[self.executor.submit(pipeline, self.plan.seed, **self._fidelity(number))] = number
         self.waiting.extendleft(reversed(twins))
 
     def _fidelity(self, number: int) -> dict[str, Any]:
         """How far to train: decided from the results that the learner had when it proposed, so by no worker's speed."""
-        if self.pruner is None:
+        if self.plan.pruner is None:
             return {}
         delivered = updates_before(number, self.learner.batch_size, self.window) * self.learner.batch_size
         trials = (self.trials[earlier] for earlier in range(delivered))
-        return {"stop_below": self.pruner.thresholds([t.result.curve for t in trials if t.state == "complete"])}
+        return {"stop_below": self.plan.pruner.thresholds([t.result.curve for t in trials if t.state == "complete"])}
 
     def _late(self) -> bool:
         return self.deadline is not None and time.monotonic() >= self.deadline
@@ -189,7 +186,7 @@ class SearchLoop:
     def _record(self, number: int, result: Result) -> None:
         """A finished evaluation: durable first, then known to the search."""
         pipeline = self.proposals[number]
-        trial = Trial(number, self.seed, pipeline, result, float(self.env.reward(result)))
+        trial = Trial(number, self.plan.seed, pipeline, result, float(self.env.reward(result)))
         if self.store is not None:
             self.store.add(trial)
         self.known.add(trial)
@@ -197,7 +194,7 @@ class SearchLoop:
 
     def _finish(self, trial: Trial, *, fresh: bool = False) -> None:
         self.trials[trial.number] = trial
-        self.events.on_trial(trial, fresh)
+        self.callbacks.on_trial(trial, fresh)
 
     def _update(self, numbers: range) -> None:
         trials = [self.trials[number] for number in numbers]
@@ -212,22 +209,15 @@ class SearchLoop:
         self.updates += 1
         for number in numbers:
             del self.proposals[number]
-            self._compact(number)
+            self.trials[number] = compact(self.trials[number], self.env.search_spaces)
         self._tell(self.updates, numbers, numbers_of_learner)
         if self.executor.capacity > 1 and (slow := self.learner_clock.notice()):
-            self.events.on_notice(slow)
+            self.callbacks.on_notice(slow)
         if time.monotonic() - self.saved_at > CHECKPOINT_SECONDS:
             self._save()
 
-    def _compact(self, number: int) -> None:
-        """Keep of a trial that has been learned from what cannot be built again."""
-        trial = self.trials[number]
-        action = PackedAction(trial.pipeline.action)
-        parts = PartsOnDemand(self.env.search_spaces, action)
-        self.trials[number] = replace(trial, pipeline=Pipeline(action, parts))
-
     def _tell(self, updates: int, numbers: range, learner_numbers: dict[str, float]) -> None:
-        self.events.on_update(updates, [self.trials[number] for number in numbers], learner_numbers)
+        self.callbacks.on_update(updates, [self.trials[number] for number in numbers], learner_numbers)
 
     def _save(self) -> None:
         """Write the checkpoint; the proposals that are not yet learned from belong to it."""
@@ -238,6 +228,19 @@ class SearchLoop:
             self.saved_at = time.monotonic()
 
     def _observations(self, rows: int) -> dict[str, Any]:
-        """S_i of `rows` episodes: what the environment shows at reset, which never changes."""
-        observations, _ = self.env.reset()
-        return {agent: np.repeat(observation[None], rows, axis=0) for agent, observation in observations.items()}
+        """Returns S_i of `rows` episodes."""
+        return {agent: np.repeat(shown[None], rows, axis=0) for agent, shown in self.observations.items()}
+
+    def _window(self) -> int:
+        """Returns the window of the plan, else one that suits the executor."""
+        if self.learner.on_policy:
+            return 1
+        if self.plan.window is not None:
+            return self.plan.window
+        return 1 if isinstance(self.executor, InlineExecutor) else max(DEFAULT_WINDOW, self.executor.capacity)
+
+    def close(self) -> None:
+        """Close the files."""
+        self.known.close()
+        if self.store is not None:
+            self.store.close()

@@ -1,0 +1,93 @@
+"""Costs known before anything is evaluated: bounds on them, and their hand-over to learners."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ma2ml_agents.learner import Actions
+from ma2ml_env import AutoMLEnv, Pipeline, Result
+
+CostFunction = Callable[[Actions], tuple[NDArray[np.float64], NDArray[np.float64]]]
+"""From B joint actions, {agent: (B, K) integers}, to (flops, params), each of shape (B,)."""
+
+
+@runtime_checkable
+class UsesCost(Protocol):
+    """Learner that reads the cost of joint actions nobody has evaluated.
+
+    `run_search` calls `use_cost` once, before the first proposal, where the environment is priced: where its evaluator
+    has a method `cost(pipeline)`. Elsewhere it is never called.
+    """
+
+    def use_cost(self, cost: CostFunction) -> None:
+        """Keep the function for later calls of `act` and `update`."""
+        ...
+
+
+@dataclass(frozen=True)
+class CostBounds:
+    """Upper bounds on the cost of a pipeline's network; None for no bound.
+
+    Args:
+        max_flops: multiply-accumulates of one image, above 0.
+        max_params: trainable parameters, above 0.
+
+    Raises:
+        ValueError: for a bound that is not above 0.
+    """
+
+    max_flops: float | None = None
+    max_params: float | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("max_flops", "max_params"):
+            bound = getattr(self, name)
+            if bound is not None and not bound > 0:
+                raise ValueError(f"{name} must be above 0, not {bound}")
+
+    def __bool__(self) -> bool:
+        return self.max_flops is not None or self.max_params is not None
+
+    def infeasible(self, env: AutoMLEnv, pipeline: Pipeline) -> Result | None:
+        """Returns the result of a pipeline that exceeds a bound, None for one that does not.
+
+        Raises:
+            ValueError: if the environment cannot price a pipeline before it is evaluated.
+        """
+        if not self:
+            return None
+        cost = env.cost(pipeline)
+        limits = (
+            (cost.flops, self.max_flops, "multiply-accumulates"),
+            (cost.params, self.max_params, "parameters"),
+        )
+        excess = [
+            f"{value:,} {unit}, more than {limit:,.0f}"
+            for value, limit, unit in limits
+            if limit is not None and value > limit
+        ]
+        if not excess:
+            return None
+        return Result(0.0, cost.flops, cost.params, 0.0, error=f"infeasible: {'; '.join(excess)}", infeasible=True)
+
+
+def cost_function(env: AutoMLEnv) -> CostFunction | None:
+    """Returns the costs of joint actions as a function, None where the environment is not priced."""
+    if getattr(env.evaluator, "cost", None) is None:
+        return None
+
+    def costs(actions: Actions) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        rows = len(next(iter(actions.values())))
+        priced = [env.cost(env.decode(_row(actions, row))) for row in range(rows)]
+        return np.array([float(c.flops) for c in priced]), np.array([float(c.params) for c in priced])
+
+    return costs
+
+
+def _row(actions: Actions, row: int) -> dict[str, Any]:
+    return {agent: chosen[row] for agent, chosen in actions.items()}

@@ -1,0 +1,142 @@
+"""`SearchPlan`: everything that decides a search, checked once."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import SupportsIndex
+
+from ma2ml_agents.learner import Learner
+from ma2ml_agents.search.cost import CostBounds
+from ma2ml_agents.search.pruner import Pruner
+from ma2ml_env import AutoMLEnv
+from ma2ml_env.trials import TrialStore
+from ma2ml_env.types import JointAction
+
+DEFAULT_WINDOW = 4
+SEED_LIMIT = 2**63
+
+
+@dataclass(frozen=True)
+class SearchPlan:
+    """A search before it begins. Whether it can be carried out is checked when it is made.
+
+    Args:
+        env: the native form; it is never reset or stepped.
+        learner: fresh, from `agent_specs(env)`.
+        budget: number of pipelines to evaluate, at least 1.
+        window: how far proposals may run ahead of results, at least 1; None for that of the run in `out`, else a
+            number that suits the executor.
+        seed: of the environment, in [0, 2**63).
+        time_limit: seconds after which no evaluation is begun or waited for; None for no limit.
+        warm_start: joint actions that are evaluated first.
+        bounds: pipelines that cost more are never evaluated.
+        cache: folder of results that searches share.
+        pruner: stops trainings whose accuracy lags behind.
+        out: folder of the run; None writes nothing.
+        retry_failed: whether stored trials that failed are evaluated again.
+        give_up_after: the search stops when its first so many evaluations all raise the same exception, at least 1;
+            None to go on.
+
+    Raises:
+        ValueError: for an environment in another form, a number out of range, a warm start that does not fit or is
+            longer than the budget, bounds on a cost that is not known, a pruner where trainings cannot be stopped, or
+            a cache that cannot be used, beside a pruner, or for an environment without a definition.
+    """
+
+    env: AutoMLEnv
+    learner: Learner
+    budget: int
+    window: int | None = None
+    seed: int = 0
+    time_limit: float | None = None
+    warm_start: Sequence[JointAction] = ()
+    bounds: CostBounds = field(default_factory=CostBounds)
+    cache: Path | None = None
+    pruner: Pruner | None = None
+    out: Path | None = None
+    retry_failed: bool = False
+    give_up_after: int | None = 5
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.env, AutoMLEnv):
+            raise ValueError(
+                "a search needs an environment's native form, as ma2ml_env.make(id) returns it, "
+                f"not a {type(self.env).__name__}"
+            )
+        check_limits(self.budget, self.window, self.time_limit)
+        if self.give_up_after is not None and self.give_up_after < 1:
+            raise ValueError(f"give_up_after must be at least 1, or None, not {self.give_up_after}")
+        object.__setattr__(self, "seed", checked_seed(self.seed))
+        if len(self.warm_start) > self.budget:
+            raise ValueError(f"the warm start has {len(self.warm_start)} pipelines, the budget is {self.budget}")
+        given = tuple(self.env.decode(action).action for action in self.warm_start)
+        object.__setattr__(self, "warm_start", given)
+        self._check_abilities()
+
+    def _check_abilities(self) -> None:
+        """Raises a ValueError if the environment or the cache lacks what the plan needs."""
+        env = self.env
+        if self.bounds:
+            env.cost(env.decode({agent: space.default for agent, space in env.search_spaces.items()}))
+        if self.pruner is not None:
+            env.check_fidelity(["stop_below"])
+        if self.cache is None:
+            return
+        if self.pruner is not None:
+            raise ValueError(
+                "a cache and a pruner do not go together: whether a training was stopped would depend on what "
+                "other runs have cached"
+            )
+        if not env.definition:
+            raise ValueError(
+                f"{env.name} was not made by its id, so its results cannot be told from others' in a cache"
+            )
+        shared = cache_store(env, self.cache)
+        shared.open()
+        shared.close()
+
+
+def check_limits(budget: int, window: int | None, time_limit: float | None) -> None:
+    """Raises a ValueError if a limit of a search is out of range."""
+    for name, value in (("budget", budget), ("window", window)):
+        if value is not None and value < 1:
+            raise ValueError(f"{name} must be at least 1, not {value}")
+    if time_limit is not None and not time_limit > 0:
+        raise ValueError(f"time_limit must be above 0 seconds, not {time_limit}")
+
+
+def checked_seed(seed: SupportsIndex) -> int:
+    """Returns a seed of any integer type as an int.
+
+    Raises:
+        ValueError: if it is no integer, or outside [0, 2**63).
+    """
+    try:
+        value = operator.index(seed)
+    except TypeError:
+        raise ValueError(f"a seed must be an integer, not {seed!r}") from None
+    if not 0 <= value < SEED_LIMIT:
+        raise ValueError(f"a seed must be at least 0 and below 2**63, not {value}")
+    return value
+
+
+def cache_store(env: AutoMLEnv, folder: Path) -> TrialStore:
+    """Returns the file of shared results for an environment's definition."""
+    return TrialStore(folder / f"{env.definition}.db", env.definition)
+
+
+def updates_before(number: int, batch_size: int, window: int) -> int:
+    """Returns the number of updates that the learner has had when it proposes a pipeline, at least 0.
+
+    A proposal may run ahead of the results of the `window - 1` proposals before it. The learner changes
+    only with a full batch, so this number, not the timing of workers, decides what it knows.
+
+    Args:
+        number: of the proposal, from 0.
+        batch_size: results per update, at least 1.
+        window: at least 1; 1 means that all earlier results are known.
+    """
+    return max(0, number - window + 1) // batch_size
