@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import cached_property
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -12,7 +14,7 @@ from numpy.typing import NDArray
 
 from ma2ml_env.decision import Condition, Decision, active_rows, canonical_row, count_actions, resolve_conditions
 from ma2ml_env.errors import MA2MLError
-from ma2ml_env.types import AgentID, Pipeline
+from ma2ml_env.types import AgentID, JointAction, Pipeline
 
 
 class SearchSpace:
@@ -118,12 +120,7 @@ class SearchSpace:
 
     def choices(self, action: Any, *, agent: AgentID = "action") -> dict[str, Any]:
         """The chosen value of every active decision, {decision name: value}; raises as `validate` does."""
-        indices = self._checked(action, agent)
-        chosen = {d.name: d.choices[index] for d, index in zip(self.decisions, indices, strict=True)}
-        if not self.conditional:
-            return chosen
-        _, active = canonical_row(self.conditions, indices.__getitem__)
-        return {name: value for (name, value), is_active in zip(chosen.items(), active, strict=True) if is_active}
+        return self._values(self._checked(action, agent))
 
     def decode(self, action: Any, *, agent: AgentID = "action") -> Any:
         """Build what an action describes; raises as `validate` does."""
@@ -174,6 +171,14 @@ class SearchSpace:
                 )
         return indices
 
+    def _values(self, indices: tuple[int, ...]) -> dict[str, Any]:
+        """`choices` of valid indices."""
+        chosen = {d.name: d.choices[index] for d, index in zip(self.decisions, indices, strict=True)}
+        if not self.conditional:
+            return chosen
+        _, active = canonical_row(self.conditions, indices.__getitem__)
+        return {name: value for (name, value), is_active in zip(chosen.items(), active, strict=True) if is_active}
+
 
 def decode_joint(search_spaces: Mapping[AgentID, SearchSpace], actions: Mapping[AgentID, Any]) -> Pipeline:
     """The pipeline that a joint action describes.
@@ -187,14 +192,75 @@ def decode_joint(search_spaces: Mapping[AgentID, SearchSpace], actions: Mapping[
 
     Source: ours.
     """
+    check_agents(actions, search_spaces)
+    action = {agent: space.validate(actions[agent], agent=agent) for agent, space in search_spaces.items()}
+    return Pipeline(
+        action, {agent: space.build(space._values(action[agent])) for agent, space in search_spaces.items()}
+    )
+
+
+def check_agents(actions: Any, agents: Collection[AgentID]) -> None:
+    """Checks that there is an action for each of `agents` and for no other.
+
+    Raises:
+        ValueError: if not; the message names the agents.
+    """
     if not isinstance(actions, Mapping):
         raise MA2MLError(f"actions are a dict with one entry per agent, not a {type(actions).__name__}")
-    missing = [agent for agent in search_spaces if agent not in actions]
-    unknown = [agent for agent in actions if agent not in search_spaces]
-    if missing or unknown:
-        raise MA2MLError(f"actions are for {list(search_spaces)}; missing: {missing}, unknown: {unknown}")
-    action = {agent: space.validate(actions[agent], agent=agent) for agent, space in search_spaces.items()}
-    return Pipeline(action, {agent: search_spaces[agent].decode(a, agent=agent) for agent, a in action.items()})
+    if len(actions) != len(agents) or not all(agent in actions for agent in agents):
+        missing = [agent for agent in agents if agent not in actions]
+        unknown = [agent for agent in actions if agent not in agents]
+        raise MA2MLError(f"actions are for {list(agents)}; missing: {missing}, unknown: {unknown}")
+
+
+@dataclass(frozen=True)
+class JointSpace:
+    """The decisions of all agents in one row of D integers, agent after agent.
+
+        joint = JointSpace({"aug": (2, 3), "nas": (4,)})
+        joint.split([1, 2, 0])                          # {"aug": (1, 2), "nas": (0,)}
+        joint.join({"aug": (1, 2), "nas": (0,)})        # (1, 2, 0)
+
+    Args:
+        nvec: number of choices of each decision, by agent.
+    """
+
+    nvec: Mapping[AgentID, Sequence[int]]
+
+    @classmethod
+    def of(cls, search_spaces: Mapping[AgentID, SearchSpace]) -> JointSpace:
+        """Returns the joint space of some agents."""
+        return cls({agent: tuple(space.nvec.tolist()) for agent, space in search_spaces.items()})
+
+    def __len__(self) -> int:
+        return sum(len(sizes) for sizes in self.nvec.values())
+
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """Number of choices of each of the D decisions."""
+        return tuple(n for sizes in self.nvec.values() for n in sizes)
+
+    def join(self, action: JointAction) -> tuple[int, ...]:
+        """Returns a joint action as one row, shape (D,)."""
+        return tuple(index for agent in self.nvec for index in action[agent])
+
+    def split(self, row: Any) -> dict[AgentID, tuple[int, ...]]:
+        """Returns a row as a joint action, the inverse of `join`; ranges are not checked.
+
+        Args:
+            row: D integers, as a sequence or an array of shape (D,).
+
+        Raises:
+            ValueError: if it is anything else.
+        """
+        array = _array(row)
+        if array.dtype.kind not in "iu" or array.shape != (len(self),):
+            raise MA2MLError(
+                f"an action is {len(self)} whole numbers, one per decision of all agents, "
+                f"not {_short(row)} ({array.dtype}, shape {array.shape})"
+            )
+        indices = iter(array.tolist())
+        return {agent: tuple(islice(indices, len(sizes))) for agent, sizes in self.nvec.items()}
 
 
 def _array(action: Any) -> NDArray[Any]:
@@ -219,4 +285,4 @@ def _short(value: Any, limit: int = 60) -> str:
     return text if len(text) <= limit else text[: limit - 3] + "..."
 
 
-__all__ = ["Decision", "SearchSpace", "decode_joint"]
+__all__ = ["Decision", "JointSpace", "SearchSpace", "check_agents", "decode_joint"]

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ma2ml_env.errors import MA2MLError
+from ma2ml_env.search_space import JointSpace
 from ma2ml_env.types import AgentID, JointAction, Pipeline, Result
 
 FACTS = ("accuracy", "flops", "params", "seconds")
@@ -50,24 +51,20 @@ class Table:
     @property
     def complete(self) -> bool:
         """Whether every joint action is in the table."""
-        return len(self.pipelines) == np.prod([float(n) for sizes in self.nvec.values() for n in sizes])
+        return len(self.pipelines) == np.prod([float(n) for n in self._joint.sizes])
 
     def find(self, action: JointAction) -> int | None:
         """The number of a joint action's pipeline, None if it is not in the table."""
-        return self._numbers.get(_flat(self.nvec, action))
+        return self._numbers.get(self._joint.join(action))
 
     def nearest(self, action: JointAction) -> int:
         """The number of the pipeline that differs in the fewest decisions; the first of several."""
-        different = self.pipelines != np.array(_flat(self.nvec, action))
+        different = self.pipelines != np.array(self._joint.join(action))
         return int(different.sum(axis=1).argmin())
 
     def action(self, number: int) -> dict[AgentID, tuple[int, ...]]:
         """The joint action of a pipeline."""
-        flat, action, start = self.pipelines[number].tolist(), {}, 0
-        for agent, sizes in self.nvec.items():
-            action[agent] = tuple(flat[start : start + len(sizes)])
-            start += len(sizes)
-        return action
+        return self._joint.split(self.pipelines[number])
 
     def training(self, number: int, pipeline: Pipeline, seed: int) -> Result:
         """The result of one of a pipeline's trainings, which one is drawn by the pipeline's own random seed."""
@@ -90,6 +87,10 @@ class Table:
         flops, params, seconds = (float(column[rows].mean()) for column in (self.flops, self.params, self.seconds))
         error = "all its trainings failed" if failed else None
         return Result(self.means.item(number), flops, params, seconds, error=error)
+
+    @property
+    def _joint(self) -> JointSpace:
+        return JointSpace(self.nvec)
 
     @cached_property
     def _numbers(self) -> dict[tuple[int, ...], int]:
@@ -124,8 +125,7 @@ def build_table(
         for name, values in zip(FACTS, (accuracy, flops, params, seconds), strict=True)
     }
     _check(columns)
-    sizes = [n for agent in nvec.values() for n in agent]
-    integers = np.asarray(actions).astype(np.min_scalar_type(max(sizes)))
+    integers = np.asarray(actions).astype(np.min_scalar_type(max(JointSpace(nvec).sizes)))
     order = np.lexsort(integers.T[::-1])
     ordered = integers[order]
     starts = np.flatnonzero(np.concatenate([[True], (ordered[1:] != ordered[:-1]).any(axis=1)]))
@@ -149,10 +149,6 @@ def _check(columns: Mapping[str, NDArray[np.float64]]) -> None:
             row = int(np.argmin(fits))
             allowed = "in [0, 1], percents divided by 100" if name == "accuracy" else "a number of at least 0"
             raise MA2MLError(f"{name} is {allowed}; training {row} has {column[row]}")
-
-
-def _flat(nvec: Mapping[AgentID, tuple[int, ...]], action: JointAction) -> tuple[int, ...]:
-    return tuple(index for agent in nvec for index in action[agent])
 
 
 __all__ = ["FACTS", "Table", "build_table"]

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ma2ml_env.errors import MA2MLError
-from ma2ml_env.search_space import SearchSpace
+from ma2ml_env.search_space import JointSpace, SearchSpace
 from ma2ml_env.types import AgentID, Cost, JointAction, Pipeline, Result
 
 STRUCTURE = 0x5EED
@@ -66,7 +66,7 @@ class SyntheticEvaluator:
 
     def expected(self, pipeline: Pipeline) -> Result:
         """The score without noise, in no time."""
-        choices = np.array([index for agent in self.nvec for index in pipeline.action[agent]])
+        choices = np.array(JointSpace(self.nvec).join(pipeline.action))
         tables = self._tables
         entries = tables.offsets + choices[tables.first] * tables.strides + choices[tables.second]
         size = 1.0 + float((choices * tables.weights).sum())
@@ -82,11 +82,7 @@ class SyntheticEvaluator:
     @property
     def optimum(self) -> JointAction:
         """The joint action whose accuracy is 1."""
-        action, start = {}, 0
-        for agent, sizes in self.nvec.items():
-            action[agent] = tuple(int(index) for index in self._tables.optimum[start : start + len(sizes)])
-            start += len(sizes)
-        return action
+        return JointSpace(self.nvec).split(self._tables.optimum)
 
     @cached_property
     def _tables(self) -> _Tables:
@@ -108,7 +104,7 @@ class _Tables:
 
 def _draw_tables(evaluator: SyntheticEvaluator) -> _Tables:
     rng = np.random.default_rng([STRUCTURE, evaluator.structure_seed])
-    sizes = np.array([n for nvec in evaluator.nvec.values() for n in nvec])
+    sizes = np.array(JointSpace(evaluator.nvec).sizes)
     module = np.repeat(np.arange(len(evaluator.nvec)), [len(nvec) for nvec in evaluator.nvec.values()])
     optimum = rng.integers(sizes)
     every_pair = np.stack(np.triu_indices(len(sizes), k=1), axis=1)
