@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from ma2ml_env import AutoMLEnv, registry
+from ma2ml_env.registration import joint_ids
 from ma2ml_env.testing.rollout import moves
 from ma2ml_env.wrappers import AEC, JOINT, PARALLEL, wrap, wrap_aec, wrap_joint
 from ma2ml_env.wrappers.codebook import DEFAULT_SIZE
-from ma2ml_env.wrappers.registration import joint_ids
 
 PAGE = Path(__file__).parent / "environments.md"
 SHIPPED = [entry.id for entry in registry.read_entries(registry.shipped_file())]
@@ -20,12 +20,12 @@ LIBRARIES = [
     ("stable-baselines3", "`make_joint(id)`; `padded` or `flat` through SuperSuit", HERE),
     ("sb3-contrib (MaskablePPO)", '`make_joint(id, variant="tokens")`', HERE),
     ("Gymnasium, any single-agent library", "`gymnasium.make` of the joint ids", HERE),
-    ("PettingZoo", "any parallel or AEC form", HERE),
+    ("PettingZoo", "any parallel or AEC variant", HERE),
     ("RLlib", "`native`", "run by `experiments/rllib_ppo.py`"),
     ("TorchRL, AgileRL's IPPO", "`native`", STAND_IN),
     ("EPyMARL, JaxMARL, other libraries that demand equal `Discrete` spaces", "`flat` or `tokens`", STAND_IN),
     ("QMIX, VDN and others that share one network among the agents", "`flat` or `tokens`", FITS),
-    ("algorithms for continuous actions (MADDPG, SAC)", "`box`", FITS),
+    ("algorithms for continuous actions (MADDPG, SAC)", "`box`, with `equal=True` for one group of agents", FITS),
     ("turn-based libraries", "`make_aec(id)`", FITS),
 ]
 INTRODUCTION = f"""# Environments
@@ -33,19 +33,20 @@ INTRODUCTION = f"""# Environments
 Written by `python docs/generate_environments.py` from the registry; do not edit.
 
 What an environment is, its observations, rewards and seeds, is in the docstring of `ma2ml_env.AutoMLEnv`; what each
-form makes of it is in those of `ma2ml_env.wrappers`.
+variant makes of it is in those of `ma2ml_env.wrappers`.
 
-## Forms
+## Variants
 
-The same pipeline gets the same reward in every form. Steps of the token forms are decisions.
+The same pipeline gets the same reward in every variant. Steps of the token variants are decisions.
 
-| form | made by | agents | action space | steps per pipeline |
+| variant | made by | agents | action space | steps per pipeline |
 |---|---|---|---|---|
 | `native` | `make(id)` | the modules | `MultiDiscrete`, one number per decision | 1 |
 | `padded` | `make(id, variant="padded")` | `agent_0`, ... | one `MultiDiscrete` for all, folded by `% n` | 1 |
 | `flat` | `make(id, variant="flat")` | `agent_0`, ... | one `Discrete` for all, an index into a codebook | 1 |
 | `tokens` | `make(id, variant="tokens")` | `agent_0`, ... | one masked `Discrete` for all | those of the longest |
 | `box` | `make(id, variant="box")` | the modules | `Box(0, 1)`, one number per decision | 1 |
+| equal `box` | `make(id, variant="box", equal=True)` | `agent_0`, ... | one `Box(0, 1)` for all | 1 |
 | AEC `native` | `make_aec(id)` | the modules, in turn | `MultiDiscrete` | 1 per module |
 | AEC `tokens` | `make_aec(id, variant="tokens")` | `agent_0`, ... in turn | one masked `Discrete` for all | all |
 | joint `native` | `make_joint(id)` | one | `MultiDiscrete` over all decisions | 1 |
@@ -57,11 +58,13 @@ The same pipeline gets the same reward in every form. Steps of the token forms a
   always the same ones, or a `codebook={{module: actions}}` of your own, for example `codebook_of(pipelines)` of the
   best pipelines of an earlier run.
 - `tokens` has `mask="obs"` (observations are `Dict({{"observation", "action_mask"}})`), `"info"` or `"none"`. An
-  illegal token is folded by `% n` and counted in the info's `illegal`.
+  illegal token is folded by `% n` and counted in the info's `illegal`. An inactive decision has one legal token, 0.
+- `box` with `equal=True` has one space for all agents, as long as the longest module, for libraries that put agents
+  with different spaces into groups of their own; a shorter module ignores the rest.
 
-## Which form for which library
+## Which variant for which library
 
-| library | form | known from |
+| library | variant | known from |
 |---|---|---|
 """
 OWN_LOOP = """
@@ -94,12 +97,12 @@ ma2ml benchmark --env ma2ml/fcnet-protein-v0 --algos random_search,ppo --seeds 2
 
 def page() -> str:
     """The whole page."""
-    rows = "".join(f"| {library} | {form} | {known} |\n" for library, form, known in LIBRARIES)
+    rows = "".join(f"| {library} | {variant} | {known} |\n" for library, variant, known in LIBRARIES)
     return INTRODUCTION + rows + OWN_LOOP + "".join(section(env_id) for env_id in SHIPPED)
 
 
 def section(env_id: str) -> str:
-    """What one environment is: a table in PettingZoo's manner, its modules, and its spaces in every form."""
+    """What one environment is: a table in PettingZoo's manner, its modules, and its spaces in every variant."""
     entry, env = registry.entry(env_id), registry.make(env_id)
     facts = {
         "Import": f'`ma2ml_env.make("{env_id}")`',
@@ -121,22 +124,22 @@ def section(env_id: str) -> str:
         + "\n"
         + _table(("module", "search space", "decisions", "actions", "choices per decision"), modules)
         + "\n"
-        + _table(("form", "action space", "steps per pipeline"), _forms(env))
+        + _table(("variant", "action space", "steps per pipeline"), _variants(env))
     )
 
 
-def _forms(env: AutoMLEnv) -> list[tuple[str, str, str]]:
+def _variants(env: AutoMLEnv) -> list[tuple[str, str, str]]:
     families = [("", wrap, PARALLEL), ("AEC ", wrap_aec, AEC), ("joint ", wrap_joint, JOINT)]
     rows = []
     for prefix, wrapper, family in families:
         for variant in family:
-            form = wrapper(env, variant)
+            wrapped = wrapper(env, variant)
             if variant == "flat":
-                first = {module: actions[0] for module, actions in form.codebook.items()}
+                first = {module: actions[0] for module, actions in wrapped.codebook.items()}
             else:
                 first = {module: space.default for module, space in env.search_spaces.items()}
-            spaces = [form.action_space] if prefix == "joint " else list(form.action_spaces.values())
-            rows.append((f"{prefix}`{variant}`", _space(spaces), str(len(moves(form, first)))))
+            spaces = [wrapped.action_space] if prefix == "joint " else list(wrapped.action_spaces.values())
+            rows.append((f"{prefix}`{variant}`", _space(spaces), str(len(moves(wrapped, first)))))
     return rows
 
 

@@ -6,15 +6,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ma2ml_env.env import AutoMLEnv
-from ma2ml_env.registry import add_entries, env_ids, read_entries, register_file, shipped_file
+from ma2ml_env.making import make, make_aec, make_joint
+from ma2ml_env.registration import register_file, register_shipped
+from ma2ml_env.registry import env_ids
 from ma2ml_env.search_space import Decision, SearchSpace
 from ma2ml_env.types import Evaluator, Pipeline, Result, RewardFn, Trial
-from ma2ml_env.wrappers.making import make, make_aec, make_joint
 
 if TYPE_CHECKING:
     from ma2ml_env.training.classifier import Classifier
 
-add_entries(read_entries(shipped_file()))
+register_shipped()
 
 
 def load_model(path: str | Path) -> Classifier:

@@ -10,16 +10,16 @@ from typing import Any
 
 import numpy as np
 from gymnasium.spaces import Box, MultiDiscrete
-from gymnasium.utils import seeding
 from numpy.typing import NDArray
 from pettingzoo import ParallelEnv
 
 from ma2ml_env.errors import MA2MLError, UnsupportedError
 from ma2ml_env.search_space import SearchSpace, decode_joint
-from ma2ml_env.types import AgentID, Cost, Evaluator, Pipeline, Result, RewardFn, Trial
+from ma2ml_env.types import AgentID, Cost, Evaluator, Pipeline, Result, RewardFn, Trial, check_seed
 
 INFO_KEYS = ("accuracy", "flops", "params", "failed")
 RENDER_MODES = ("ansi", "rgb_array")
+NO_EPISODE = "no episode is going on: call reset() before step(); one pipeline is one episode"
 
 Observation = NDArray[np.float32]
 
@@ -117,8 +117,8 @@ class AutoMLEnv(ParallelEnv[AgentID, Observation, Any]):  # type: ignore[misc]  
         }
 
     @property
-    def seed(self) -> int:
-        """The seed of evaluations: the last one given to `reset`, else 0."""
+    def evaluation_seed(self) -> int:
+        """Seed of the evaluations: the last one given to `reset`, else 0."""
         return self._seed
 
     def observation_space(self, agent: AgentID) -> Box:
@@ -145,18 +145,17 @@ class AutoMLEnv(ParallelEnv[AgentID, Observation, Any]):  # type: ignore[misc]  
         """Start an episode.
 
         Args:
-            seed: seeds the evaluation of pipelines; None keeps the seed as it is.
+            seed: seeds the evaluation of pipelines, from 0 to 2**63 - 1; None keeps the seed as it is.
             options: not used.
 
         Returns:
             Observations and infos, one per agent.
 
         Raises:
-            gymnasium.error.Error: if the seed is not a whole number of at least 0.
+            ValueError: if the seed is not a whole number, or out of range.
         """
         if seed is not None:
-            seeding.np_random(seed)
-            self._seed = int(seed)
+            self._seed = check_seed(seed)
         self.agents = self.possible_agents[:]
         nothing = Result(accuracy=0.0, flops=0, params=0, seconds=0.0)
         return self._observations(), {agent: _info(nothing) for agent in self.agents}
@@ -183,7 +182,7 @@ class AutoMLEnv(ParallelEnv[AgentID, Observation, Any]):  # type: ignore[misc]  
             RuntimeError: if the episode has ended or not begun.
         """
         if not self.agents:
-            raise RuntimeError("no episode is going on: call reset() before step(); one pipeline is one episode")
+            raise RuntimeError(NO_EPISODE)
         pipeline = self.decode(actions)
         result = self.evaluate(pipeline, seed=self._seed)
         reward = float(self.reward(result))
@@ -220,8 +219,9 @@ class AutoMLEnv(ParallelEnv[AgentID, Observation, Any]):  # type: ignore[misc]  
             The evaluator's result; one whose accuracy is not a number in [0, 1] has failed.
 
         Raises:
-            ValueError: for a fidelity that the evaluator does not offer.
+            ValueError: for a fidelity that the evaluator does not offer, or a seed as in `reset`.
         """
+        seed = check_seed(seed)
         if fidelity:
             self.check_fidelity(fidelity)
         started = time.monotonic()

@@ -1,4 +1,4 @@
-"""From a line of YAML to an environment: `make`, `env_ids`, `register_file`."""
+"""From a line of YAML to an environment: `make`, `env_ids`, `add_file`."""
 
 from __future__ import annotations
 
@@ -128,7 +128,7 @@ def entry(env_id: str) -> EnvEntry:
 def make(
     env_id: str, *, render_mode: str | None = None, log_path: str | Path | None = None, **overrides: Any
 ) -> AutoMLEnv:
-    """Make the native form of a registered environment; `ma2ml_env.make` makes the others too.
+    """Makes a registered environment itself; `ma2ml_env.make` makes its variants too.
 
     Args:
         env_id: one of `env_ids()`.
@@ -150,36 +150,31 @@ def make(
     return env
 
 
-def register_file(path: str | Path) -> list[str]:
-    """Register the environments of a YAML file.
+def add_file(path: str | Path) -> list[str]:
+    """Adds the environments of a YAML file, once all of them have been checked.
 
     Args:
-        path: a file in the form of the package's own `envs_registry.yaml`.
+        path: a file in the format of the package's own `envs_registry.yaml`.
 
     Returns:
         The new ids.
 
     Raises:
         ValueError: for an unknown or missing key, a wrong type, a duplicate id, or a part that cannot be made;
-            then nothing of the file is registered.
+            then nothing of the file is added.
     """
     entries = read_entries(Path(path))
     for new in entries:
         if new.id in _entries:
             raise MA2MLError(f"{path}: {new.id!r} is registered already")
         new.build()
-    add_entries(entries)
-    return [new.id for new in entries]
+    return add_entries(entries)
 
 
-def add_entries(entries: list[EnvEntry]) -> None:
-    """Make entries known to `make`, to Gymnasium and, where it has a registry, to PettingZoo."""
-    from ma2ml_env.wrappers import registration
-
+def add_entries(entries: list[EnvEntry]) -> list[str]:
+    """Adds entries; returns their ids."""
     _entries.update({new.id: new for new in entries})
-    ids = [new.id for new in entries]
-    registration.register_gymnasium(ids)
-    registration.register_pettingzoo(ids)
+    return [new.id for new in entries]
 
 
 def read_entries(path: Path) -> list[EnvEntry]:

@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import hashlib
 import json
+import operator
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from textwrap import indent
 from typing import Any, Protocol
 
+from ma2ml_env.errors import MA2MLError
+
 AgentID = str
 JointAction = Mapping[AgentID, tuple[int, ...]]
+
+MAX_SEED = 2**63 - 1
+"""Largest seed: what SQLite stores as an integer."""
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -176,4 +182,24 @@ class Cost:
     params: int
 
 
-__all__ = ["AgentID", "Cost", "Evaluator", "JointAction", "Pipeline", "Result", "RewardFn", "Trial"]
+def check_seed(seed: Any) -> int:
+    """Returns a seed of any integer type as an int.
+
+    Args:
+        seed: from 0 to `MAX_SEED`; an int or an integer of NumPy or of another library.
+
+    Raises:
+        ValueError: if it is not a whole number, or out of range.
+    """
+    try:
+        number = operator.index(seed)
+    except TypeError:
+        raise MA2MLError(f"a seed is a whole number from 0 to 2**63 - 1, not {seed!r}") from None
+    if not 0 <= number <= MAX_SEED:
+        raise MA2MLError(f"a seed is a whole number from 0 to 2**63 - 1, not {number}")
+    return number
+
+
+__all__ = [
+    "MAX_SEED", "AgentID", "Cost", "Evaluator", "JointAction", "Pipeline", "Result", "RewardFn", "Trial", "check_seed",
+]  # fmt: skip

@@ -1,9 +1,9 @@
-"""What each form of the game costs per evaluated pipeline, on an evaluator that takes no time to speak of.
+"""Time that each variant takes per evaluated pipeline, on an evaluator that takes no time to speak of.
 
     python speed/wrappers.py [--pipelines 300] [--rounds 7]
 
-Every form plays the same pipelines to the end, in turn, so that a busy machine slows all of them alike; the fastest
-round of each counts. Steps of `tokens` are counted per pipeline: the goal is at most three times the native form.
+Every variant plays the same pipelines to the end, in turn, so that a busy machine slows all of them alike; the fastest
+round of each counts. Steps of `tokens` are counted per pipeline: the goal is at most three times the native one.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import ma2ml_env
 from ma2ml_env.testing.rollout import moves
 from ma2ml_env.wrappers import wrap, wrap_aec, wrap_joint
 
-FORMS: dict[str, tuple[Callable[..., Any], str, dict[str, Any]]] = {
+VARIANTS: dict[str, tuple[Callable[..., Any], str, dict[str, Any]]] = {
     "native": (wrap, "native", {}),
     "padded": (wrap, "padded", {}),
     "flat": (wrap, "flat", {}),
@@ -35,7 +35,7 @@ FORMS: dict[str, tuple[Callable[..., Any], str, dict[str, Any]]] = {
 
 
 def player(name: str, env: Any) -> tuple[Callable[[], None], int]:
-    """What plays one pipeline in a form to the end, and in how many steps."""
+    """Returns a function that plays one pipeline to the end, and the number of its steps."""
     rng = np.random.default_rng(0)
     action = {module: space.sample(rng) for module, space in env.search_spaces.items()}
     if name == "flat":
@@ -60,10 +60,10 @@ def main() -> None:
     parser.add_argument("--pipelines", type=int, default=300)
     parser.add_argument("--rounds", type=int, default=7)
     arguments = parser.parse_args()
-    best: dict[str, float] = dict.fromkeys(FORMS, np.inf)
+    best: dict[str, float] = dict.fromkeys(VARIANTS, np.inf)
     players = {
-        name: player(name, form(ma2ml_env.make(arguments.env), variant, **options))
-        for name, (form, variant, options) in FORMS.items()
+        name: player(name, wrapper(ma2ml_env.make(arguments.env), variant, **options))
+        for name, (wrapper, variant, options) in VARIANTS.items()
     }
     for _ in range(arguments.rounds):
         for name, (play, _) in players.items():
@@ -71,7 +71,7 @@ def main() -> None:
             for _ in range(arguments.pipelines):
                 play()
             best[name] = min(best[name], (time.perf_counter() - started) / arguments.pipelines)
-    print(f"{'form':22}{'microseconds a pipeline':>25}{'x native':>10}{'steps a second':>16}")
+    print(f"{'variant':22}{'microseconds a pipeline':>25}{'x native':>10}{'steps a second':>16}")
     for name, seconds in best.items():
         steps = players[name][1]
         print(f"{name:22}{seconds * 1e6:25.0f}{seconds / best['native']:10.2f}{steps / seconds:16,.0f}")

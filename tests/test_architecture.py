@@ -95,7 +95,7 @@ def test_the_errors_know_nothing_of_this_package() -> None:
     assert inside("ma2ml_env", imports(ENV / "files.py")) <= inside("ma2ml_env.errors", imports(ENV / "files.py"))
 
 
-ELSEWHERE = ("wrappers", "commands", "search", "executors")
+ELSEWHERE = ("commands",)
 
 
 @pytest.mark.parametrize("path", sorted(ENV.rglob("*.py")) + sorted(AGENTS.rglob("*.py")), ids=lambda path: path.stem)
@@ -115,7 +115,7 @@ def test_names_are_suggested_and_files_replaced_in_one_place_only() -> None:
 
 
 def test_types_and_reward_know_nothing_above_them() -> None:
-    assert not inside("ma2ml_env", imports(ENV / "types.py"))
+    assert {m.split(".")[1] for m in inside("ma2ml_env", imports(ENV / "types.py"))} == {"errors"}
     assert {m.split(".")[1] for m in inside("ma2ml_env", imports(ENV / "decision.py"))} == {"errors"}
     assert {m.split(".")[1] for m in inside("ma2ml_env", imports(ENV / "reward.py"))} == {"errors", "types"}
     below = {m.split(".")[1] for m in inside("ma2ml_env", imports(ENV / "search_space.py"))}
@@ -155,4 +155,6 @@ def test_every_public_name_has_a_docstring() -> None:
         assert ast.get_docstring(tree), f"{path} has no docstring"
         for node in tree.body:
             if isinstance(node, ast.FunctionDef | ast.ClassDef) and not node.name.startswith("_"):
+                if any(ast.unparse(decorator) == "overload" for decorator in node.decorator_list):
+                    continue
                 assert ast.get_docstring(node), f"{path}: {node.name} has no docstring"

@@ -7,13 +7,13 @@ import numpy as np
 from ma2ml_env.env import AutoMLEnv
 from ma2ml_env.errors import MA2MLError
 from ma2ml_env.testing.conventions import CONVENTIONS
-from ma2ml_env.testing.forms import Remembered, forms_of
 from ma2ml_env.testing.parts import check_evaluator, check_search_space
 from ma2ml_env.testing.rollout import play, rollout
+from ma2ml_env.testing.variants import Remembered, variants_of
 
 
 def check_env(env: AutoMLEnv, *, pipelines: int = 2, seed: int = 0) -> None:
-    """Check that an environment keeps the conventions in every form, and that every form pays the same.
+    """Checks that an environment keeps the conventions in every variant, and that all variants pay the same.
 
     Each pipeline is evaluated once; `check_evaluator` checks the evaluator itself.
 
@@ -23,29 +23,29 @@ def check_env(env: AutoMLEnv, *, pipelines: int = 2, seed: int = 0) -> None:
         seed: of their draw.
 
     Raises:
-        AssertionError: naming form, convention, and what does not hold.
-        ValueError: if it is not one of our environments.
+        AssertionError: naming variant, convention, and what does not hold.
+        ValueError: if it is not an `AutoMLEnv`.
 
-    Source: ours, after PettingZoo's `parallel_api_test`.
+    Source: after PettingZoo's `parallel_api_test`.
     """
     if not isinstance(env, AutoMLEnv):
-        raise MA2MLError(f"check_env checks an AutoMLEnv, not a {type(env).__name__}; it makes the forms itself")
+        raise MA2MLError(f"check_env checks an AutoMLEnv, not a {type(env).__name__}; it makes the variants itself")
     rng = np.random.default_rng(seed)
     actions = [{agent: space.sample(rng) for agent, space in env.search_spaces.items()} for _ in range(pipelines)]
     evaluator, env.evaluator = env.evaluator, Remembered(env.evaluator)
     try:
-        forms = forms_of(env, actions)
-        for form, make in forms.items():
+        variants = variants_of(env, actions)
+        for variant, make in variants.items():
             for number, check in CONVENTIONS.items():
                 try:
                     check(make, actions)
                 except AssertionError as broken:
-                    raise AssertionError(f"{env.name} as {form!r}, convention {number}: {broken}") from broken
+                    raise AssertionError(f"{env.name} as {variant!r}, convention {number}: {broken}") from broken
         for action in actions:
-            paid = {form: play(make(), action) for form, make in forms.items()}
+            paid = {variant: play(make(), action) for variant, make in variants.items()}
             assert len(set(paid.values())) == 1, f"{env.name}, convention 10: one pipeline is paid {paid}"
     finally:
         env.evaluator = evaluator
 
 
-__all__ = ["check_env", "check_evaluator", "check_search_space", "forms_of", "play", "rollout"]
+__all__ = ["check_env", "check_evaluator", "check_search_space", "play", "rollout", "variants_of"]

@@ -1,7 +1,7 @@
 """The conventions of the environment, one check each; what MARL libraries demand, found by trying them.
 
-Every check takes a function that makes a form, and joint actions to play. It raises an AssertionError that says what
-does not hold. Source of all: ours.
+Every check takes a function that makes a variant, and joint actions to play. It raises an AssertionError that names
+what does not hold.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from gymnasium.spaces import Box, Discrete, MultiDiscrete
 from gymnasium.utils.env_checker import data_equivalence
 from pettingzoo import AECEnv
 
-from ma2ml_env.testing.forms import MakeForm
 from ma2ml_env.testing.rollout import Moment, is_tokens, moves, play, rollout, step
+from ma2ml_env.testing.variants import MakeVariant
 from ma2ml_env.types import JointAction, Pipeline, Result
 
 Actions = Sequence[JointAction]
@@ -30,48 +30,48 @@ INTEGER_FORMS: tuple[Callable[[Any], Any], ...] = (
 )
 
 
-def agents_have_names_and_roles(make: MakeForm, actions: Actions) -> None:
+def agents_have_names_and_roles(make: MakeVariant, actions: Actions) -> None:
     """1: agents bear the modules' names, or are numbered in their order and see their role, one-hot."""
-    form = make()
-    if isinstance(form, gymnasium.Env):
+    env = make()
+    if isinstance(env, gymnasium.Env):
         return
-    modules = list(form.search_spaces)
+    modules = list(env.search_spaces)
     numbered = [f"agent_{i}" for i in range(len(modules))]
-    assert form.possible_agents in (modules, numbered), f"agents are {form.possible_agents}"
-    spaces = [(form.action_space(agent), form.observation_space(agent)) for agent in form.possible_agents]
-    if form.possible_agents == numbered != modules:
+    assert env.possible_agents in (modules, numbered), f"agents are {env.possible_agents}"
+    spaces = [(env.action_space(agent), env.observation_space(agent)) for agent in env.possible_agents]
+    if env.possible_agents == numbered != modules:
         assert all(pair == spaces[0] for pair in spaces), "numbered agents have different spaces"
-    first = next(rollout(form, actions[0]))
-    for i, agent in enumerate(form.possible_agents):
+    first = next(rollout(env, actions[0]))
+    for i, agent in enumerate(env.possible_agents):
         role = _vector(first.observations[agent])[: len(modules)]
         assert role.tolist() == np.eye(len(modules))[i].tolist(), f"{agent} sees the role {role}"
 
 
-def spaces_and_agents_are_stable(make: MakeForm, actions: Actions) -> None:
+def spaces_and_agents_are_stable(make: MakeVariant, actions: Actions) -> None:
     """2: the same space object at every call, fresh dicts of spaces, agents rebound and never changed in place."""
-    form = make()
-    if isinstance(form, gymnasium.Env):
-        assert form.action_space is form.action_space
+    env = make()
+    if isinstance(env, gymnasium.Env):
+        assert env.action_space is env.action_space
         return
-    for agent in form.possible_agents:
-        assert form.observation_space(agent) is form.observation_space(agent)
-        assert form.action_space(agent) is form.action_space(agent)
+    for agent in env.possible_agents:
+        assert env.observation_space(agent) is env.observation_space(agent)
+        assert env.action_space(agent) is env.action_space(agent)
     for name in ("observation_spaces", "action_spaces"):
-        first = getattr(form, name)
-        assert list(first) == form.possible_agents, f"{name} has the keys {list(first)}"
+        first = getattr(env, name)
+        assert list(first) == env.possible_agents, f"{name} has the keys {list(first)}"
         first.clear()
-        assert list(getattr(form, name)) == form.possible_agents, f"{name} is not a fresh dict"
-    possible, before = form.possible_agents, form.possible_agents[:]
-    form.reset()
-    playing = form.agents
-    _play_on(form, actions[0])
-    assert form.possible_agents is possible, "possible_agents was rebound"
+        assert list(getattr(env, name)) == env.possible_agents, f"{name} is not a fresh dict"
+    possible, before = env.possible_agents, env.possible_agents[:]
+    env.reset()
+    playing = env.agents
+    _play_on(env, actions[0])
+    assert env.possible_agents is possible, "possible_agents was rebound"
     assert possible == before, "possible_agents was changed"
     assert playing == before, "agents was changed in place"
-    assert form.agents == [], f"after the end, agents is {form.agents}"
+    assert env.agents == [], f"after the end, agents is {env.agents}"
 
 
-def what_is_returned_is_fresh_and_infos_are_numbers(make: MakeForm, actions: Actions) -> None:
+def what_is_returned_is_fresh_and_infos_are_numbers(make: MakeVariant, actions: Actions) -> None:
     """3: fresh dicts, an info of its own per agent, the same keys and shapes at reset and step, numbers only."""
     played = [moment for action in actions for moment in rollout(make(), action)]
     shapes = {agent: _shapes(info) for agent, info in played[0].infos.items()}
@@ -88,87 +88,87 @@ def what_is_returned_is_fresh_and_infos_are_numbers(make: MakeForm, actions: Act
         assert len({id(each) for each in returned}) == len(returned), "something returned is not fresh"
 
 
-def the_reward_is_shared_and_comes_at_the_end(make: MakeForm, actions: Actions) -> None:
+def the_reward_is_shared_and_comes_at_the_end(make: MakeVariant, actions: Actions) -> None:
     """4: 0.0 before the end, then the same float for all, all terminated, none truncated, all with an observation."""
-    form = make()
-    _, *steps = rollout(form, actions[0])
+    env = make()
+    _, *steps = rollout(env, actions[0])
     for moment in steps[:-1]:
         assert set(moment.rewards.values()) == {0.0}, f"rewards before the end: {moment.rewards}"
         assert not any(moment.terminations.values()), "an agent is terminated before the end"
     last = steps[-1]
-    agents = getattr(form, "possible_agents", list(last.rewards))
+    agents = getattr(env, "possible_agents", list(last.rewards))
     for said in (last.observations, last.rewards, last.terminations, last.truncations, last.infos):
         assert list(said) == agents, f"at the end only {list(said)} are told something"
     assert all(type(reward) is float for reward in last.rewards.values()), f"rewards are {last.rewards}"
     assert len(set(last.rewards.values())) == 1, f"rewards differ: {last.rewards}"
-    assert form.last_trial is not None
-    assert next(iter(last.rewards.values())) == form.last_trial.reward
+    assert env.last_trial is not None
+    assert next(iter(last.rewards.values())) == env.last_trial.reward
     assert all(last.terminations.values()), "an episode that completes is terminated"
     assert not any(truncated for moment in steps for truncated in moment.truncations.values()), "truncated"
 
 
-def tokens_are_masked_and_folded(make: MakeForm, actions: Actions) -> None:
+def tokens_are_masked_and_folded(make: MakeVariant, actions: Actions) -> None:
     """5: all agents alive to the last step, valid masks in one place at most, illegal tokens folded and counted."""
-    form = make()
-    if not is_tokens(form) or isinstance(form, gymnasium.Env):
+    env = make()
+    if not is_tokens(env) or isinstance(env, gymnasium.Env):
         return
-    for moment in rollout(form, actions[0]):
-        assert list(moment.observations) == form.possible_agents, "an agent is gone before the end"
-        for agent in form.possible_agents:
+    for moment in rollout(env, actions[0]):
+        assert list(moment.observations) == env.possible_agents, "an agent is gone before the end"
+        for agent in env.possible_agents:
             masks = [p["action_mask"] for p in (moment.observations[agent], moment.infos[agent]) if _has_mask(p)]
-            assert len(masks) == (form.mask != "none"), f"{agent} has {len(masks)} masks"
+            assert len(masks) == (env.mask != "none"), f"{agent} has {len(masks)} masks"
             for mask in masks:
                 assert mask.dtype == np.int8, f"the mask is {mask.dtype}"
                 assert mask.any(), "the mask is all zero"
-    width = int(form.action_space(form.possible_agents[0]).n)
-    first = {module: (0,) * len(space) for module, space in form.search_spaces.items()}
-    folded = {m: space.validate(width % space.nvec) for m, space in form.search_spaces.items()}
-    form.env.evaluator = _nothing
-    form.reset()
-    *_, last = [step(form, _shifted(move, width)) for move in moves(form, first)]
-    assert form.last_trial.pipeline.action == folded, "illegal tokens are not folded by % n"
+    width = int(env.action_space(env.possible_agents[0]).n)
+    first = {module: (0,) * len(space) for module, space in env.search_spaces.items()}
+    folded = {m: space.validate(width % space.nvec) for m, space in env.search_spaces.items()}
+    env.env.evaluator = _nothing
+    env.reset()
+    *_, last = [step(env, _shifted(move, width)) for move in moves(env, first)]
+    assert env.last_trial.pipeline.action == folded, "illegal tokens are not folded by % n"
     assert all(info["illegal"] > 0 for info in last.infos.values()), "illegal tokens are not counted"
 
 
-def actions_of_any_integer_type_are_accepted(make: MakeForm, actions: Actions) -> None:
+def actions_of_any_integer_type_are_accepted(make: MakeVariant, actions: Actions) -> None:
     """6: int, list, NumPy scalar and array of any integer type mean the same."""
     expected = play(make(), actions[0])
-    if getattr(make(), "form", "") == "box":
+    if getattr(make(), "variant", "") == "box":
         return
     for convert in (*INTEGER_FORMS, np.atleast_1d):
-        form = make()
-        form.reset()
-        *_, last = [step(form, _converted(move, convert)) for move in moves(form, actions[0])]
+        env = make()
+        env.reset()
+        *_, last = [step(env, _converted(move, convert)) for move in moves(env, actions[0])]
         assert next(iter(last.rewards.values())) == expected, "an action of another integer type means something else"
 
 
-def observations_and_state_are_bounded(make: MakeForm, actions: Actions) -> None:
+def observations_and_state_are_bounded(make: MakeVariant, actions: Actions) -> None:
     """7: float32 in finite bounds, never all zero; the state a copy, valid before, during and after an episode."""
-    form = make()
-    assert form.state_space.contains(form.state()), "the state before reset is outside its space"
-    for moment in rollout(form, actions[0]):
+    env = make()
+    assert env.state_space.contains(env.state()), "the state before reset is outside its space"
+    for moment in rollout(env, actions[0]):
         for agent, observation in moment.observations.items():
-            joint = isinstance(form, gymnasium.Env)
-            space = form.observation_space if joint else form.observation_space(agent)
+            joint = isinstance(env, gymnasium.Env)
+            space = env.observation_space if joint else env.observation_space(agent)
             assert space.contains(observation), f"an observation of {agent} is outside its space"
             assert _vector(observation).dtype == np.float32
             assert _vector(observation).any(), f"an observation of {agent} is all zero"
-        assert form.state_space.contains(moment.state), "a state is outside its space"
+        assert env.state_space.contains(moment.state), "a state is outside its space"
         assert moment.state.dtype == np.float32
         moment.state[:] = -1.0
-        assert form.state_space.contains(form.state()), "the state is not a copy"
+        assert env.state_space.contains(env.state()), "the state is not a copy"
 
 
-def it_can_be_closed_and_pickled(make: MakeForm, actions: Actions) -> None:
+def it_can_be_closed_and_pickled(make: MakeVariant, actions: Actions) -> None:
     """8: metadata, render_mode, close twice, cloudpickle before and after reset, no global random state touched."""
-    form = make()
-    name = form.metadata["name"]
+    env = make()
+    name = env.metadata["name"]
     assert name.rpartition("_v")[2].isdigit(), f"metadata name {name!r} has no version"
-    assert set(form.metadata["render_modes"]) == {"ansi", "rgb_array"}
-    assert form.metadata["is_parallelizable"] is not (is_tokens(form) and isinstance(form, AECEnv))
-    assert form.render_mode in (None, *form.metadata["render_modes"])
+    assert set(env.metadata["render_modes"]) == {"ansi", "rgb_array"}
+    assert env.metadata["is_parallelizable"] is not (is_tokens(env) and isinstance(env, AECEnv))
+    assert env.render_mode in (None, *env.metadata["render_modes"])
     before = random.getstate(), np.random.get_state()[1].tolist()  # type: ignore[index]  # noqa: NPY002
-    expected = play(form, actions[0], seed=0)
+    expected = play(env, actions[0], seed=0)
     after = random.getstate(), np.random.get_state()[1].tolist()  # type: ignore[index]  # noqa: NPY002
     assert before == after, "a global random state was used"
     fresh, started = make(), make()
@@ -176,31 +176,44 @@ def it_can_be_closed_and_pickled(make: MakeForm, actions: Actions) -> None:
     for each in (fresh, started):
         copy = cloudpickle.loads(cloudpickle.dumps(each))
         assert play(copy, actions[0], seed=0) == expected, "a pickled copy pays something else"
-    assert isinstance(form.render(), str) or form.render_mode == "rgb_array"
-    form.close()
-    form.close()
+    assert isinstance(env.render(), str) or env.render_mode == "rgb_array"
+    env.close()
+    env.close()
 
 
-def the_reward_depends_on_seed_and_pipeline_alone(make: MakeForm, actions: Actions) -> None:
+def the_reward_depends_on_seed_and_pipeline_alone(make: MakeVariant, actions: Actions) -> None:
     """9: whatever was played before, in whichever order and copy; a reset without a seed keeps the old one."""
-    form, other = make(), make()
-    there = [play(form, action, seed=0) for action in actions]
+    env, other = make(), make()
+    there = [play(env, action, seed=0) for action in actions]
     back = [play(other, action, seed=None) for action in reversed(actions)][::-1]
     assert there == back, f"rewards depend on the order: {there}, {back}"
-    assert form.seed == other.seed == 0
+    assert env.evaluation_seed == other.evaluation_seed == 0
     for action in actions:
-        pair = zip(rollout(form, action), rollout(other, action), strict=True)
+        pair = zip(rollout(env, action), rollout(other, action), strict=True)
         assert all(data_equivalence(_said(a), _said(b)) for a, b in pair), "two copies say different things"
 
 
-def action_spaces_are_plain(make: MakeForm, actions: Actions) -> None:
+def action_spaces_are_plain(make: MakeVariant, actions: Actions) -> None:
     """11: Dict and Tuple action spaces are never offered."""
-    form = make()
-    spaces = [form.action_space] if isinstance(form, gymnasium.Env) else list(form.action_spaces.values())
+    env = make()
+    spaces = [env.action_space] if isinstance(env, gymnasium.Env) else list(env.action_spaces.values())
     assert all(type(space) in (Discrete, MultiDiscrete, Box) for space in spaces), f"action spaces are {spaces}"
 
 
-CONVENTIONS: Mapping[int, Callable[[MakeForm, Actions], None]] = {
+def seeds_are_given_to_reset(make: MakeVariant, actions: Actions) -> None:
+    """12: no attribute `seed` that libraries would call in vain; seeds of any integer type, in the range of SQLite."""
+    env = make()
+    assert callable(getattr(env, "seed", print)), "seed is an attribute that cannot be called, as libraries do"
+    for seed in (np.int64(3), np.uint8(4), 2**63 - 1):
+        env.reset(seed=seed)
+        assert env.evaluation_seed == int(seed), f"reset(seed={seed!r}) sets the seed {env.evaluation_seed}"
+        assert type(env.evaluation_seed) is int, f"reset(seed={seed!r}) keeps a {type(env.evaluation_seed).__name__}"
+    for refused in (-1, 2**63, 0.5, "0"):
+        assert _refuses(env, refused), f"reset accepts the seed {refused!r}"
+    assert env.evaluation_seed == 2**63 - 1, "a refused seed is kept"
+
+
+CONVENTIONS: Mapping[int, Callable[[MakeVariant, Actions], None]] = {
     1: agents_have_names_and_roles,
     2: spaces_and_agents_are_stable,
     3: what_is_returned_is_fresh_and_infos_are_numbers,
@@ -211,6 +224,7 @@ CONVENTIONS: Mapping[int, Callable[[MakeForm, Actions], None]] = {
     8: it_can_be_closed_and_pickled,
     9: the_reward_depends_on_seed_and_pipeline_alone,
     11: action_spaces_are_plain,
+    12: seeds_are_given_to_reset,
 }
 
 
@@ -218,12 +232,20 @@ def _nothing(pipeline: Pipeline, *, seed: int) -> Result:
     return Result(0.0, 0.0, 0.0, 0.0)
 
 
-def _play_on(form: Any, action: JointAction) -> None:
-    for move in moves(form, action):
-        form.step(move)
-    if isinstance(form, AECEnv):
-        for _ in form.possible_agents:
-            form.step(None)
+def _play_on(env: Any, action: JointAction) -> None:
+    for move in moves(env, action):
+        env.step(move)
+    if isinstance(env, AECEnv):
+        for _ in env.possible_agents:
+            env.step(None)
+
+
+def _refuses(env: Any, seed: Any) -> bool:
+    try:
+        env.reset(seed=seed)
+    except ValueError:
+        return True
+    return False
 
 
 def _vector(observation: Any) -> Any:

@@ -1,4 +1,4 @@
-"""One pipeline played to the end in any form of the game, with all that the form said on the way."""
+"""One pipeline played to the end in any variant of an environment, with all that was returned on the way."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ JOINT_AGENT = "joint"
 
 @dataclass(frozen=True)
 class Moment:
-    """What a form says after `reset` (without rewards) or after a step; the joint forms have one agent, `"joint"`.
+    """All that is returned by `reset` (without rewards) or a step; the joint variants have one agent, `"joint"`.
 
     Attributes:
         observations: by agent.
@@ -27,9 +27,7 @@ class Moment:
         terminations: by agent.
         truncations: by agent.
         infos: by agent.
-        state: of the whole game.
-
-    Source: ours.
+        state: the global state.
     """
 
     observations: Mapping[AgentID, Any]
@@ -40,77 +38,70 @@ class Moment:
     state: NDArray[np.float32]
 
 
-def is_tokens(form: Any) -> bool:
-    """Whether a form makes one decision a step."""
-    return str(getattr(form, "form", "")).endswith("tokens")
+def is_tokens(env: Any) -> bool:
+    """Returns whether an environment makes one decision per step."""
+    return str(getattr(env, "variant", "")).endswith("tokens")
 
 
-def moves(form: Any, action: JointAction) -> list[Any]:
-    """What to hand to `step`, one call after the other, to evaluate a joint action in a form."""
-    if isinstance(form, AutoMLEnv):
+def moves(env: Any, action: JointAction) -> list[Any]:
+    """Returns the arguments of `step`, call by call, that evaluate a joint action in an environment or variant."""
+    if isinstance(env, AutoMLEnv):
         return [dict(action)]
-    own = form.from_native(action)
-    if _is_joint(form):
-        return list(own) if is_tokens(form) else [own]
-    if isinstance(form, AECEnv):
-        return [move for of_agent in own.values() for move in (of_agent if is_tokens(form) else [of_agent])]
-    if is_tokens(form):
+    own = env.from_native(action)
+    if _is_joint(env):
+        return list(own) if is_tokens(env) else [own]
+    if isinstance(env, AECEnv):
+        return [move for of_agent in own.values() for move in (of_agent if is_tokens(env) else [of_agent])]
+    if is_tokens(env):
         return [dict(zip(own, tokens, strict=True)) for tokens in zip(*own.values(), strict=True)]
     return [own]
 
 
-def rollout(form: Any, action: JointAction, seed: int | None = None) -> Iterator[Moment]:
-    """Play a joint action; yields the moment after `reset` and the one after each step.
+def rollout(env: Any, action: JointAction, seed: int | None = None) -> Iterator[Moment]:
+    """Plays a joint action; yields the moment after `reset` and the one after each step.
 
     Args:
-        form: an `AutoMLEnv` or any form of one.
-        action: by module; `from_native` of the form must be able to say it.
-        seed: given to `reset`.
-
-    Source: ours.
+        env: an `AutoMLEnv` or any variant of one.
+        action: by module; `from_native` of the variant must be able to represent it.
+        seed: passed to `reset`.
     """
-    yield _start(form, seed)
-    for move in moves(form, action):
-        yield step(form, move)
+    yield _start(env, seed)
+    for move in moves(env, action):
+        yield step(env, move)
 
 
-def play(form: Any, action: JointAction, seed: int | None = None) -> float:
-    """The reward that a joint action is paid in a form; arguments as of `rollout`.
-
-    Source: ours.
-    """
-    *_, last = rollout(form, action, seed)
+def play(env: Any, action: JointAction, seed: int | None = None) -> float:
+    """Returns the reward of a joint action; arguments as of `rollout`."""
+    *_, last = rollout(env, action, seed)
     return next(iter(last.rewards.values()))
 
 
-def step(form: Any, move: Any) -> Moment:
-    """Make one step in any form, and collect what it says."""
-    if isinstance(form, AECEnv):
-        form.step(move)
-        return _aec_moment(form)
-    observation, reward, terminated, truncated, info = form.step(move)
-    if _is_joint(form):
+def step(env: Any, move: Any) -> Moment:
+    """Makes one step, and collects what it returns."""
+    if isinstance(env, AECEnv):
+        env.step(move)
+        return _aec_moment(env)
+    observation, reward, terminated, truncated, info = env.step(move)
+    if _is_joint(env):
         observation, reward, info = {JOINT_AGENT: observation}, {JOINT_AGENT: reward}, {JOINT_AGENT: info}
         terminated, truncated = {JOINT_AGENT: terminated}, {JOINT_AGENT: truncated}
-    return Moment(observation, reward, terminated, truncated, info, form.state())
+    return Moment(observation, reward, terminated, truncated, info, env.state())
 
 
-def _is_joint(form: Any) -> bool:
-    return isinstance(form, gymnasium.Env)
+def _is_joint(env: Any) -> bool:
+    return isinstance(env, gymnasium.Env)
 
 
-def _start(form: Any, seed: int | None) -> Moment:
-    said = form.reset(seed=seed)
-    if isinstance(form, AECEnv):
-        return _aec_moment(form)
+def _start(env: Any, seed: int | None) -> Moment:
+    said = env.reset(seed=seed)
+    if isinstance(env, AECEnv):
+        return _aec_moment(env)
     observations, infos = said
-    if _is_joint(form):
+    if _is_joint(env):
         observations, infos = {JOINT_AGENT: observations}, {JOINT_AGENT: infos}
-    return Moment(observations, {}, {}, {}, infos, form.state())
+    return Moment(observations, {}, {}, {}, infos, env.state())
 
 
-def _aec_moment(form: Any) -> Moment:
-    observations = {agent: form.observe(agent) for agent in form.agents}
-    return Moment(
-        observations, {**form.rewards}, {**form.terminations}, {**form.truncations}, {**form.infos}, form.state()
-    )
+def _aec_moment(env: Any) -> Moment:
+    observations = {agent: env.observe(agent) for agent in env.agents}
+    return Moment(observations, {**env.rewards}, {**env.terminations}, {**env.truncations}, {**env.infos}, env.state())

@@ -1,4 +1,4 @@
-"""Small environments with a closed form, so that forms can be compared and enumerated."""
+"""Small environments with a closed form, so that variants can be compared and enumerated."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every numbered convention, on every registered environment, in every form."""
+"""Every numbered convention, on every registered environment, in every variant."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from small_games import four_agents, game
 
 import ma2ml_env
 from ma2ml_env import registry
-from ma2ml_env.testing import check_env, forms_of, play, rollout
+from ma2ml_env.testing import check_env, play, rollout, variants_of
 from ma2ml_env.testing.conventions import CONVENTIONS
-from ma2ml_env.testing.forms import Remembered
+from ma2ml_env.testing.variants import Remembered
 from ma2ml_env.wrappers import TokensEnv
 
 GAMES = {"one agent": lambda: game("hpo"), "three agents": game, "four agents": four_agents}
@@ -22,7 +22,7 @@ INSTANT = [
 TASKS = {env_id: registry.entry(env_id).evaluator.get("task", {}) for env_id in ma2ml_env.env_ids()}
 UNTRAINED = [env_id for env_id, task in TASKS.items() if task.get("kind", "").startswith(("cifar", "imagenet"))]
 TRAINED = [env_id for env_id in ma2ml_env.env_ids() if env_id not in (*INSTANT, *UNTRAINED)]
-FORMS = list(forms_of(game(), []))
+VARIANTS = list(variants_of(game(), []))
 
 
 class Costed:
@@ -39,7 +39,7 @@ class Costed:
 
 @cache
 def stage(name):
-    """Forms of an environment that remembers its results, and the pipelines to play: one where each takes seconds."""
+    """Variants of an environment that remembers its results, and the pipelines to play: one where it takes seconds."""
     env = GAMES[name]() if name in GAMES else ma2ml_env.make(name)
     env.evaluator = Remembered(Costed(env.evaluator) if name in UNTRAINED else env.evaluator)
     if name in TRAINED:
@@ -47,73 +47,73 @@ def stage(name):
     else:
         rng = np.random.default_rng(0)
         actions = [{agent: space.sample(rng) for agent, space in env.search_spaces.items()} for _ in range(3)]
-    return forms_of(env, actions), actions
+    return variants_of(env, actions), actions
 
 
 @pytest.mark.parametrize("number", CONVENTIONS)
-@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("variant", VARIANTS)
 @pytest.mark.parametrize("name", [*GAMES, *INSTANT])
-def test_a_form_keeps_a_convention(name, form, number):
-    forms, actions = stage(name)
-    CONVENTIONS[number](forms[form], actions)
+def test_a_variant_keeps_a_convention(name, variant, number):
+    variants, actions = stage(name)
+    CONVENTIONS[number](variants[variant], actions)
 
 
-@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("variant", VARIANTS)
 @pytest.mark.parametrize("name", [*TRAINED, *UNTRAINED])
-def test_a_form_of_a_trained_environment_keeps_the_conventions(name, form):
-    forms, actions = stage(name)
+def test_a_variant_of_a_trained_environment_keeps_the_conventions(name, variant):
+    variants, actions = stage(name)
     for check in CONVENTIONS.values():
-        check(forms[form], actions)
+        check(variants[variant], actions)
 
 
 @pytest.mark.parametrize("name", [*GAMES, *INSTANT, *TRAINED, *UNTRAINED])
-def test_the_same_pipeline_gets_the_same_reward_in_every_form(name):
-    forms, actions = stage(name)
+def test_the_same_pipeline_gets_the_same_reward_in_every_variant(name):
+    variants, actions = stage(name)
     for action in actions:
-        paid = {form: play(make(), action) for form, make in forms.items()}
-        native = forms["native"]()
+        paid = {variant: play(make(), action) for variant, make in variants.items()}
+        native = variants["native"]()
         expected = native.reward(native.evaluate(native.decode(action), seed=0))
-        assert paid == dict.fromkeys(FORMS, expected)
+        assert paid == dict.fromkeys(VARIANTS, expected)
 
 
-@pytest.mark.parametrize("form", FORMS)
-def test_the_seed_reaches_the_evaluation_and_stays(form):
-    forms, actions = stage("three agents")
-    made = forms[form]()
-    native = forms["native"]()
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_the_seed_reaches_the_evaluation_and_stays(variant):
+    variants, actions = stage("three agents")
+    made = variants[variant]()
+    native = variants["native"]()
     for seed, kept in ((0, 0), (3, 3), (None, 3), (4, 4), (None, 4)):
         expected = native.reward(native.evaluate(native.decode(actions[0]), seed=kept))
         assert play(made, actions[0], seed=seed) == expected
         assert made.last_trial.seed == kept
 
 
-def random_episodes(form, episodes, seed):
-    """All that a form says while its action spaces, seeded, are sampled from; masks are not respected."""
-    for i, agent in enumerate(form.possible_agents):
-        form.action_space(agent).seed(seed + i)
+def random_episodes(env, episodes, seed):
+    """All that an environment returns while its action spaces, seeded, are sampled from; masks are not respected."""
+    for i, agent in enumerate(env.possible_agents):
+        env.action_space(agent).seed(seed + i)
     for _ in range(episodes):
-        yield form.reset(seed=seed)
-        while form.agents:
-            yield form.step({agent: form.action_space(agent).sample() for agent in form.agents})
+        yield env.reset(seed=seed)
+        while env.agents:
+            yield env.step({agent: env.action_space(agent).sample() for agent in env.agents})
 
 
-@pytest.mark.parametrize("form", [form for form in FORMS if not form.startswith(("aec", "joint"))])
-def test_two_copies_say_the_same_over_many_steps(form):
-    make = stage("four agents")[0][form]
+@pytest.mark.parametrize("variant", [variant for variant in VARIANTS if not variant.startswith(("aec", "joint"))])
+def test_two_copies_say_the_same_over_many_steps(variant):
+    make = stage("four agents")[0][variant]
     pairs = list(zip(random_episodes(make(), 3, 7), random_episodes(make(), 3, 7), strict=True))
-    assert len(pairs) == 3 * (6 if "tokens" in form else 2)
+    assert len(pairs) == 3 * (6 if "tokens" in variant else 2)
     for one, other in pairs:
         np.testing.assert_equal(one, other)
 
 
-@pytest.mark.parametrize("form", FORMS)
-def test_every_trial_reaches_the_log_whatever_the_form(form):
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_every_trial_reaches_the_log_whatever_the_variant(variant):
     seen = []
     env = four_agents(record=lambda trial: seen.append(trial.pipeline.action))
     rng = np.random.default_rng(1)
     actions = [{agent: space.sample(rng) for agent, space in env.search_spaces.items()} for _ in range(2)]
-    made = forms_of(env, actions)[form]()
-    (made if form == "native" else made.env).record = env.record
+    made = variants_of(env, actions)[variant]()
+    (made if variant == "native" else made.env).record = env.record
     for action in actions:
         for moment in rollout(made, action):
             for info in moment.infos.values():
@@ -150,7 +150,7 @@ class TalksInInfos(ma2ml_env.AutoMLEnv):
 
 class LosesItsSeed(ma2ml_env.AutoMLEnv):
     def reset(self, seed=None, options=None):
-        return super().reset(self.seed + 1 if seed is None else seed, options)
+        return super().reset(self.evaluation_seed + 1 if seed is None else seed, options)
 
 
 class MakesNewSpaces(ma2ml_env.AutoMLEnv):

@@ -1,4 +1,4 @@
-"""stable-baselines3 learns on the forms that it can eat: on single environments, and on several agents as a vector."""
+"""stable-baselines3 learns on the variants that it accepts: single environments, and several agents as a vector."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def learnable():
 
 
 def agents_as_vector(variant, **options):
-    """All agents of a parallel form as rows of one vector environment: one policy plays all roles."""
+    """All agents of a parallel variant as rows of one vector environment: one policy plays all roles."""
     rows = supersuit.pettingzoo_env_to_vec_env_v1(wrap(learnable(), variant, **options))
     return supersuit.concat_vec_envs_v1(rows, 4, num_cpus=0, base_class="stable_baselines3")
 
@@ -56,7 +56,7 @@ def trained(algorithm, vector, steps, **settings):
     return before, mean_reward(model, vector)
 
 
-def test_ppo_learns_on_the_joint_form():
+def test_ppo_learns_on_the_joint_variant():
     vector = DummyVecEnv([lambda: wrap_joint(learnable())] * 4)
     before, after = trained(PPO, vector, 4_000, n_steps=64)
     print(f"joint: {before:.3f} -> {after:.3f}")

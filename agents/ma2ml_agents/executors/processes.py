@@ -17,6 +17,7 @@ import cloudpickle
 
 from ma2ml_agents.executors.base import Evaluate, failed_result, guarded
 from ma2ml_env import Pipeline, Result
+from ma2ml_env.errors import MA2MLError
 
 CANNOT_START = (
     "a worker process cannot load the evaluator: {reason}; its own message is above. A script that starts workers "
@@ -46,15 +47,15 @@ class ProcessExecutor:
         self, evaluate: Evaluate, workers: int, *, timeout: float | None = None, memory_limit: int | None = None
     ) -> None:
         if workers < 1:
-            raise ValueError(f"workers must be at least 1, not {workers}")
+            raise MA2MLError(f"workers must be at least 1, not {workers}")
         for name, limit in (("timeout", timeout), ("memory_limit", memory_limit)):
             if limit is not None and not limit > 0:
-                raise ValueError(f"{name} must be above 0, not {limit}")
+                raise MA2MLError(f"{name} must be above 0, not {limit}")
         self.capacity = workers
         try:
             payload = cloudpickle.dumps(evaluate)
         except Exception as error:
-            raise ValueError(
+            raise MA2MLError(
                 f"this evaluator cannot be sent to another process ({error}); use the inline executor"
             ) from error
         self._threads = ThreadPoolExecutor(workers, thread_name_prefix="evaluation")
@@ -123,7 +124,7 @@ class _Worker:
                 exit_code = self._bury(process, pipe)
                 if exit_code in self.KILLED_FROM_OUTSIDE or self._closed:
                     return None, exit_code
-                raise ValueError(CANNOT_START.format(reason=_death(exit_code))) from None
+                raise MA2MLError(CANNOT_START.format(reason=_death(exit_code))) from None
         try:
             started = time.monotonic()
             pipe.send_bytes(request)

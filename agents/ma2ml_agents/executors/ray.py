@@ -17,6 +17,7 @@ from ma2ml_agents.executors import ray_cluster
 from ma2ml_agents.executors.base import Evaluate, failed_result
 from ma2ml_agents.executors.inline import InlineExecutor
 from ma2ml_env import Pipeline, Result
+from ma2ml_env.errors import MA2MLError
 
 MOST_TRIALS = 10_000
 REFRESH_SECONDS, PING_SECONDS = 1.0, 1.0
@@ -62,7 +63,7 @@ class RayExecutor:
         try:
             payload = cloudpickle.dumps(evaluate)
         except Exception as error:
-            raise ValueError(
+            raise MA2MLError(
                 f"this evaluator cannot be sent to a cluster ({error}); use the inline executor"
             ) from error
         self._cpus, self._gpus, self._timeout = cpus_per_trial, gpus_per_trial, timeout
@@ -105,7 +106,7 @@ class RayExecutor:
         if self._refresh() < 1:
             offers = [node["Resources"] for node in self._ray.nodes() if node["Alive"]]
             words = "; ".join(f"{each.get('CPU', 0):g} CPUs, {each.get('GPU', 0):g} GPUs" for each in offers)
-            raise ValueError(
+            raise MA2MLError(
                 f"a trial takes {self._cpus:g} CPUs, {self._gpus:g} GPUs; no node of the cluster has so many: {words}"
             )
 
@@ -165,7 +166,7 @@ class RayExecutor:
             except (errors.RayActorError, errors.RayTaskError) as error:
                 self._kill(worker)
                 if isinstance(error, errors.RayTaskError) or error.actor_init_failed:
-                    raise ValueError(
+                    raise MA2MLError(
                         f"a node of the Ray cluster cannot load the evaluator ({_last_line(error)}); "
                         "every node needs the packages and versions that this machine has"
                     ) from error
@@ -243,9 +244,9 @@ class _Death:
 def _check(cpus: float, gpus: float, timeout: float | None) -> None:
     for name, value in (("cpus_per_trial", cpus), ("timeout", timeout)):
         if value is not None and not value > 0:
-            raise ValueError(f"{name} must be above 0, not {value}")
+            raise MA2MLError(f"{name} must be above 0, not {value}")
     if not gpus >= 0 or (gpus > 1 and gpus % 1):
-        raise ValueError(f"gpus_per_trial must be 0, a share of one GPU, or a whole number of them, not {gpus}")
+        raise MA2MLError(f"gpus_per_trial must be 0, a share of one GPU, or a whole number of them, not {gpus}")
 
 
 def _last_line(error: Exception) -> str:

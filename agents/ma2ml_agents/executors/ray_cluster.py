@@ -13,6 +13,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
+from ma2ml_env.errors import MA2MLError
+
 SOCKET_SECONDS, JOIN_SECONDS = 3.0, 20.0
 QUIET = {
     "RAY_USAGE_STATS_ENABLED": "0",
@@ -39,7 +41,7 @@ def import_ray(environment: Mapping[str, str] | None = None) -> Any:
     try:
         import ray
     except ImportError as error:
-        raise ValueError("the ray executor needs Ray: pip install 'ma2ml-env[ray]'") from error
+        raise MA2MLError("the ray executor needs Ray: pip install 'ma2ml-env[ray]'") from error
     return ray
 
 
@@ -95,19 +97,19 @@ def _check_reachable(address: str) -> None:
     if address != "auto":
         host, colon, port = address.rpartition(":")
         if not colon or not host or "/" in host or not port.isdecimal():
-            raise ValueError(f"the address of a Ray cluster is host:port, or auto, not {address!r}")
+            raise MA2MLError(f"the address of a Ray cluster is host:port, or auto, not {address!r}")
         try:
             socket.create_connection((host.strip("[]"), int(port)), timeout=SOCKET_SECONDS).close()
         except (OSError, OverflowError) as error:
-            raise ValueError(f"no Ray cluster at {address}: {error}; is `ray start --head` running there?") from error
+            raise MA2MLError(f"no Ray cluster at {address}: {error}; is `ray start --head` running there?") from error
     command = [sys.executable, "-c", JOIN, address]
     try:
         subprocess.run(command, capture_output=True, text=True, check=True, timeout=JOIN_SECONDS)
     except subprocess.TimeoutExpired as error:
-        raise ValueError(f"no Ray cluster answers at {address} within {JOIN_SECONDS:g} seconds") from error
+        raise MA2MLError(f"no Ray cluster answers at {address} within {JOIN_SECONDS:g} seconds") from error
     except subprocess.CalledProcessError as error:
         reason = error.stderr.strip().rpartition("\n")[2]
-        raise ValueError(
+        raise MA2MLError(
             f"cannot join the Ray cluster at {address} ({reason}); this machine must be one of its nodes: "
             "`ray start --address=HOST:PORT`"
         ) from error

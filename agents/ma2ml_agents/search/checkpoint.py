@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ma2ml_env.errors import MA2MLError
+
 FILE = "learner.pt"
 
 
@@ -78,4 +80,4 @@ def load(folder: Path) -> Checkpoint | None:
             raise zipfile.BadZipFile(damaged)
         return Checkpoint(**torch.load(path, weights_only=True))
     except Exception as error:
-        raise ValueError(f"the checkpoint {path} is damaged ({type(error).__name__})") from error
+        raise MA2MLError(f"the checkpoint {path} is damaged ({type(error).__name__})") from error

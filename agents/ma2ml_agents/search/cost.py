@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from ma2ml_agents.learner import Actions
 from ma2ml_env import AutoMLEnv, Pipeline, Result
+from ma2ml_env.errors import MA2MLError
 
 CostFunction = Callable[[Actions], tuple[NDArray[np.float64], NDArray[np.float64]]]
 """From B joint actions, {agent: (B, K) integers}, to (flops, params), each of shape (B,)."""
@@ -48,7 +49,7 @@ class CostBounds:
         for name in ("max_flops", "max_params"):
             bound = getattr(self, name)
             if bound is not None and not bound > 0:
-                raise ValueError(f"{name} must be above 0, not {bound}")
+                raise MA2MLError(f"{name} must be above 0, not {bound}")
 
     def __bool__(self) -> bool:
         return self.max_flops is not None or self.max_params is not None

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import SupportsIndex
 
 from ma2ml_agents.learner import Learner
 from ma2ml_agents.search.cost import CostBounds
 from ma2ml_agents.search.pruner import Pruner
 from ma2ml_env import AutoMLEnv
+from ma2ml_env.errors import MA2MLError
 from ma2ml_env.trials import TrialStore
-from ma2ml_env.types import JointAction
+from ma2ml_env.types import JointAction, check_seed
 
 DEFAULT_WINDOW = 4
 SEED_LIMIT = 2**63
@@ -62,16 +61,16 @@ class SearchPlan:
 
     def __post_init__(self) -> None:
         if not isinstance(self.env, AutoMLEnv):
-            raise ValueError(
+            raise MA2MLError(
                 "a search needs an environment's native form, as ma2ml_env.make(id) returns it, "
                 f"not a {type(self.env).__name__}"
             )
         check_limits(self.budget, self.window, self.time_limit)
         if self.give_up_after is not None and self.give_up_after < 1:
-            raise ValueError(f"give_up_after must be at least 1, or None, not {self.give_up_after}")
-        object.__setattr__(self, "seed", checked_seed(self.seed))
+            raise MA2MLError(f"give_up_after must be at least 1, or None, not {self.give_up_after}")
+        object.__setattr__(self, "seed", check_seed(self.seed))
         if len(self.warm_start) > self.budget:
-            raise ValueError(f"the warm start has {len(self.warm_start)} pipelines, the budget is {self.budget}")
+            raise MA2MLError(f"the warm start has {len(self.warm_start)} pipelines, the budget is {self.budget}")
         given = tuple(self.env.decode(action).action for action in self.warm_start)
         object.__setattr__(self, "warm_start", given)
         self._check_abilities()
@@ -86,12 +85,12 @@ class SearchPlan:
         if self.cache is None:
             return
         if self.pruner is not None:
-            raise ValueError(
+            raise MA2MLError(
                 "a cache and a pruner do not go together: whether a training was stopped would depend on what "
                 "other runs have cached"
             )
         if not env.definition:
-            raise ValueError(
+            raise MA2MLError(
                 f"{env.name} was not made by its id, so its results cannot be told from others' in a cache"
             )
         shared = cache_store(env, self.cache)
@@ -103,24 +102,9 @@ def check_limits(budget: int, window: int | None, time_limit: float | None) -> N
     """Raises a ValueError if a limit of a search is out of range."""
     for name, value in (("budget", budget), ("window", window)):
         if value is not None and value < 1:
-            raise ValueError(f"{name} must be at least 1, not {value}")
+            raise MA2MLError(f"{name} must be at least 1, not {value}")
     if time_limit is not None and not time_limit > 0:
-        raise ValueError(f"time_limit must be above 0 seconds, not {time_limit}")
-
-
-def checked_seed(seed: SupportsIndex) -> int:
-    """Returns a seed of any integer type as an int.
-
-    Raises:
-        ValueError: if it is no integer, or outside [0, 2**63).
-    """
-    try:
-        value = operator.index(seed)
-    except TypeError:
-        raise ValueError(f"a seed must be an integer, not {seed!r}") from None
-    if not 0 <= value < SEED_LIMIT:
-        raise ValueError(f"a seed must be at least 0 and below 2**63, not {value}")
-    return value
+        raise MA2MLError(f"time_limit must be above 0 seconds, not {time_limit}")
 
 
 def cache_store(env: AutoMLEnv, folder: Path) -> TrialStore:

@@ -9,6 +9,7 @@ from typing import Protocol
 import numpy as np
 
 from ma2ml_agents.building_blocks.settings import nearest
+from ma2ml_env.errors import MA2MLError
 
 
 class Pruner(Protocol):
@@ -51,9 +52,9 @@ class QuantilePruner:
 
     def __post_init__(self) -> None:
         if not 0 < self.quantile < 1:
-            raise ValueError(f"quantile must be between 0 and 1, not {self.quantile}")
+            raise MA2MLError(f"quantile must be between 0 and 1, not {self.quantile}")
         if self.warmup_trials < 1 or any(epoch < 1 for epoch in self.epochs or ()):
-            raise ValueError("warmup_trials and epochs must be at least 1")
+            raise MA2MLError("warmup_trials and epochs must be at least 1")
 
     def thresholds(self, curves: Sequence[Sequence[float]]) -> tuple[float, ...]:
         """As in `Pruner`."""
@@ -89,5 +90,5 @@ def make_pruner(name: str) -> Pruner | None:
     if name == "none":
         return None
     if name not in PRUNERS:
-        raise ValueError(f"unknown pruner {name!r}; {nearest(name, ['none', *PRUNERS])}")
+        raise MA2MLError(f"unknown pruner {name!r}; {nearest(name, ['none', *PRUNERS])}")
     return PRUNERS[name]

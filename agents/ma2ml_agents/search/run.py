@@ -74,7 +74,7 @@ def run_search(
         learner=learner,
         budget=budget,
         window=window,
-        seed=env.seed if seed is None else seed,
+        seed=env.evaluation_seed if seed is None else seed,
         time_limit=time_limit,
         warm_start=warm_start,
         bounds=bounds or CostBounds(),

@@ -10,6 +10,7 @@ from typing import Any
 from rich.console import Console
 
 from ma2ml_env import AutoMLEnv, published
+from ma2ml_env.errors import MA2MLError
 from ma2ml_env.files import read_yaml
 from ma2ml_env.trials import TrialStore, top_k
 from ma2ml_env.types import JointAction
@@ -69,7 +70,7 @@ def _published(names: Sequence[str], env: AutoMLEnv, console: Console) -> list[J
 
 def _stored(file: Path, env: AutoMLEnv) -> list[JointAction]:
     if not file.exists():
-        raise ValueError(f"there is no {file} to start from")
+        raise MA2MLError(f"there is no {file} to start from")
     trials = [trial for trial in TrialStore(file).load(env.decode) if not trial.result.failed]
     return [trial.pipeline.action for trial in top_k(trials, BEST_OF_A_RUN)]
 
@@ -77,7 +78,7 @@ def _stored(file: Path, env: AutoMLEnv) -> list[JointAction]:
 def _written(file: Path, env: AutoMLEnv) -> list[JointAction]:
     document = read_yaml(file)
     if not isinstance(document, list) or not all(isinstance(entry, Mapping) for entry in document):
-        raise ValueError(
+        raise MA2MLError(
             f"{file}: a warm start is a list of pipelines, each {{agent: indices or {{decision: choice}}}}"
         )
     return [_action(f"{file}, pipeline {number}", entry, env) for number, entry in enumerate(document)]
@@ -88,7 +89,7 @@ def _action(where: str, entry: Mapping[str, Any], env: AutoMLEnv) -> JointAction
     action = dict(default_action(env))
     for agent, said in entry.items():
         if agent not in env.search_spaces:
-            raise ValueError(f"{where}: there is no agent {agent!r}; the agents are {env.possible_agents}")
+            raise MA2MLError(f"{where}: there is no agent {agent!r}; the agents are {env.possible_agents}")
         space = env.search_spaces[agent]
         try:
             if isinstance(said, Mapping):
@@ -96,5 +97,5 @@ def _action(where: str, entry: Mapping[str, Any], env: AutoMLEnv) -> JointAction
             else:
                 action[agent] = space.validate(said, agent=agent)
         except ValueError as error:
-            raise ValueError(f"{where}: {error}") from error
+            raise MA2MLError(f"{where}: {error}") from error
     return action

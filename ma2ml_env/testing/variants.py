@@ -1,4 +1,4 @@
-"""An environment in every form, ready to play given pipelines."""
+"""All variants of an environment, ready to play given pipelines."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ma2ml_env.types import Evaluator, JointAction, Pipeline, Result
 from ma2ml_env.wrappers import wrap, wrap_aec, wrap_joint
 from ma2ml_env.wrappers.codebook import codebook_of
 
-MakeForm = Callable[[], Any]
+MakeVariant = Callable[[], Any]
 
 
 class Remembered:
@@ -36,17 +36,15 @@ class Remembered:
         return self.results[key]
 
 
-def forms_of(env: AutoMLEnv, actions: Sequence[JointAction]) -> dict[str, MakeForm]:
-    """What makes each form of an environment, always over a fresh copy of it.
+def variants_of(env: AutoMLEnv, actions: Sequence[JointAction]) -> dict[str, MakeVariant]:
+    """Returns functions that make each variant of an environment, always over a fresh copy of it.
 
     Args:
         env: copied, evaluator and all: an evaluator that remembers does so for all copies.
         actions: joint actions that the codebook of `flat` must hold.
 
     Returns:
-        {name of the form: function without arguments}.
-
-    Source: ours.
+        {name of the variant: function without arguments}.
     """
     codebook = codebook_of(env.decode(action) for action in actions)
 
@@ -63,6 +61,7 @@ def forms_of(env: AutoMLEnv, actions: Sequence[JointAction]) -> dict[str, MakeFo
         "tokens, mask in info": lambda: wrap(native(), "tokens", mask="info"),
         "tokens, no mask": lambda: wrap(native(), "tokens", mask="none"),
         "box": lambda: wrap(native(), "box"),
+        "box, equal": lambda: wrap(native(), "box", equal=True),
         "aec native": lambda: wrap_aec(native(), "native"),
         "aec tokens": lambda: wrap_aec(native(), "tokens"),
         "joint native": lambda: wrap_joint(native(), "native"),

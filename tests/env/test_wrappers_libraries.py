@@ -31,9 +31,9 @@ EXPECTED = (
     r".*(recommend agents to be named|probably should be gymnasium\.spaces\.box|not a NumPy array|single number"
     r"|different observation space|observation space value are equal|Observation is not).*"
 )
-parallel_forms = pytest.mark.parametrize(("variant", "options"), PARALLEL)
-aec_forms = pytest.mark.parametrize(("variant", "options"), AEC)
-joint_forms = pytest.mark.parametrize("variant", ["native", "tokens"])
+parallel_variants = pytest.mark.parametrize(("variant", "options"), PARALLEL)
+aec_variants = pytest.mark.parametrize(("variant", "options"), AEC)
+joint_variants = pytest.mark.parametrize("variant", ["native", "tokens"])
 games = pytest.mark.parametrize("name", GAMES)
 
 
@@ -47,21 +47,21 @@ def no_unexpected_warning():
 
 
 @games
-@parallel_forms
-def test_parallel_forms_pass_pettingzoo(name, variant, options):
+@parallel_variants
+def test_parallel_variants_pass_pettingzoo(name, variant, options):
     parallel_api_test(wrap(GAMES[name](), variant, **options), num_cycles=20)
     parallel_seed_test(lambda: wrap(GAMES[name](), variant, **options), num_cycles=20)
 
 
 @games
-@aec_forms
-def test_aec_forms_pass_pettingzoo(name, variant, options):
+@aec_variants
+def test_aec_variants_pass_pettingzoo(name, variant, options):
     api_test(wrap_aec(GAMES[name](), variant, **options), num_cycles=60)
     seed_test(lambda: wrap_aec(GAMES[name](), variant, **options), num_cycles=60)
 
 
 @games
-@parallel_forms
+@parallel_variants
 def test_states_pass_pettingzoo(name, variant, options):
     parallel = wrap(GAMES[name](), variant, **options)
     state_test(parallel_to_aec(wrap(GAMES[name](), variant, **options)), parallel)
@@ -69,7 +69,7 @@ def test_states_pass_pettingzoo(name, variant, options):
         state_test(wrap_aec(GAMES[name](), variant, **options), parallel)
 
 
-@aec_forms
+@aec_variants
 def test_rendering_passes_pettingzoo(variant, options):
     def make(render_mode):
         mode = None if render_mode == "human" else render_mode  # the test asks for "human" first, offered or not
@@ -79,9 +79,9 @@ def test_rendering_passes_pettingzoo(variant, options):
 
 
 @pytest.mark.parametrize("mode", ["ansi", "rgb_array"])
-@pytest.mark.parametrize("form", [wrap_joint, wrap_aec, wrap])
-def test_a_picture_or_words_never_nothing(form, mode):
-    env = form(game(render_mode=mode), "tokens")
+@pytest.mark.parametrize("wrapper", [wrap_joint, wrap_aec, wrap])
+def test_a_picture_or_words_never_nothing(wrapper, mode):
+    env = wrapper(game(render_mode=mode), "tokens")
     before = env.render()
     play(env, {"aug": (0, 0, 0), "nas": (0, 0, 0, 0, 0), "hpo": (1,)})
     after = env.render()
@@ -89,7 +89,7 @@ def test_a_picture_or_words_never_nothing(form, mode):
     assert not np.array_equal(before, after)
 
 
-def test_the_native_aec_form_is_the_parallel_one_again_when_converted():
+def test_the_native_aec_variant_is_the_parallel_one_again_when_converted():
     parallel = aec_to_parallel(wrap_aec(game()))
     parallel_api_test(parallel, num_cycles=20)
     action = {"aug": [1, 2, 3], "nas": [2, 1, 0, 4, 1], "hpo": [2]}
@@ -104,8 +104,8 @@ def test_aec_tokens_refuse_to_become_parallel():
         aec_to_parallel(wrap_aec(game(), "tokens"))
 
 
-@aec_forms
-def test_pettingzoos_wrappers_fit_around_aec_forms(variant, options):
+@aec_variants
+def test_pettingzoos_wrappers_fit_around_aec_variants(variant, options):
     wrapped = wrap_aec(game(), variant, **options)
     if options.get("mask") == "obs":
         wrapped = TerminateIllegalWrapper(wrapped, illegal_reward=-1)
@@ -121,18 +121,18 @@ def test_an_illegal_token_ends_the_game_where_pettingzoos_wrapper_says_so():
 
 
 @games
-@joint_forms
-def test_joint_forms_pass_gymnasium_and_stable_baselines3(name, variant):
+@joint_variants
+def test_joint_variants_pass_gymnasium_and_stable_baselines3(name, variant):
     env = wrap_joint(GAMES[name](), variant)
     env_checker.check_env(env, skip_render_check=True)
     sb3_check_env(wrap_joint(GAMES[name](), variant))
 
 
-@pytest.mark.parametrize("form", [JointEnv, JointTokensEnv])
-def test_joint_forms_run_in_gymnasiums_vectors(form):
-    vector = gymnasium.vector.SyncVectorEnv([lambda: form(game()), lambda: form(game())])
+@pytest.mark.parametrize("wrapper", [JointEnv, JointTokensEnv])
+def test_joint_variants_run_in_gymnasiums_vectors(wrapper):
+    vector = gymnasium.vector.SyncVectorEnv([lambda: wrapper(game()), lambda: wrapper(game())])
     observations, _ = vector.reset(seed=0)
-    assert observations.shape == (2, *form(game()).observation_space.shape)
+    assert observations.shape == (2, *wrapper(game()).observation_space.shape)
     vector.action_space.seed(0)
     ends = 0
     for _ in range(40):

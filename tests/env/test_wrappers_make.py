@@ -1,4 +1,4 @@
-"""Forms by name: `wrap`, `make` and its siblings, and the registries of Gymnasium and PettingZoo."""
+"""Variants by name: `wrap`, `make` and its siblings, and the registries of Gymnasium and PettingZoo."""
 
 from __future__ import annotations
 
@@ -10,50 +10,50 @@ from small_games import game
 
 import ma2ml_env
 from ma2ml_env import AutoMLEnv, registry
+from ma2ml_env.registration import joint_ids
 from ma2ml_env.testing import play
-from ma2ml_env.wrappers import AEC, JOINT, PARALLEL, form_options, wrap, wrap_aec, wrap_joint
-from ma2ml_env.wrappers.registration import joint_ids
+from ma2ml_env.wrappers import AEC, JOINT, PARALLEL, variant_options, wrap, wrap_aec, wrap_joint
 
 INSTANT = "ma2ml/synthetic-v0"
 FAMILIES = [(wrap, PARALLEL), (wrap_aec, AEC), (wrap_joint, JOINT)]
-FORMS = [(wrapper, variant, form) for wrapper, family in FAMILIES for variant, form in family.items()]
+VARIANTS = [(wrapper, variant, kind) for wrapper, family in FAMILIES for variant, kind in family.items()]
 
 
-@pytest.mark.parametrize(("wrapper", "variant", "form"), FORMS)
-def test_a_name_gives_its_form(wrapper, variant, form):
+@pytest.mark.parametrize(("wrapper", "variant", "kind"), VARIANTS)
+def test_a_name_gives_its_wrapper(wrapper, variant, kind):
     env = game()
     made = wrapper(env, variant)
-    assert type(made) is form
+    assert type(made) is kind
     assert made.env is env
 
 
-def test_the_native_form_is_the_environment_itself():
+def test_the_native_variant_is_the_environment_itself():
     env = game()
     assert wrap(env) is wrap(env, "native") is env
 
 
 @pytest.mark.parametrize("wrapper", [wrap, wrap_aec, wrap_joint])
-def test_an_unknown_form_is_answered_with_the_nearest(wrapper):
-    with pytest.raises(ValueError, match="unknown form 'token'; did you mean 'tokens'"):
+def test_an_unknown_variant_is_answered_with_the_nearest(wrapper):
+    with pytest.raises(ValueError, match="unknown variant 'token'; did you mean 'tokens'"):
         wrapper(game(), "token")
 
 
-@pytest.mark.parametrize(("wrapper", "variant", "form"), [*FORMS, (wrap, "native", AutoMLEnv)])
-def test_an_option_of_another_form_is_refused(wrapper, variant, form):
-    for option in form_options() - set(getattr(form, "options", ())):
-        with pytest.raises(ValueError, match=f"the form '{variant}' has no option '{option}'"):
+@pytest.mark.parametrize(("wrapper", "variant", "kind"), [*VARIANTS, (wrap, "native", AutoMLEnv)])
+def test_an_option_of_another_variant_is_refused(wrapper, variant, kind):
+    for option in variant_options() - set(getattr(kind, "options", ())):
+        with pytest.raises(ValueError, match=f"the variant '{variant}' has no option '{option}'"):
             wrapper(game(), variant, **{option: "obs"})
 
 
 @pytest.mark.parametrize("foreign", [gymnasium.make("CartPole-v1"), None, wrap(game(), "padded"), wrap_aec(game())])
-@pytest.mark.parametrize(("wrapper", "variant", "form"), [*FORMS, (wrap, "native", AutoMLEnv)])
-def test_an_environment_that_is_not_ours_is_refused(wrapper, variant, form, foreign):
+@pytest.mark.parametrize(("wrapper", "variant", "kind"), [*VARIANTS, (wrap, "native", AutoMLEnv)])
+def test_an_environment_that_is_not_ours_is_refused(wrapper, variant, kind, foreign):
     with pytest.raises(ValueError, match=f"AutoMLEnv.*{type(foreign).__name__}"):
         wrapper(foreign, variant)
 
 
-@pytest.mark.parametrize(("wrapper", "variant", "form"), FORMS)
-def test_a_form_passes_on_what_is_the_environments(wrapper, variant, form):
+@pytest.mark.parametrize(("wrapper", "variant", "kind"), VARIANTS)
+def test_a_wrapper_passes_on_what_is_the_environments(wrapper, variant, kind):
     env = game(render_mode="ansi")
     made = wrapper(env, variant)
     action = {agent: space.default for agent, space in env.search_spaces.items()}
@@ -72,8 +72,8 @@ def test_a_form_passes_on_what_is_the_environments(wrapper, variant, form):
         assert made.unwrapped is env
 
 
-def test_names_in_metadata_tell_forms_apart():
-    names = [wrapper(game(), variant).metadata["name"] for wrapper, variant, _ in FORMS] + [game().metadata["name"]]
+def test_names_in_metadata_tell_variants_apart():
+    names = [wrapper(game(), variant).metadata["name"] for wrapper, variant, _ in VARIANTS] + [game().metadata["name"]]
     assert len(set(names)) == len(names)
     assert all(name.startswith("small") and name.endswith("_v0") for name in names)
 
@@ -82,13 +82,13 @@ MAKERS = [(ma2ml_env.make, PARALLEL), (ma2ml_env.make_aec, AEC), (ma2ml_env.make
 
 
 @pytest.mark.parametrize(
-    ("make", "variant", "form"), [(make, variant, form) for make, family in MAKERS for variant, form in family.items()]
+    ("make", "variant", "kind"), [(make, variant, kind) for make, family in MAKERS for variant, kind in family.items()]
 )
-def test_every_form_can_be_made_by_id_with_all_options(make, variant, form, tmp_path):
-    options = {name: value for name, value in (("mask", "info"), ("codebook_size", 8)) if name in form.options}
+def test_every_variant_can_be_made_by_id_with_all_options(make, variant, kind, tmp_path):
+    options = {name: value for name, value in (("mask", "info"), ("codebook_size", 8)) if name in kind.options}
     log = tmp_path / "trials.db"
     env = make(INSTANT, variant=variant, render_mode="ansi", log_path=log, noise=0.0, **options)
-    assert type(env) is form
+    assert type(env) is kind
     action = env.decode(codebook_action(env)).action
     assert play(env, action) == play(ma2ml_env.make(INSTANT, noise=0.0), action)
     assert log.exists()
@@ -96,14 +96,14 @@ def test_every_form_can_be_made_by_id_with_all_options(make, variant, form, tmp_
 
 
 def codebook_action(env):
-    """Actions of a form, for whatever joint action it can say first."""
+    """Actions of a variant, for the first joint action that it can represent."""
     if hasattr(env, "codebook"):
         return dict.fromkeys(env.possible_agents, 3)
     return env.from_native({module: space.default for module, space in env.search_spaces.items()})
 
 
 @pytest.mark.parametrize("make", [make for make, _ in MAKERS])
-def test_making_an_unknown_form_or_option_says_what_there_is(make):
+def test_making_an_unknown_variant_or_option_says_what_there_is(make):
     with pytest.raises(ValueError, match="did you mean 'tokens'"):
         make(INSTANT, variant="tokenz")
     with pytest.raises(ValueError, match="did you mean 'noise'"):

@@ -1,4 +1,4 @@
-"""What an action means in the forms with one move: padded, flat, box; and what a codebook is."""
+"""What an action means in the variants with one move: padded, flat, box; and what a codebook is."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from ma2ml_env.testing import play
 from ma2ml_env.trials import top_k
 from ma2ml_env.wrappers import BoxEnv, FlatEnv, PaddedEnv, codebook_of, draw_codebook
 
-FORMS = {"padded": PaddedEnv, "flat": FlatEnv, "box": BoxEnv}
+WRAPPERS = {"padded": PaddedEnv, "flat": FlatEnv, "box": BoxEnv}
 
 
-@pytest.mark.parametrize("form", FORMS.values())
+@pytest.mark.parametrize("wrapper", WRAPPERS.values())
 @pytest.mark.parametrize("make", [game, four_agents])
-def test_what_an_action_stands_for_is_what_is_evaluated(form, make):
-    env = form(make())
+def test_what_an_action_stands_for_is_what_is_evaluated(wrapper, make):
+    env = wrapper(make())
     for seed in range(5):
         for i, agent in enumerate(env.possible_agents):
             env.action_space(agent).seed(10 * seed + i)
@@ -59,12 +59,12 @@ def test_box_cuts_the_interval_into_equal_parts():
 @pytest.mark.parametrize(("x", "choice"), [(0.0, 0), (1.0, 2), (-3.0, 0), (7, 2), (np.inf, 2), (np.float32(0.4), 1)])
 def test_box_clips_and_takes_any_number(x, choice):
     env = BoxEnv(game("hpo"))
-    for form in (x, [x], np.array(x), np.array([x])):
-        assert env.to_native({"hpo": form}) == {"hpo": (choice,)}
+    for action in (x, [x], np.array(x), np.array([x])):
+        assert env.to_native({"hpo": action}) == {"hpo": (choice,)}
 
 
 @pytest.mark.parametrize(
-    ("form", "action"),
+    ("wrapper", "action"),
     [
         (PaddedEnv, [0, 0]),
         (PaddedEnv, [0.0] * 5),
@@ -79,8 +79,8 @@ def test_box_clips_and_takes_any_number(x, choice):
         (BoxEnv, None),
     ],
 )
-def test_an_action_of_wrong_shape_or_type_is_refused(form, action):
-    env = form(game())
+def test_an_action_of_wrong_shape_or_type_is_refused(wrapper, action):
+    env = wrapper(game())
     env.reset()
     before = env.agents
     with pytest.raises(ValueError, match="an action is"):
@@ -89,9 +89,9 @@ def test_an_action_of_wrong_shape_or_type_is_refused(form, action):
     assert env.last_trial is None
 
 
-@pytest.mark.parametrize("form", FORMS.values())
-def test_a_missing_or_unknown_agent_is_named(form):
-    env = form(game())
+@pytest.mark.parametrize("wrapper", WRAPPERS.values())
+def test_a_missing_or_unknown_agent_is_named(wrapper):
+    env = wrapper(game())
     env.reset()
     good = {agent: env.action_space(agent).sample() for agent in env.possible_agents}
     first = env.possible_agents[0]
@@ -101,9 +101,9 @@ def test_a_missing_or_unknown_agent_is_named(form):
         env.step(list(good.values()))
 
 
-@pytest.mark.parametrize("form", FORMS.values())
-def test_a_step_before_reset_or_after_the_end_says_so(form):
-    env = form(game())
+@pytest.mark.parametrize("wrapper", WRAPPERS.values())
+def test_a_step_before_reset_or_after_the_end_says_so(wrapper):
+    env = wrapper(game())
     actions = {agent: env.action_space(agent).sample() for agent in env.possible_agents}
     with pytest.raises(RuntimeError, match=r"call reset\(\) before step\(\)"):
         env.step(actions)

@@ -1,4 +1,4 @@
-"""The AEC and joint forms, beyond what PettingZoo and Gymnasium test."""
+"""The AEC and joint variants, beyond what PettingZoo and Gymnasium test."""
 
 from __future__ import annotations
 
@@ -43,9 +43,9 @@ def test_an_agent_learns_nothing_of_what_others_chose_before():
         np.testing.assert_equal(ours.infos["agent_2"], theirs.infos["agent_2"])
 
 
-@pytest.mark.parametrize("form", [AECNativeEnv, AECTokensEnv])
-def test_all_are_paid_once_and_the_payment_is_collected_by_last(form):
-    env = form(four_agents())
+@pytest.mark.parametrize("wrapper", [AECNativeEnv, AECTokensEnv])
+def test_all_are_paid_once_and_the_payment_is_collected_by_last(wrapper):
+    env = wrapper(four_agents())
     reward = play(env, ACTION)
     collected = []
     for _ in env.possible_agents:
@@ -57,9 +57,9 @@ def test_all_are_paid_once_and_the_payment_is_collected_by_last(form):
     assert env.agents == []
 
 
-@pytest.mark.parametrize("form", [AECNativeEnv, AECTokensEnv])
-def test_moves_outside_an_episode_are_refused(form):
-    env = form(game())
+@pytest.mark.parametrize("wrapper", [AECNativeEnv, AECTokensEnv])
+def test_moves_outside_an_episode_are_refused(wrapper):
+    env = wrapper(game())
     with pytest.raises(RuntimeError, match="no episode"):
         env.step(0)
     turns(env)

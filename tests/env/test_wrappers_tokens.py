@@ -1,4 +1,4 @@
-"""The forms that make one decision a step."""
+"""The variants that make one decision per step."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ ACTION = {"aug": (1, 2, 3), "nas": (2, 1, 0, 4, 1), "hpo": (2,)}
 MANY = [TokensEnv, AECTokensEnv]
 
 
-@pytest.mark.parametrize("form", MANY)
+@pytest.mark.parametrize("wrapper", MANY)
 @pytest.mark.parametrize("mask", ["obs", "info", "none"])
-def test_the_mask_is_in_one_place_at_most(form, mask):
-    env = form(game(), mask=mask)
+def test_the_mask_is_in_one_place_at_most(wrapper, mask):
+    env = wrapper(game(), mask=mask)
     space = env.observation_space("agent_0")
     assert isinstance(space, Dict if mask == "obs" else Box)
     for moment in rollout(env, ACTION):
@@ -28,10 +28,10 @@ def test_the_mask_is_in_one_place_at_most(form, mask):
 
 
 @pytest.mark.parametrize("mask", ["observation", "infos", "None", "", None])
-@pytest.mark.parametrize("form", MANY)
-def test_an_unknown_mask_is_refused_with_the_nearest(form, mask):
+@pytest.mark.parametrize("wrapper", MANY)
+def test_an_unknown_mask_is_refused_with_the_nearest(wrapper, mask):
     with pytest.raises(ValueError, match="unknown mask"):
-        form(game(), mask=mask)
+        wrapper(game(), mask=mask)
 
 
 def test_every_mask_allows_exactly_the_choices_of_the_next_decision():
@@ -61,9 +61,9 @@ def test_the_state_is_what_all_agents_see():
         np.testing.assert_array_equal(moment.state, np.concatenate(list(moment.observations.values())))
 
 
-@pytest.mark.parametrize("form", MANY)
-def test_illegal_tokens_are_folded_and_counted_for_the_agent_that_sent_them(form):
-    env = form(game())
+@pytest.mark.parametrize("wrapper", MANY)
+def test_illegal_tokens_are_folded_and_counted_for_the_agent_that_sent_them(wrapper):
+    env = wrapper(game())
     legal = env.from_native(ACTION)
     shifted = {**legal, "agent_1": [t + n for t, n in zip(legal["agent_1"], NVECS["nas"], strict=True)]}
     assert env.to_native(shifted) == ACTION
@@ -72,7 +72,7 @@ def test_illegal_tokens_are_folded_and_counted_for_the_agent_that_sent_them(form
     assert env.last_trial.pipeline.action == ACTION
     assert [info["illegal"] for info in last.infos.values()] == [0.0, 5.0, 0.0]
     env.reset()
-    infos = env.infos if form is AECTokensEnv else env.reset()[1]
+    infos = env.infos if wrapper is AECTokensEnv else env.reset()[1]
     assert [info["illegal"] for info in infos.values()] == [0.0, 0.0, 0.0]
 
 
@@ -86,9 +86,9 @@ def test_what_an_agent_without_decisions_left_sends_changes_nothing_but_the_coun
     assert last.infos["agent_2"]["illegal"] == 3.0
 
 
-@pytest.mark.parametrize("form", [*MANY, JointTokensEnv])
-def test_too_few_tokens_describe_no_pipeline(form):
-    env = form(game())
+@pytest.mark.parametrize("wrapper", [*MANY, JointTokensEnv])
+def test_too_few_tokens_describe_no_pipeline(wrapper):
+    env = wrapper(game())
     tokens = env.from_native(ACTION)
     short = {**tokens, "agent_0": [0]} if isinstance(tokens, dict) else tokens[:-1]
     with pytest.raises(ValueError, match=r"3 decisions need as many tokens, not 1|9 whole numbers"):
@@ -169,8 +169,8 @@ def test_joint_tokens_are_folded_and_counted():
         env.step(0)
 
 
-@pytest.mark.parametrize("form", [*MANY, JointTokensEnv])
-def test_an_episode_can_go_on_after_its_evaluator_failed_with_a_bug(form):
+@pytest.mark.parametrize("wrapper", [*MANY, JointTokensEnv])
+def test_an_episode_can_go_on_after_its_evaluator_failed_with_a_bug(wrapper):
     calls = []
 
     def fails_once(pipeline, *, seed):
@@ -179,8 +179,8 @@ def test_an_episode_can_go_on_after_its_evaluator_failed_with_a_bug(form):
             raise OSError("the disk is full")
         return game().evaluator(pipeline, seed=seed)
 
-    env = form(game(evaluator=fails_once))
+    env = wrapper(game(evaluator=fails_once))
     with pytest.raises(OSError, match="disk"):
         play(env, ACTION)
-    assert play(env, ACTION) == play(form(game()), ACTION)
+    assert play(env, ACTION) == play(wrapper(game()), ACTION)
     assert calls == [ACTION, ACTION]
