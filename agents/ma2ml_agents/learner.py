@@ -80,15 +80,15 @@ def agent_specs(env: Any) -> tuple[AgentSpec, ...]:
             name=agent,
             nvec=tuple(int(n) for n in env.action_space(agent).nvec),
             observation_size=int(np.prod(env.observation_space(agent).shape)),
-            **_meanings(getattr(env, "search_spaces", {}).get(agent)),
+            **_meanings(getattr(env, "search_spaces", {}).get(agent), env.action_space(agent).nvec),
         )
         for agent in env.possible_agents
     )
 
 
-def _meanings(space: Any) -> dict[str, Any]:
-    """What a search space says of its decisions; nothing where there is none."""
-    if space is None:
+def _meanings(space: Any, nvec: NDArray[np.int64]) -> dict[str, Any]:
+    """What a search space says of its decisions; nothing where there is none, or actions are in another form."""
+    if space is None or not np.array_equal(space.nvec, nvec):
         return {}
     return {
         "decisions": tuple(decision.name for decision in space.decisions),

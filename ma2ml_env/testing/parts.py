@@ -97,11 +97,13 @@ def _check_inactive(space: SearchSpace, action: tuple[int, ...], built: Any) -> 
 
 
 def _refuses(space: SearchSpace, action: Any) -> bool:
-    try:
-        space.decode(action)
-    except ValueError:
-        return True
-    return False
+    for use in (space.validate, space.decode):
+        try:
+            use(action)
+        except ValueError:
+            continue
+        return False
+    return True
 
 
 def _facts(result: Result) -> tuple[Any, ...]:
