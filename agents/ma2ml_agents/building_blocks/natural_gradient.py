@@ -37,7 +37,7 @@ class Categoricals:
         """Draws joint actions, shape (rows, D)."""
         cumulative = self.theta.cumsum(axis=1)
         drawn = (rng.random((rows, len(self.nvec), 1)) * cumulative[:, -1:] >= cumulative).sum(axis=2)
-        return np.minimum(drawn, self.nvec - 1)
+        return np.asarray(np.minimum(drawn, self.nvec - 1))
 
     def gradient(self, joint: NDArray[np.int64], utilities: Floats, active: NDArray[np.bool_]) -> Floats:
         """Natural gradient of the expected utility, 1/L sum_k w_k (onehot(x_k) - theta); rows sum to 0.
