@@ -3,7 +3,7 @@
     python speed/wrappers.py [--pipelines 300] [--rounds 7]
 
 Every variant plays the same pipelines to the end, in turn, so that a busy machine slows all of them alike; the fastest
-round of each counts. Steps of `tokens` are counted per pipeline: the goal is at most three times the native one.
+round of each counts. Steps of `tokens` are counted per pipeline: the goal is at most four times the native one.
 """
 
 from __future__ import annotations

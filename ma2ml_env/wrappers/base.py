@@ -217,6 +217,11 @@ def whole_numbers(actions: Mapping[AgentID, Any], agents: Sequence[AgentID]) -> 
     Raises:
         ValueError: for a missing or unknown agent, or an action that is not one whole number.
     """
+    try:
+        if len(actions) == len(agents):
+            return [operator.index(actions[agent]) for agent in agents]
+    except (KeyError, TypeError):
+        pass  # said precisely, or accepted, below
     check_agents(actions, agents)
     return [whole_number(actions[agent], agent) for agent in agents]
 

@@ -153,7 +153,7 @@ class JointTokensEnv(JointWrapper):
         self._of_env = self._restart(seed, options)
         self._tokens.restart()
         self._playing = True
-        return self._tokens.seen.copy(), self._info()
+        return self._tokens.observation(masked=False), self._tokens.info(self._of_env, masked=False)
 
     def step(self, action: Any) -> Step:
         """Makes the next decision; the last one evaluates the pipeline.
@@ -170,10 +170,7 @@ class JointTokensEnv(JointWrapper):
         if tokens.done:
             reward, self._of_env = self._evaluate(self._joint.split(tokens.choices))
             self._playing = False
-        return tokens.seen.copy(), reward, tokens.done, False, self._info()
-
-    def _info(self) -> dict[str, Any]:
-        return {**self._of_env, "illegal": self._tokens.illegal}
+        return tokens.observation(masked=False), reward, tokens.done, False, tokens.info(self._of_env, masked=False)
 
 
 def _joint_conditions(search_spaces: Mapping[AgentID, SearchSpace]) -> list[Condition]:

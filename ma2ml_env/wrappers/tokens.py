@@ -74,7 +74,7 @@ class TokenList:
         """Forgets all choices."""
         self._position = 0
         self._size = self._sizes[0]
-        self._active = [True]
+        self._active = [True] * len(self._sizes)
         self.seen = self._start.copy()
         self.legal = self._masks[0]
         self.choices: list[int] = []
@@ -100,10 +100,24 @@ class TokenList:
         if self._active[position]:
             seen[self._history_at + position] = (choice + 1) / size
         self._position = position = position + 1
-        active = self._holds(self._conditions[position])
-        self._active.append(active)
-        place = position if active else self._last
-        self._size, self.legal = self._sizes[place], self._masks[place]
+        if self._conditions[position] and not self._holds(self._conditions[position]):
+            self._active[position] = False
+            position = self._last
+        self._size = self._sizes[position]
+        self.legal = self._masks[position]
+
+    def observation(self, masked: bool) -> Any:
+        """Returns what the agent sees, maybe with its mask; fresh arrays."""
+        if masked:
+            return {"observation": self.seen.copy(), "action_mask": self.legal.copy()}
+        return self.seen.copy()
+
+    def info(self, of_env: Mapping[str, float], masked: bool) -> dict[str, Any]:
+        """Returns the environment's info with the count of illegal tokens, maybe with the mask; all fresh."""
+        info: dict[str, Any] = {**of_env, "illegal": self.illegal}
+        if masked:
+            info["action_mask"] = self.legal.copy()
+        return info
 
     def fold(self, tokens: Sequence[Any], agent: AgentID | None = None) -> tuple[int, ...]:
         """Returns the indices that a whole episode's tokens stand for; those after the last decision do nothing.
@@ -169,20 +183,15 @@ class AgentTokens:
         """Returns the choices made so far by each agent, in their order."""
         return [tuple(tokens.choices) for tokens in self.lists.values()]
 
-    def observation(self, agent: AgentID) -> Any:
-        """Returns what an agent sees, with its mask if that is where the mask is."""
-        tokens = self.lists[agent]
-        if self.mask == "obs":
-            return {"observation": tokens.seen.copy(), "action_mask": tokens.legal.copy()}
-        return tokens.seen.copy()
+    def observations(self) -> dict[AgentID, Any]:
+        """Returns what each agent sees, with its mask if that is where the mask is."""
+        masked = self.mask == "obs"
+        return {agent: tokens.observation(masked) for agent, tokens in self.lists.items()}
 
-    def info(self, agent: AgentID, of_env: Mapping[str, float]) -> dict[str, Any]:
-        """Returns the environment's info with the count of an agent's folded tokens, and maybe its mask."""
-        tokens = self.lists[agent]
-        info: dict[str, Any] = {**of_env, "illegal": tokens.illegal}
-        if self.mask == "info":
-            info["action_mask"] = tokens.legal.copy()
-        return info
+    def infos(self, of_env: Mapping[str, float]) -> dict[AgentID, dict[str, Any]]:
+        """Returns each agent's info, with its mask if that is where the mask is."""
+        masked = self.mask == "info"
+        return {agent: tokens.info(of_env, masked) for agent, tokens in self.lists.items()}
 
     def _observation_space(self, tokens: TokenList) -> Space[Any]:
         if self.mask != "obs":
@@ -226,6 +235,8 @@ class TokensEnv(ParallelWrapper):
         self.state_space = Box(0.0, 1.0, self._tokens.state().shape, np.float32)
         self._time = 0
         self._of_env: dict[str, Any] = {}
+        self._zeros = dict.fromkeys(self.possible_agents, 0.0)
+        self._falses = dict.fromkeys(self.possible_agents, False)
 
     def state(self) -> NDArray[np.float32]:
         """Returns what all agents see, one after the other, without masks; a fresh array."""
@@ -240,7 +251,7 @@ class TokensEnv(ParallelWrapper):
         self._time = 0
         self._of_env = infos[self.env.possible_agents[0]]
         self._tokens.restart()
-        return self._observations(), self._infos()
+        return self._tokens.observations(), self._tokens.infos(self._of_env)
 
     def step(self, actions: Mapping[AgentID, Any]) -> Step:
         """Makes one decision per agent; the last step evaluates the pipeline.
@@ -252,24 +263,19 @@ class TokensEnv(ParallelWrapper):
         agents = self.agents
         if not agents:
             raise RuntimeError(NO_EPISODE)
-        for decisions, token in zip(self._tokens.lists.values(), whole_numbers(actions, agents), strict=True):
+        tokens = self._tokens
+        for decisions, token in zip(tokens.lists.values(), whole_numbers(actions, agents), strict=True):
             decisions.choose(token)
         self._time += 1
-        if self._time < self._tokens.length:
-            no = dict.fromkeys(agents, False)
-            return self._observations(), dict.fromkeys(agents, 0.0), no, no.copy(), self._infos()
-        chosen = dict(zip(self.env.possible_agents, self._tokens.choices(), strict=True))
+        if self._time < tokens.length:
+            rewards, falses = self._zeros.copy(), self._falses
+            return tokens.observations(), rewards, falses.copy(), falses.copy(), tokens.infos(self._of_env)
+        chosen = dict(zip(self.env.possible_agents, tokens.choices(), strict=True))
         _, rewards, terminations, truncations, infos = self.env.step(chosen)
         self.agents = []
         self._of_env = infos[self.env.possible_agents[0]]
-        renamed = self._renamed
-        return self._observations(), renamed(rewards), renamed(terminations), renamed(truncations), self._infos()
-
-    def _observations(self) -> dict[AgentID, Any]:
-        return {agent: self._tokens.observation(agent) for agent in self.possible_agents}
-
-    def _infos(self) -> dict[AgentID, dict[str, Any]]:
-        return {agent: self._tokens.info(agent, self._of_env) for agent in self.possible_agents}
+        paid, ended, cut = self._renamed(rewards), self._renamed(terminations), self._renamed(truncations)
+        return tokens.observations(), paid, ended, cut, tokens.infos(self._of_env)
 
     def _to_native(self, agent: AgentID, action: Sequence[Any]) -> tuple[int, ...]:
         return self._tokens.lists[agent].fold(action, agent)

@@ -172,7 +172,7 @@ class AECTokensEnv(TurnsWrapper):
 
     def observe(self, agent: AgentID) -> Any:
         """Returns what an agent sees, fresh."""
-        return self._tokens.observation(agent)
+        return self._tokens.lists[agent].observation(self.mask == "obs")
 
     def _restart(self) -> None:
         self._tokens.restart()
@@ -188,7 +188,7 @@ class AECTokensEnv(TurnsWrapper):
 
     def _info(self, agent: AgentID, of_env: Mapping[str, float]) -> dict[str, Any]:
         self._of_env = of_env
-        return self._tokens.info(agent, of_env)
+        return self._tokens.lists[agent].info(of_env, self.mask == "info")
 
     def _to_native(self, agent: AgentID, action: Sequence[Any]) -> tuple[int, ...]:
         return self._tokens.lists[agent].fold(action, agent)
