@@ -185,18 +185,17 @@ class AutoMLEnv(ParallelEnv[AgentID, Observation, Any]):  # type: ignore[misc]  
             raise RuntimeError(NO_EPISODE)
         pipeline = self.decode(actions)
         result = self.evaluate(pipeline, seed=self._seed)
-        reward = float(self.reward(result))
-        self.last_trial = Trial(self._trials, self._seed, pipeline, result, reward)
+        trial = self.last_trial = Trial(self._trials, self._seed, pipeline, result, self.reward(result))
         self._trials += 1
         if self.record is not None:
-            self.record(self.last_trial)
+            self.record(trial)
         agents, self.agents = self.agents, []
         return (
             self._observations(),
-            dict.fromkeys(agents, reward),
+            dict.fromkeys(agents, trial.reward),
             dict.fromkeys(agents, True),
             dict.fromkeys(agents, False),
-            {agent: _info(result) for agent in agents},
+            {agent: _info(trial.result) for agent in agents},
         )
 
     def decode(self, actions: Mapping[AgentID, Any]) -> Pipeline:

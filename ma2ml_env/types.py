@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import operator
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from textwrap import indent
 from typing import Any, Protocol
 
@@ -78,7 +79,10 @@ class Pipeline(Mapping[AgentID, Any]):
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What evaluating one pipeline gave.
+    """Outcome of evaluating one pipeline.
+
+    Its numbers are Python floats, whatever they were given as (NumPy's scalars, 0-d tensors). One that is not finite,
+    or negative where that has no meaning, makes the pipeline a failed one: `error` names it, accuracy is 0.
 
     Attributes:
         accuracy: in [0, 1]; 0 for a failed pipeline.
@@ -102,6 +106,27 @@ class Result:
     pruned: bool = False
     infeasible: bool = False
 
+    def __post_init__(self) -> None:
+        for name in ("accuracy", "flops", "params", "seconds"):
+            number = float(getattr(self, name))
+            if not math.isfinite(number) or (number < 0 and name != "accuracy"):
+                self._fail(
+                    f"{name} is {number}, not a finite number" + (" of at least 0" if name != "accuracy" else "")
+                )
+                number = 0.0
+            object.__setattr__(self, name, number)
+        curve = tuple(map(float, self.curve))
+        for epoch, value in enumerate(curve):
+            if not math.isfinite(value):
+                self._fail(f"accuracy is {value} after epoch {epoch + 1}, not a finite number")
+                curve = curve[:epoch]
+                break
+        object.__setattr__(self, "curve", curve)
+
+    def _fail(self, reason: str) -> None:
+        object.__setattr__(self, "error", self.error or reason)
+        object.__setattr__(self, "accuracy", 0.0)
+
     @property
     def failed(self) -> bool:
         """Whether the pipeline failed."""
@@ -111,6 +136,8 @@ class Result:
 @dataclass(frozen=True, slots=True)
 class Trial:
     """One evaluated pipeline in a search.
+
+    Its reward is a Python float; one that is not finite becomes 0, and the pipeline a failed one that names it.
 
     Attributes:
         number: its place in the search, from 0.
@@ -128,6 +155,14 @@ class Trial:
     result: Result
     reward: float
 
+    def __post_init__(self) -> None:
+        reward = float(self.reward)
+        if not math.isfinite(reward):
+            error = self.result.error or f"the reward is {reward}, not a finite number"
+            object.__setattr__(self, "result", replace(self.result, accuracy=0.0, error=error))
+            reward = 0.0
+        object.__setattr__(self, "reward", reward)
+
     @property
     def state(self) -> str:
         """`"complete"`, `"failed"`, `"infeasible"` or `"pruned"`."""
@@ -137,14 +172,19 @@ class Trial:
         return "failed" if result.failed else "pruned" if result.pruned else "complete"
 
     def __str__(self) -> str:
+        return f"pipeline {self.number}: {self.summary}\n{self.pipeline}"
+
+    @property
+    def summary(self) -> str:
+        """Reward, accuracy and cost in words, or why there is none; a cost of 0 is left out, as one without meaning."""
         outcome = self.result
-        summary = (
-            f"failed: {outcome.error}"
-            if outcome.failed
-            else f"reward {self.reward:.4f}, accuracy {outcome.accuracy:.2%}, "
-            f"{outcome.flops / 1e6:.2f} M multiply-accumulates, {outcome.params / 1e3:.1f} k parameters"
-        )
-        return f"pipeline {self.number}: {summary}\n{self.pipeline}"
+        if outcome.infeasible:
+            return f"too large, not evaluated: {(outcome.error or '').removeprefix('infeasible: ')}"
+        if outcome.failed:
+            return f"failed: {outcome.error}"
+        flops = f", {outcome.flops / 1e6:.2f} M multiply-accumulates" if outcome.flops else ""
+        params = f", {outcome.params / 1e3:.1f} k parameters" if outcome.params else ""
+        return f"reward {self.reward:.4f}, accuracy {outcome.accuracy:.2%}{flops}{params}"
 
 
 class Evaluator(Protocol):
