@@ -10,6 +10,7 @@ from ma2ml_env.making import make, make_aec, make_joint
 from ma2ml_env.registration import register_file, register_shipped
 from ma2ml_env.registry import env_ids
 from ma2ml_env.search_space import Decision, SearchSpace
+from ma2ml_env.trials.optuna_export import to_optuna
 from ma2ml_env.types import Evaluator, Pipeline, Result, RewardFn, Trial
 
 if TYPE_CHECKING:
@@ -40,4 +41,5 @@ __all__ = [
     "make_aec",
     "make_joint",
     "register_file",
+    "to_optuna",
 ]

@@ -4,89 +4,67 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import sqlite3
+import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from weakref import WeakSet
 
 from ma2ml_env.errors import TrialLogError
 from ma2ml_env.search_space import SearchSpace
+from ma2ml_env.trials import schema
+from ma2ml_env.trials.schema import COLUMNS
 from ma2ml_env.types import AgentID, JointAction, Pipeline, Result, Trial
 
-SCHEMA_VERSION = 2
-SCHEMA = """
-CREATE TABLE trials (
-    number   INTEGER PRIMARY KEY,  -- place in the search, from 0
-    seed     INTEGER NOT NULL,     -- the environment's seed
-    key      TEXT NOT NULL,        -- name of the joint action: equal pipelines have equal keys
-    action   TEXT NOT NULL,        -- JSON, {agent: [index, ...]}
-    pipeline TEXT NOT NULL,        -- in words
-    accuracy REAL NOT NULL,        -- on validation, 0 to 1
-    flops    REAL NOT NULL,        -- multiply-accumulates of one image
-    params   REAL NOT NULL,
-    reward   REAL NOT NULL,
-    seconds  REAL NOT NULL,        -- that the evaluation took
-    error    TEXT,                 -- why it failed
-    state    TEXT NOT NULL,        -- complete, failed, infeasible or pruned
-    curve    TEXT NOT NULL,        -- JSON, validation accuracy after each epoch
-    finished TEXT NOT NULL,        -- UTC
-    definition TEXT NOT NULL,      -- hash of what the result depends on: decisions, evaluator; empty if not known
-    digest   TEXT NOT NULL         -- of the other columns, to notice damage
-);
-CREATE INDEX trials_by_key ON trials (key, seed);
-CREATE VIEW top AS SELECT number, reward, accuracy, flops, params, seconds, pipeline FROM trials
-    WHERE number IN (SELECT min(number) FROM trials GROUP BY key) ORDER BY reward DESC;
-CREATE VIEW batches AS SELECT number / 10 AS batch, count(*) AS trials, avg(reward) AS mean_reward,
-    max(reward) AS best_reward, avg(accuracy) AS mean_accuracy, avg(flops) AS mean_flops, sum(seconds) AS seconds
-    FROM trials GROUP BY number / 10 ORDER BY batch;
-"""
-COLUMNS = (
-    "number", "seed", "key", "action", "pipeline", "accuracy", "flops", "params",
-    "reward", "seconds", "error", "state", "curve", "finished", "definition", "digest",
-)  # fmt: skip
-LOCK_TIMEOUT = 60.0
+ALL = f"SELECT {', '.join(COLUMNS)} FROM trials"
+_open_stores: WeakSet[TrialStore] = WeakSet()
 
 
 class TrialStore:
     """Trials in an SQLite file (WAL), each durable when the call that stores it returns.
 
+    Reading needs no right to write, neither to the file nor to its folder. No connection crosses a fork: all are
+    closed before it, and each process opens its own at its next call, since SQLite's locks belong to a process.
+
     Args:
         path: the file; created with its folders at the first trial if there is none.
         definition: of the environment, stored with every trial; a file with trials of another one is refused.
             Empty where it is not known, and then nothing is compared.
+        batch_size: how many trials the view `batches` averages over, the batch of the learner; None leaves the file
+            as it is, 10 for a new one.
 
     Raises:
         TrialLogError: on first use, if the file is damaged or not a trial log.
-
-    Source: ours.
     """
 
-    def __init__(self, path: str | Path, definition: str = "") -> None:
+    def __init__(self, path: str | Path, definition: str = "", batch_size: int | None = None) -> None:
         self.path = Path(path)
         self.definition = definition
-        self._connection: sqlite3.Connection | None = None
+        self.batch_size = batch_size
+        self._writer: sqlite3.Connection | None = None
+        self._reader: sqlite3.Connection | None = None
+        self._lock = threading.RLock()
 
     def open(self) -> None:
-        """Open the file now, to see that it can be used.
+        """Open the file for writing now, to see that it can be used.
 
         Raises:
             TrialLogError: if it cannot.
         """
         with self._errors():
-            self._open()
+            self._opened()
 
     def add(self, trial: Trial) -> None:
         """Store a trial under its own number.
 
         Raises:
-            TrialLogError: if the number is taken.
+            TrialLogError: if the number is taken, or the file cannot be used.
         """
-        try:
-            self._insert(trial, trial.number)
-        except sqlite3.IntegrityError as error:
-            raise TrialLogError(f"{self.path} already holds a trial {trial.number}") from error
+        self._insert(trial, trial.number)
 
     def append(self, trial: Trial) -> None:
         """Store a trial under the next free number, whatever other processes append meanwhile."""
@@ -103,9 +81,7 @@ class TrialStore:
         """
         if not self.path.exists():
             return []
-        with self._errors():
-            rows = self._open().execute(f"SELECT {', '.join(COLUMNS)} FROM trials ORDER BY number").fetchall()
-        return [self._trial(row, decode) for row in rows]
+        return [self._trial(row, decode) for row in self._select(f"{ALL} ORDER BY number")]
 
     def find(self, pipeline: Pipeline, seed: int) -> Result | None:
         """The earliest result of a pipeline under a seed of the environment, None if there is none.
@@ -115,10 +91,8 @@ class TrialStore:
         """
         if not self.path.exists():
             return None
-        query = f"SELECT {', '.join(COLUMNS)} FROM trials WHERE key = ? AND seed = ? ORDER BY number LIMIT 1"
-        with self._errors():
-            row = self._open().execute(query, (pipeline.key, seed)).fetchone()
-        return None if row is None else self._trial(row, lambda action: pipeline).result
+        rows = self._select(f"{ALL} WHERE key = ? AND seed = ? ORDER BY number LIMIT 1", pipeline.key, int(seed))
+        return self._trial(rows[0], lambda action: pipeline).result if rows else None
 
     def rows(self) -> list[dict[str, Any]]:
         """All trials by number as they stand in the file, {column: value}, checked against their digests.
@@ -128,82 +102,81 @@ class TrialStore:
         """
         if not self.path.exists():
             raise TrialLogError(f"there is no trial log {self.path}")
-        with self._errors():
-            rows = self._open().execute(f"SELECT {', '.join(COLUMNS)} FROM trials ORDER BY number").fetchall()
-        return [self._checked(row) for row in rows]
+        return [self._checked(row) for row in self._select(f"{ALL} ORDER BY number")]
 
-    def to_optuna(self, url: str, search_spaces: Mapping[AgentID, SearchSpace] | None = None) -> str:
-        """Export the trials as an Optuna study, for optuna-dashboard and Optuna's plots.
+    def to_optuna(
+        self, url: str, search_spaces: Mapping[AgentID, SearchSpace] | None = None, name: str | None = None
+    ) -> str:
+        """Export the trials as an Optuna study; see `ma2ml_env.to_optuna`."""
+        from ma2ml_env.trials.optuna_export import to_optuna
 
-        Args:
-            url: of Optuna's storage, such as `sqlite:///study.db`.
-            search_spaces: name the decisions and their choices; without them there are indices only.
-
-        Returns:
-            The name of the new study.
-
-        Raises:
-            ValueError: if Optuna is not installed, or the storage cannot be used.
-
-        Source: ours.
-        """
-        from ma2ml_env.trials.optuna_export import export
-
-        return export(self, url, search_spaces)
+        return to_optuna(self, url, search_spaces, name)
 
     def close(self) -> None:
         """Close the file; the next call opens it again."""
-        if self._connection is not None:
-            self._connection.close()
-            self._connection = None
+        with self._lock:
+            for connection in (self._writer, self._reader):
+                if connection is not None:
+                    connection.close()
+            self._writer = self._reader = None
+            _open_stores.discard(self)
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"path": self.path, "definition": self.definition}
+        return {"path": self.path, "definition": self.definition, "batch_size": self.batch_size}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__init__(**state)  # type: ignore[misc]
 
     def _insert(self, trial: Trial, number: int | None) -> None:
         with self._errors():
-            connection = self._open()
-            with _transaction(connection):
+            connection = self._opened()
+            with schema.transaction(connection):
                 if number is None:
                     (number,) = connection.execute("SELECT coalesce(max(number) + 1, 0) FROM trials").fetchone()
+                elif connection.execute("SELECT 1 FROM trials WHERE number = ?", (number,)).fetchone():
+                    raise TrialLogError(f"{self.path} already holds a trial {number}")
                 marks = ", ".join("?" * len(COLUMNS))
                 connection.execute(f"INSERT INTO trials VALUES ({marks})", _row(trial, number, self.definition))
 
-    def _open(self) -> sqlite3.Connection:
-        if self._connection is None:
+    def _select(self, query: str, *values: Any) -> list[tuple[Any, ...]]:
+        with self._errors():
+            if self._writer is None and self._reader is None:
+                self._reader = schema.open_reader(self.path)
+                _open_stores.add(self)
+            connection = self._writer or self._reader
+            assert connection is not None
+            return connection.execute(query, values).fetchall()
+
+    def _opened(self) -> sqlite3.Connection:
+        """The connection for writing."""
+        if self._writer is None:
             try:
                 self.path.parent.mkdir(parents=True, exist_ok=True)
             except OSError as error:
                 raise TrialLogError(f"cannot make the folder {self.path.parent}: {error.strerror}") from error
-            connection = sqlite3.connect(self.path, timeout=LOCK_TIMEOUT, isolation_level=None, check_same_thread=False)
-            try:
-                _prepare(connection, self.path)
-            except BaseException:
-                connection.close()
-                raise
-            self._connection = connection
-        return self._connection
+            self.close()
+            self._writer = schema.open_writer(self.path, self.batch_size)
+            _open_stores.add(self)
+        return self._writer
 
     @contextmanager
     def _errors(self) -> Iterator[None]:
-        """SQLite's own errors as one clear sentence."""
+        """One thread at a time, and SQLite's own errors as one clear sentence."""
         try:
-            yield
-        except sqlite3.IntegrityError:
-            raise
-        except sqlite3.OperationalError as error:
+            with self._lock:
+                yield
+        except sqlite3.Error as error:
+            if type(error) is sqlite3.DatabaseError:
+                raise TrialLogError(schema.damaged(self.path, error)) from error
             raise TrialLogError(f"cannot use {self.path}: {error}; what it holds is untouched") from error
-        except sqlite3.DatabaseError as error:
-            raise TrialLogError(_damaged(self.path, error)) from error
+        except OverflowError as error:
+            raise TrialLogError(f"cannot store the trial in {self.path}: {error}") from error
 
     def _checked(self, row: tuple[Any, ...]) -> dict[str, Any]:
         """A row by its columns' names."""
         stored = dict(zip(COLUMNS, row, strict=True))
         if stored["digest"] != _digest(row[:-1]):
-            raise TrialLogError(_damaged(self.path, f"trial {stored['number']} does not match its digest"))
+            raise TrialLogError(schema.damaged(self.path, f"trial {stored['number']} does not match its digest"))
         return stored
 
     def _trial(self, row: tuple[Any, ...], decode: Callable[[JointAction], Pipeline]) -> Trial:
@@ -227,47 +200,13 @@ class TrialStore:
         return Trial(stored["number"], stored["seed"], pipeline, result, stored["reward"])
 
 
-def _prepare(connection: sqlite3.Connection, path: Path) -> None:
-    """Create the schema in an empty file, check it in any other; a file that is refused is not written to."""
-    connection.execute("PRAGMA synchronous = FULL")
-    with _transaction(connection):
-        (version,) = connection.execute("PRAGMA user_version").fetchone()
-        tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
-        if version == 0 and not tables:
-            for statement in SCHEMA.split(";\n"):
-                connection.execute(statement)
-            connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
-        elif version != SCHEMA_VERSION or "trials" not in tables:
-            raise TrialLogError(f"{path} is not a trial log of version {SCHEMA_VERSION} (it says {version})")
-    with suppress(sqlite3.OperationalError):  # locked: another process opens it too, and a later one will switch
-        connection.execute("PRAGMA journal_mode = WAL")
-    (verdict,) = connection.execute("PRAGMA quick_check(1)").fetchone()
-    if verdict != "ok":
-        raise TrialLogError(_damaged(path, verdict))
-
-
-def _damaged(path: Path, reason: object) -> str:
-    return f"{path} is damaged ({reason}); move it away or restore it, it is never overwritten"
-
-
-@contextmanager
-def _transaction(connection: sqlite3.Connection) -> Iterator[None]:
-    connection.execute("BEGIN IMMEDIATE")
-    try:
-        yield
-    except BaseException:
-        connection.execute("ROLLBACK")
-        raise
-    connection.execute("COMMIT")
-
-
 def _row(trial: Trial, number: int, definition: str) -> tuple[Any, ...]:
     result = trial.result
     values = (
         number,
-        trial.seed,
+        int(trial.seed),
         trial.pipeline.key,
-        json.dumps({agent: list(action) for agent, action in trial.pipeline.action.items()}),
+        json.dumps({agent: list(map(int, action)) for agent, action in trial.pipeline.action.items()}),
         str(trial.pipeline),
         float(result.accuracy),
         float(result.flops),
@@ -281,6 +220,22 @@ def _row(trial: Trial, number: int, definition: str) -> tuple[Any, ...]:
         definition,
     )
     return (*values, _digest(values))
+
+
+def _before_fork() -> None:
+    for store in list(_open_stores):
+        store._lock.acquire()
+        store.close()
+        _forking.append(store)
+
+
+def _after_fork() -> None:
+    while _forking:
+        _forking.pop()._lock.release()
+
+
+_forking: list[TrialStore] = []
+os.register_at_fork(before=_before_fork, after_in_parent=_after_fork, after_in_child=_after_fork)
 
 
 def _digest(values: Sequence[Any]) -> str:

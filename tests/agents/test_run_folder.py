@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -26,12 +27,17 @@ def test_a_second_process_is_refused_with_the_pid_of_the_first_and_takes_over_wh
     holder = subprocess.Popen([sys.executable, "-c", HOLDER, str(tmp_path)], stdout=subprocess.PIPE, text=True)
     assert holder.stdout is not None
     assert holder.stdout.readline() == "held\n"
-    with pytest.raises(ValueError, match=f"in use by process {holder.pid}"), run_folder(tmp_path, {"seed": 0}, {}):
+    with (
+        pytest.raises(
+            ValueError, match=rf"in use by process {holder.pid} on host {socket.gethostname()};.* remove .*lock"
+        ),
+        run_folder(tmp_path, {"seed": 0}, {}),
+    ):
         pass
     holder.kill()
     holder.communicate()
     with run_folder(tmp_path, {"seed": 0}, {}):
-        assert (tmp_path / "pid").read_text() == str(os.getpid())
+        assert (tmp_path / "pid").read_text().split() == [str(os.getpid()), socket.gethostname()]
 
 
 def test_the_configuration_is_written_and_compared(tmp_path: Path) -> None:

@@ -8,7 +8,9 @@ from pathlib import Path
 import optuna
 import pytest
 
+import ma2ml_env
 from ma2ml_env import AutoMLEnv, Decision, Result, SearchSpace
+from ma2ml_env.errors import MA2MLError
 from ma2ml_env.reward import accuracy
 from ma2ml_env.trials import TrialLogError, TrialStore
 
@@ -55,6 +57,24 @@ def test_optunas_importances_can_be_computed_from_it(tmp_path: Path) -> None:
     assert set(optuna.importance.get_param_importances(study)) == {"nas.depth", "nas.stem"}
 
 
+def test_a_second_export_adds_what_has_come_since_and_other_trials_need_another_name(tmp_path: Path) -> None:
+    store, env = logged(tmp_path)
+    url = f"sqlite:///{tmp_path / 'study.db'}"
+    assert ma2ml_env.to_optuna(store.path, url, env.search_spaces) == "demo"
+    env.reset()
+    env.step({"nas": (0, 1)})
+    assert ma2ml_env.to_optuna(store, url, env.search_spaces) == "demo"
+    held = optuna.load_study(study_name="demo", storage=url).trials
+    assert [trial.number for trial in held] == [0, 1, 2, 3]
+    assert [trial.user_attrs["key"] for trial in held] == [row["key"] for row in store.rows()]
+    other, env = logged(tmp_path / "other")
+    env.reset(seed=5)
+    env.step({"nas": (2, 1)})
+    with pytest.raises(MA2MLError, match=r"the study 'demo' .* holds other trials; give another name"):
+        ma2ml_env.to_optuna(other, url, env.search_spaces)
+    assert ma2ml_env.to_optuna(other, url, env.search_spaces, name="mine") == "mine"
+
+
 def test_what_cannot_be_exported_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     store, _ = logged(tmp_path)
     with pytest.raises(TrialLogError, match="no trial log"):
@@ -62,7 +82,7 @@ def test_what_cannot_be_exported_is_told(tmp_path: Path, monkeypatch: pytest.Mon
     url = f"sqlite:///{tmp_path / 'study.db'}"
     store.to_optuna(url)
     with pytest.raises(ValueError, match="cannot export"):
-        store.to_optuna(url)
+        store.to_optuna("nosuchdatabase://")
     monkeypatch.setitem(sys.modules, "optuna", None)
     with pytest.raises(ValueError, match=r"pip install 'ma2ml-env\[optuna\]'"):
         store.to_optuna(url)

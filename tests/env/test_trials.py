@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import math
+import os
 import sqlite3
 import subprocess
 import sys
+import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -123,9 +126,120 @@ def test_trials_of_another_definition_are_refused_and_kept(tmp_path: Path) -> No
     assert TrialStore(path, "training 1").load(decode) == TrialStore(path).load(decode) == [trial(0, 0.5, 1)]
 
 
-def test_the_view_of_batches_averages_ten_trials_each(tmp_path: Path) -> None:
-    store = TrialStore(tmp_path / "trials.db")
+BATCHES = "SELECT batch, trials, mean_reward, best_reward FROM batches"
+
+
+@pytest.mark.parametrize("size", [4, None])
+def test_the_view_of_batches_averages_the_batches_of_the_learner(size: int | None, tmp_path: Path) -> None:
+    store = TrialStore(tmp_path / "trials.db", batch_size=size)
     for number in range(15):
         store.add(trial(number, number / 20, number))
-    rows = sqlite3.connect(store.path).execute("SELECT batch, trials, mean_reward, best_reward FROM batches").fetchall()
-    assert rows == [(0, 10, pytest.approx(4.5 / 20), 9 / 20), (1, 5, pytest.approx(12 / 20), 14 / 20)]
+    rows = sqlite3.connect(store.path).execute(BATCHES).fetchall()
+    parts = [range(15)[start : start + (size or 10)] for start in range(0, 15, size or 10)]
+    assert rows == [
+        (batch, len(part), pytest.approx(sum(part) / len(part) / 20), max(part) / 20)
+        for batch, part in enumerate(parts)
+    ]
+    with_other = TrialStore(store.path, batch_size=5)
+    with_other.open()
+    assert len(sqlite3.connect(store.path).execute(BATCHES).fetchall()) == 3
+
+
+def made_by_version_2(path: Path) -> None:
+    """A log as 0.1.0 wrote it: without the table `search`, batches of ten."""
+    store = TrialStore(path)
+    store.add(trial(0, 0.5, 1))
+    store.close()
+    connection = sqlite3.connect(path)
+    connection.executescript(
+        "DROP VIEW batches; DROP TABLE search; PRAGMA user_version = 2;"
+        "CREATE VIEW batches AS SELECT number / 10 AS batch FROM trials"
+    )
+    connection.close()
+
+
+def test_a_log_of_the_version_before_is_read_untouched_and_goes_on(tmp_path: Path) -> None:
+    path = tmp_path / "trials.db"
+    made_by_version_2(path)
+    before = path.read_bytes()
+    store = TrialStore(path, batch_size=1)
+    assert store.load(decode) == [trial(0, 0.5, 1)]
+    assert path.read_bytes() == before
+    store.append(trial(1, 0.7, 2))
+    assert sqlite3.connect(path).execute(BATCHES).fetchall() == [(0, 1, 0.5, 0.5), (1, 1, 0.7, 0.7)]
+
+
+def test_a_log_that_crosses_a_fork_loses_nothing(tmp_path: Path) -> None:
+    store = TrialStore(tmp_path / "trials.db")
+    store.append(trial(0, 0.5, 1))
+    held, closed = os.pipe()
+    children = []
+    for child in range(3):
+        if (pid := os.fork()) == 0:
+            status = 1
+            try:
+                os.close(closed)
+                os.read(held, 1)  # until the parent has closed its store
+                for number in range(10):
+                    store.append(trial(0, 0.5, 100 * (child + 1) + number))
+                status = 0
+            finally:
+                os._exit(status)
+        children.append(pid)
+    store.append(trial(0, 0.5, 2))
+    store.close()
+    os.close(closed)
+    assert [os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) for pid in children] == [0, 0, 0]
+    trials = store.load(decode)
+    assert [one.number for one in trials] == list(range(32))
+    assert len({one.pipeline.key for one in trials}) == 32
+
+
+READER = """
+import os, sys
+from ma2ml_env import Pipeline
+from ma2ml_env.trials import TrialStore
+if os.geteuid() == 0:
+    os.setuid(65534)
+store = TrialStore(sys.argv[1])
+decode = lambda action: Pipeline(action, {})
+trials = store.load(decode)
+assert not os.access(sys.argv[1], os.W_OK)
+assert store.find(trials[0].pipeline, 4) == trials[0].result
+print(len(store.rows()), len(trials))
+"""
+
+
+@pytest.mark.parametrize("killed", [False, True])
+def test_reading_needs_no_right_to_write_and_leaves_no_file(killed: bool) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "trials.db")
+        store = TrialStore(path)
+        for number in range(3):
+            store.append(trial(0, 0.5, number))
+        if killed:  # what a killed writer leaves: the newest rows are in the log alone
+            kept = path.read_bytes(), path.with_name("trials.db-wal").read_bytes()
+            store.close()
+            for content, name in zip(kept, ("trials.db", "trials.db-wal"), strict=True):
+                path.with_name(name).write_bytes(content)
+        store.close()
+        before = sorted(file.name for file in Path(folder).iterdir())
+        for file in Path(folder).iterdir():
+            file.chmod(0o444)
+        Path(folder).chmod(0o555)
+        done = subprocess.run([sys.executable, "-c", READER, str(path)], capture_output=True, text=True, check=False)
+        assert (done.stdout, done.stderr) == ("3 3\n", "")
+        assert sorted(file.name for file in Path(folder).iterdir()) == before
+        Path(folder).chmod(0o755)
+
+
+def test_a_database_error_is_reported_by_its_own_text(tmp_path: Path) -> None:
+    store = TrialStore(tmp_path / "trials.db")
+    with pytest.raises(TrialLogError, match="int too large"):
+        store.append(replace(trial(0, 0.5, 1), seed=2**63))
+    connection = sqlite3.connect(store.path)
+    connection.execute("CREATE TRIGGER full BEFORE INSERT ON trials BEGIN SELECT RAISE(ABORT, 'no more'); END")
+    connection.close()
+    for write in (store.add, store.append):
+        with pytest.raises(TrialLogError, match=r"cannot use .*: no more"):
+            write(trial(0, 0.5, 1))

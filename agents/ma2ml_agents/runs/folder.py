@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -43,14 +44,12 @@ def run_folder(folder: Path, identity: Mapping[str, Any], options: Mapping[str, 
     try:
         lock.acquire()
     except filelock.Timeout:
-        raise MA2MLError(
-            f"{folder} is in use by process {_pid(folder)}; wait for it, or choose another --out"
-        ) from None
+        raise MA2MLError(_in_use(folder)) from None
     except OSError as error:
         raise MA2MLError(f"cannot write in {folder}: {error.strerror}") from error
     try:
         check_folder(folder, identity)
-        write_text(folder / PID_FILE, str(os.getpid()))
+        write_text(folder / PID_FILE, f"{os.getpid()}\n{socket.gethostname()}\n")
         document = {"format": FORMAT, "run": identity, "options": options}
         write_text(folder / CONFIG_FILE, json.dumps(document, indent=2) + "\n")
         yield folder
@@ -88,8 +87,14 @@ def _differences(held: Any, wanted: Any, name: str = "") -> Iterator[str]:
         yield f"{name} is {held} there, {wanted} here"
 
 
-def _pid(folder: Path) -> str:
+def _in_use(folder: Path) -> str:
+    """Sentence about a folder whose lock another process holds, or left where the file system has no locks."""
     try:
-        return (folder / PID_FILE).read_text(encoding="utf-8")
+        pid, _, host = (folder / PID_FILE).read_text(encoding="utf-8").strip().partition("\n")
     except OSError:
-        return "unknown"
+        pid, host = "unknown", ""
+    where = f" on host {host}" if host else ""
+    return (
+        f"{folder} is in use by process {pid}{where}; wait for it, or choose another --out; "
+        f"if no such process runs there any more, remove {folder / LOCK_FILE}"
+    )
