@@ -22,6 +22,7 @@ SEARCH_SPACES = {
     "plain": "ma2ml_env.search_spaces.plain:plain",
     "published_table": "ma2ml_env.search_spaces.benchmark_table:published_table",
     "recipe": "ma2ml_env.search_spaces.recipe:recipe",
+    "residual": "ma2ml_env.search_spaces.residual:residual",
     "tabular": "ma2ml_env.benchmark_tables.file:tabular_space",
 }
 TASKS = {
@@ -34,11 +35,13 @@ NETWORKS = {
     "darts": "ma2ml_env.models.darts:DARTSSkeleton",
     "fbnetv3": "ma2ml_env.models.fbnetv3:FBNetV3Skeleton",
     "nasnet": "ma2ml_env.models.nasnet:NASNetSkeleton",
+    "residual": "ma2ml_env.models.residual:ResidualSkeleton",
 }
 GENOTYPES = {
     "darts": "ma2ml_env.search_spaces.darts:Genotype",
     "fbnetv3": "ma2ml_env.search_spaces.fbnetv3:Architecture",
     "nasnet": "ma2ml_env.search_spaces.nasnet:Genotype",
+    "residual": "ma2ml_env.search_spaces.residual:Architecture",
 }
 EVALUATORS = {
     "fcnet": "ma2ml_env.evaluators.fcnet:fcnet",

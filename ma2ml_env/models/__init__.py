@@ -22,6 +22,7 @@ FAMILIES = {
     "ma2ml_env.search_spaces.nasnet:Genotype": "ma2ml_env.models.nasnet:NASNetSkeleton",
     "ma2ml_env.search_spaces.darts:Genotype": "ma2ml_env.models.darts:DARTSSkeleton",
     "ma2ml_env.search_spaces.fbnetv3:Architecture": "ma2ml_env.models.fbnetv3:FBNetV3Skeleton",
+    "ma2ml_env.search_spaces.residual:Architecture": "ma2ml_env.models.residual:ResidualSkeleton",
 }
 
 
@@ -39,7 +40,7 @@ def build_network(
     It has a method `set_drop_path_progress(progress)`, the part of the training that is over, in [0, 1].
 
     Args:
-        architecture: a `Genotype` of nasnet or darts, or an `Architecture` of fbnetv3.
+        architecture: a `Genotype` of nasnet or darts, or an `Architecture` of fbnetv3 or residual.
         skeleton: what it is put into, of the same family.
         image_size: rows and columns of the square images; FBNetV3 resizes them to its own resolution.
         in_channels: 1 for grey images, 3 for colored ones.

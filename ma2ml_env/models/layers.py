@@ -52,7 +52,7 @@ class Activation(NamedTuple):
     Source: ours.
     """
 
-    kind: Literal["relu", "hardswish"] = "relu"
+    kind: Literal["relu", "silu", "hardswish"] = "relu"
 
 
 class Pool(NamedTuple):
@@ -80,7 +80,7 @@ class FactorizedReduction(NamedTuple):
 class SqueezeExcite(NamedTuple):
     """Channels weighted by what a two-layer network makes of their means.
 
-    Source: FBNetV3, with a hard sigmoid as its gate.
+    Source: Hu et al. (2018); FBNetV3 has a hard sigmoid as its gate.
     """
 
     channels: int

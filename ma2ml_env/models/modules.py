@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
+from timm.layers import SEModule
 from torch import Tensor, nn
 
 from ma2ml_env.errors import MA2MLError
@@ -114,10 +115,7 @@ def build_layer(layer: Layer, *, inplace: bool = False) -> nn.Module:
         layer: what to build.
         inplace: whether an activation may overwrite its input.
 
-    Raises:
-        ValueError: for a layer that has no module here.
-
-    Source: ours.
+    Source: ours; squeeze-excite is timm's.
     """
     match layer:
         case Conv(inputs, outputs, kernel, stride, groups, dilation, _, bias):
@@ -126,7 +124,7 @@ def build_layer(layer: Layer, *, inplace: bool = False) -> nn.Module:
         case Norm(channels, epsilon):
             return nn.BatchNorm2d(channels, eps=epsilon)
         case Activation(kind):
-            return nn.ReLU(inplace) if kind == "relu" else nn.Hardswish(inplace)
+            return {"relu": nn.ReLU, "silu": nn.SiLU, "hardswish": nn.Hardswish}[kind](inplace)
         case Pool("avg", kernel, stride, padding):
             return nn.AvgPool2d(kernel, stride, padding, count_include_pad=False)
         case Pool(_, kernel, stride, padding):
@@ -137,8 +135,9 @@ def build_layer(layer: Layer, *, inplace: bool = False) -> nn.Module:
             return GlobalMean()
         case Classifier(inputs, outputs, bias):
             return nn.Sequential(nn.Flatten(), nn.Linear(inputs, outputs, bias))
-        case SqueezeExcite():
-            raise MA2MLError("squeeze-excite belongs to the FBNetV3 blocks, which timm builds")
+        case SqueezeExcite(channels, hidden):
+            gate: nn.Module = SEModule(channels, rd_channels=hidden)
+            return gate
 
 
 def build_chain(chain: Chain) -> nn.Module:

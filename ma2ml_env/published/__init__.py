@@ -45,7 +45,7 @@ def build(
         num_classes: number of logits.
         drop_path: probability of removing the deepest path at the end of training, in [0, 1).
         skeleton: fields of `NASNetSkeleton` (as `filters`, `repeats`), `DARTSSkeleton` (as `filters`, `layers`,
-            `auxiliary`) or `FBNetV3Skeleton`, whichever the network has.
+            `auxiliary`), `FBNetV3Skeleton` or `ResidualSkeleton`, whichever the network has.
 
     Returns:
         A module from images (N, C, H, W) to logits (N, num_classes).

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 from ma2ml_env.errors import MA2MLError
 from ma2ml_env.published.networks import architecture, entry
 from ma2ml_env.search_space import SearchSpace
-from ma2ml_env.search_spaces import fbnetv3, nasnet
+from ma2ml_env.search_spaces import fbnetv3, nasnet, residual
 from ma2ml_env.types import AgentID
 
 
@@ -87,7 +87,7 @@ def actions(name: str, env: HasSearchSpaces, *, nearest: bool = False) -> list[A
         if not nearest or closest is None:
             hint = "; nearest=True gives the closest that it can say" if closest else ""
             raise MA2MLError(f"the agent {agent!r} cannot say {name} exactly: {error}{hint}") from error
-    return [Action.of(space.encode(sayable), agent, changes) for sayable, changes in closest(what)]
+    return [Action.of(space.encode(sayable), agent, changes) for sayable, changes in closest(what, space)]
 
 
 def _agent(name: str, what: Any, env: HasSearchSpaces) -> tuple[AgentID, SearchSpace]:
@@ -103,7 +103,7 @@ def _agent(name: str, what: Any, env: HasSearchSpaces) -> tuple[AgentID, SearchS
     raise MA2MLError(f"{name} is a {kind}, which no agent of this environment chooses; they choose {chosen}")
 
 
-def _strict(what: nasnet.Genotype) -> list[tuple[nasnet.Genotype, list[str]]]:
+def _strict(what: nasnet.Genotype, space: SearchSpace) -> list[tuple[nasnet.Genotype, list[str]]]:
     """The same blocks under the strict rule of concatenation."""
     changes = [
         f"the {cell} cell concatenates the unused states {part.unused} instead of {part.outputs}"
@@ -113,7 +113,7 @@ def _strict(what: nasnet.Genotype) -> list[tuple[nasnet.Genotype, list[str]]]:
     return [(nasnet.Genotype(nasnet.Cell(what.normal.blocks), nasnet.Cell(what.reduction.blocks)), changes)]
 
 
-def _some_subpolicies(what: Any) -> list[tuple[Any, list[str]]]:
+def _some_subpolicies(what: Any, space: SearchSpace) -> list[tuple[Any, list[str]]]:
     """As many sub-policies at a time as an action says."""
     from ma2ml_env.search_spaces.autoaugment import SUBPOLICIES, Policy
 
@@ -125,12 +125,17 @@ def _some_subpolicies(what: Any) -> list[tuple[Any, list[str]]]:
     return parts
 
 
-def _released(what: Any) -> list[tuple[Any, list[str]]]:
+def _released(what: Any, space: SearchSpace) -> list[tuple[Any, list[str]]]:
     return [fbnetv3.nearest_values(what)]
 
 
-NEAREST: dict[str, Callable[[Any], list[tuple[Any, list[str]]]]] = {
+def _residual(what: residual.Architecture, space: SearchSpace) -> list[tuple[Any, list[str]]]:
+    return [residual.nearest_values(what, space)]
+
+
+NEAREST: dict[str, Callable[[Any, SearchSpace], list[tuple[Any, list[str]]]]] = {
     "nasnet": _strict,
     "fbnetv3": _released,
+    "residual": _residual,
     "policy": _some_subpolicies,
 }

@@ -15,7 +15,7 @@ class Entry:
     """One published architecture or policy.
 
     Attributes:
-        family: `"nasnet"`, `"darts"`, `"fbnetv3"`, `"timm"` or `"policy"`.
+        family: `"nasnet"`, `"darts"`, `"fbnetv3"`, `"residual"`, `"timm"` or `"policy"`.
         source: where it comes from.
         network: options of the network that is built if nothing else is asked for.
         elsewhere: options of the network on the other kind of images (CIFAR-like for an ImageNet network).
@@ -52,6 +52,11 @@ def _nasnet(source: str, cifar: tuple[int, int], imagenet: tuple[int, int], **re
 def _fbnetv3(flops: float | None, params: float | None = None, note: str = "") -> Entry:
     size = {"num_classes": 1000}
     return Entry("fbnetv3", _FBNETV3, size, published_params=params, published_flops=flops, note=note)
+
+
+def _resnet(params: float) -> Entry:
+    source = "He et al., CVPR 2016; shortcuts of option B, projections"
+    return Entry("residual", source, {"image_size": 32, "num_classes": 10}, published_params=params)
 
 
 _FBNETV3 = "Dai et al., CVPR 2021; mobile-vision"
@@ -121,6 +126,9 @@ ENTRIES = {
     "FBNetV3-E": _fbnetv3(762e6),
     "FBNetV3-F": _fbnetv3(None),
     "FBNetV3-G": _fbnetv3(2.1e9),
+    "ResNet-20": _resnet(0.27e6),
+    "ResNet-32": _resnet(0.46e6),
+    "ResNet-56": _resnet(0.85e6),
     "EfficientNet-B1": Entry(
         "timm",
         "Tan and Le, ICML 2019; timm",

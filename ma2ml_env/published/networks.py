@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any
 
@@ -11,16 +11,28 @@ from ma2ml_env.models import build_network, count
 from ma2ml_env.models.darts import DARTSSkeleton
 from ma2ml_env.models.fbnetv3 import FBNetV3Skeleton
 from ma2ml_env.models.nasnet import NASNetSkeleton
+from ma2ml_env.models.residual import ResidualSkeleton
 from ma2ml_env.published.catalog import ENTRIES, Entry
 from ma2ml_env.published.cells import darts_genotype, nasnet_genotype
 from ma2ml_env.published.fbnetv3 import fbnetv3_architecture
+from ma2ml_env.published.residual import residual_architecture
 from ma2ml_env.types import Cost
 
 if TYPE_CHECKING:
     from torch import nn
 
-SKELETONS: Mapping[str, Any] = {"nasnet": NASNetSkeleton, "darts": DARTSSkeleton, "fbnetv3": FBNetV3Skeleton}
-ARCHITECTURES = {"nasnet": nasnet_genotype, "darts": darts_genotype, "fbnetv3": fbnetv3_architecture}
+SKELETONS: Mapping[str, Any] = {
+    "nasnet": NASNetSkeleton,
+    "darts": DARTSSkeleton,
+    "fbnetv3": FBNetV3Skeleton,
+    "residual": ResidualSkeleton,
+}
+ARCHITECTURES: Mapping[str, Callable[[str], Any]] = {
+    "nasnet": nasnet_genotype,
+    "darts": darts_genotype,
+    "fbnetv3": fbnetv3_architecture,
+    "residual": residual_architecture,
+}
 LARGEST_CIFAR_LIKE = 64
 
 
@@ -84,8 +96,8 @@ def architecture(name: str) -> Any:
     """What was published under a name.
 
     Returns:
-        A `Genotype` of nasnet or darts, an `Architecture` of fbnetv3, a `Policy` of autoaugment, or the name that
-        timm has for it.
+        A `Genotype` of nasnet or darts, an `Architecture` of fbnetv3 or residual, a `Policy` of autoaugment, or the
+        name that timm has for it.
 
     Raises:
         ValueError: for an unknown name.

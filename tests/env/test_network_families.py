@@ -17,9 +17,11 @@ from ma2ml_env.models import build_network, cost, count
 from ma2ml_env.models.darts import DARTSSkeleton
 from ma2ml_env.models.fbnetv3 import FBNetV3Skeleton
 from ma2ml_env.models.nasnet import NASNetSkeleton
+from ma2ml_env.models.residual import ResidualSkeleton
 from ma2ml_env.search_spaces.darts import darts
 from ma2ml_env.search_spaces.fbnetv3 import fbnetv3
 from ma2ml_env.search_spaces.nasnet import nasnet
+from ma2ml_env.search_spaces.residual import residual
 
 GREY = {"image_size": 8, "in_channels": 1, "num_classes": 10}
 COLORED = {"image_size": 32, "in_channels": 3, "num_classes": 10}
@@ -41,6 +43,7 @@ FAMILIES = {
     "nasnet": Family(nasnet(), NASNetSkeleton(filters=4, repeats=1, stages=2), GREY),
     "darts": Family(darts(), DARTSSkeleton(filters=4, layers=3), GREY),
     "fbnetv3": Family(fbnetv3(), FBNetV3Skeleton(head_width=32, resolution_scale=0.15), COLORED),
+    "residual": Family(residual(((8, 12), (16,), (8, 24)), stems=(8, 10)), ResidualSkeleton(), GREY),
 }
 
 

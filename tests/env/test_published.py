@@ -41,6 +41,9 @@ NAMES = [
     "FBNetV3-E",
     "FBNetV3-F",
     "FBNetV3-G",
+    "ResNet-20",
+    "ResNet-32",
+    "ResNet-56",
     "EfficientNet-B1",
     "RegNetY-600MF",
     "AutoAugment-CIFAR10",
@@ -65,6 +68,9 @@ EXACT = [
     ("FBNetV3-B", {}, 8598480, 460.1e6),
     ("FBNetV3-C", {}, 9973816, 555578368),
     ("FBNetV3-D", {}, 10306296, 642628864),
+    ("ResNet-20", {}, 272474, 40813184),
+    ("ResNet-32", {}, 466906, 69124736),
+    ("ResNet-56", {}, 855770, 125747840),
     ("EfficientNet-B1", {}, 7794184, 686802832),
     ("RegNetY-600MF", {}, 6055160, 601220992),
 ]
@@ -90,6 +96,8 @@ def tiny(name):
         return {"image_size": 64}
     if ENTRIES[name].family == "timm":
         return {"image_size": 32}
+    if ENTRIES[name].family == "residual":
+        return {"image_size": 8}
     size = {"layers": 3} if ENTRIES[name].family == "darts" else {"repeats": 1}
     return {"image_size": 8, "filters": 4, **size}
 
@@ -122,7 +130,7 @@ def test_a_published_network_runs_forward_and_backward(name):
     assert all(parameter.grad is not None for parameter in model.parameters())
 
 
-@pytest.mark.parametrize("name", ["NASNet-A", "DARTS-V2", "FBNetV3-A", "EfficientNet-B1"])
+@pytest.mark.parametrize("name", ["NASNet-A", "DARTS-V2", "FBNetV3-A", "ResNet-56", "EfficientNet-B1"])
 def test_a_built_network_costs_what_the_arithmetic_says(name):
     options = tiny(name)
     assert cost(published.build(name, **options), options["image_size"]) == published.network(name, **options).cost()
