@@ -90,7 +90,7 @@ class Result:
         params: trainable parameters.
         seconds: wall-clock seconds that the evaluation took.
         error: why the pipeline failed, None if it did not.
-        curve: validation accuracy after each epoch, empty where there are no epochs.
+        curve: validation accuracy after each measured epoch, empty where there are no epochs.
         pruned: whether training was stopped early; accuracy is that of the last epoch then.
         infeasible: whether it was not evaluated, because it costs more than is allowed; such a one has failed.
 

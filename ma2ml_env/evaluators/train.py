@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, fields, is_dataclass
 from functools import cache
+from itertools import pairwise
 from typing import Any
 
 import torch
@@ -23,6 +24,8 @@ from ma2ml_env.types import Cost, Pipeline, Result
 
 TRAINING_VERSION = 1
 """Raised by whatever changes the accuracy that a pipeline gets; stored results of another version are refused."""
+MEASURED_IMAGES = 2000
+"""Validation images, evenly spaced among all, of a measurement before the end of a training."""
 
 
 @dataclass(frozen=True)
@@ -40,9 +43,12 @@ class TrainEvaluator:
             digits.
         threads: CPU threads of one training. Results depend on it in the last digits, so it is fixed here and
             does not follow the machine.
+        measured_epochs: after which epochs accuracy is measured before the end, on `MEASURED_IMAGES` fixed validation
+            images; after the last epoch it is measured on all of them. None: on all of them after every epoch.
 
     Raises:
-        ValueError: for fewer than one epoch or thread, or a device that torch does not see.
+        ValueError: for fewer than one epoch or thread, measured epochs that do not ascend from 1 or later, or a
+            device that torch does not see.
 
     Source: MA2ML trains each sampled pipeline on a proxy and measures validation accuracy; the details are ours.
     """
@@ -53,8 +59,12 @@ class TrainEvaluator:
     retrain_epochs: int
     device: str = "cpu"
     threads: int = 1
+    measured_epochs: tuple[int, ...] | None = None
 
     def __post_init__(self) -> None:
+        measured = (0, *(self.measured_epochs or ()))
+        if any(later <= earlier for earlier, later in pairwise(measured)):
+            raise MA2MLError(f"measured_epochs ascend and are at least 1, not {list(measured[1:])}")
         for name in ("epochs", "retrain_epochs", "threads"):
             if getattr(self, name) < 1:
                 raise MA2MLError(f"{name} must be at least 1, not {getattr(self, name)}")
@@ -72,8 +82,8 @@ class TrainEvaluator:
             pipeline: to train.
             seed: of the environment.
             epochs: takes the place of the evaluator's; its schedules are those of a training of so many.
-            stop_below: for each epoch, from the first, the validation accuracy below which training is stopped after
-                it; NaN and missing ones stop nothing. The result is `pruned` then.
+            stop_below: for each measured epoch, from the first, the validation accuracy below which training is stopped
+                after it; NaN and missing ones stop nothing. The result is `pruned` then.
 
         Raises:
             ValueError: for fewer than one epoch.
@@ -95,7 +105,7 @@ class TrainEvaluator:
                 raise
             error = f"out of memory: {str(failure).splitlines()[0]}"
         final = 0.0 if error else curve[-1]
-        pruned = error is None and len(curve) < epochs
+        pruned = error is None and len(curve) < len(self._measured(epochs))
         return Result(final, cost.flops, cost.params, time.perf_counter() - started, error, tuple(curve), pruned)
 
     @property
@@ -104,7 +114,8 @@ class TrainEvaluator:
         parts = {"task": _chosen(self.task), "network": _chosen(self.network), "epochs": self.epochs}
         standard = getattr(self.task, "augmentation", "none")
         always = {} if standard == "none" else {"augmentation": standard}
-        return {"kind": "train", "version": TRAINING_VERSION, **parts, **always}
+        measured = {} if self.measured_epochs is None else {"measured_epochs": list(self.measured_epochs)}
+        return {"kind": "train", "version": TRAINING_VERSION, **parts, **always, **measured}
 
     def cost(self, pipeline: Pipeline) -> Cost:
         """FLOPs and parameters of the network, by arithmetic, before anything is trained."""
@@ -164,15 +175,18 @@ class TrainEvaluator:
         curve: list[float],
         stop_below: Sequence[float] = (),
     ) -> nn.Module:
-        """Train a fresh network; its validation accuracy after each epoch is appended to `curve`."""
+        """Train a fresh network; its validation accuracy after each measured epoch is appended to `curve`."""
         random_seed = pipeline.random_seed(seed)
         device = torch.device(self.device)
         normalization = Normalization.of(_on_device(self.task, self.device).train)
 
-        def go_on_after(network: nn.Module) -> bool:
-            if validation is None:
+        measured = self._measured(epochs)
+
+        def go_on_after(epoch: int, network: nn.Module) -> bool:
+            if validation is None or epoch not in measured:
                 return True
-            curve.append(accuracy(network, validation, normalization))
+            some = validation if self.measured_epochs is None or epoch == epochs else _some(validation)
+            curve.append(accuracy(network, some, normalization))
             return not (len(curve) <= len(stop_below) and curve[-1] < stop_below[len(curve) - 1])
 
         with _deterministic(random_seed, self.device, self.threads):
@@ -182,6 +196,12 @@ class TrainEvaluator:
             standard = getattr(self.task, "augmentation", "none")
             fitting = Fitting(images, normalization, policy, recipe, epochs, len(self.task.classes), device, standard)
             return fit(network, fitting, generator, go_on_after)
+
+    def _measured(self, epochs: int) -> tuple[int, ...]:
+        """The epochs of a training of `epochs` after which accuracy is measured."""
+        if self.measured_epochs is None:
+            return tuple(range(1, epochs + 1))
+        return (*(epoch for epoch in self.measured_epochs if epoch < epochs), epochs)
 
     def _shapes(self) -> dict[str, int]:
         task: Task = self.task
@@ -205,6 +225,14 @@ def _on_device(task: Any, device: str) -> Splits:
     """The images on the device, once a process."""
     splits = task.load()
     return Splits(*(_moved(part, device) for part in (splits.train, splits.validation, splits.test)))
+
+
+def _some(images: Images) -> Images:
+    """`MEASURED_IMAGES` of the images, evenly spaced, or all if there are not so many."""
+    rows = torch.arange(MEASURED_IMAGES) * len(images) // MEASURED_IMAGES
+    if len(images) <= MEASURED_IMAGES:
+        return images
+    return Images(images.pixels[rows.to(images.pixels.device)], images.labels[rows.to(images.labels.device)])
 
 
 def _moved(images: Images, device: str) -> Images:

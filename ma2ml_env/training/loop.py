@@ -98,7 +98,7 @@ class Fitting:
 
 
 def fit(
-    network: nn.Module, fitting: Fitting, generator: torch.Generator, go_on_after: Callable[[nn.Module], bool]
+    network: nn.Module, fitting: Fitting, generator: torch.Generator, go_on_after: Callable[[int, nn.Module], bool]
 ) -> nn.Module:
     """Train a network.
 
@@ -106,7 +106,8 @@ def fit(
         network: on the device of the fitting, channels last; trained in place.
         fitting: what to train it with.
         generator: draws the order of images, the augmentations; on the device of the fitting.
-        go_on_after: called after each epoch with the network that would be evaluated; training ends when it is false.
+        go_on_after: called with the number of each epoch, from 1, when it is over, and with the network that would be
+            evaluated; training ends when it is false.
 
     Returns:
         The network to evaluate: the averaged one where the recipe has `ema_decay`, else the given one.
@@ -141,7 +142,7 @@ def fit(
             step += 1
         if not torch.isfinite(total):
             raise DivergedError(f"the loss is {total.item()} after epoch {epoch + 1} of {fitting.epochs}")
-        if not go_on_after(network if average is None else average.module):
+        if not go_on_after(epoch + 1, network if average is None else average.module):
             break
     return network if average is None else average.module
 

@@ -51,7 +51,7 @@ def trained(hyper: Recipe, epochs: int = 2) -> nn.Module:
     torch.manual_seed(0)
     images = digits()
     fitting = Fitting(images, Normalization.of(images), None, hyper, epochs, 10, CPU)
-    return fit(Tiny(hyper.drop_path), fitting, torch.Generator().manual_seed(0), lambda network: True)
+    return fit(Tiny(hyper.drop_path), fitting, torch.Generator().manual_seed(0), lambda epoch, network: True)
 
 
 def test_digits_are_split_without_overlap_stratified_and_always_alike() -> None:
