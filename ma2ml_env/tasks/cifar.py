@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cache
@@ -11,7 +12,7 @@ from typing import ClassVar, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ma2ml_env.errors import DamagedFileError
+from ma2ml_env.errors import DamagedFileError, MA2MLError
 from ma2ml_env.tasks.cifar_classes import CIFAR10_CLASSES, CIFAR100_CLASSES
 from ma2ml_env.tasks.location import data_folder, missing
 from ma2ml_env.tasks.task import Images, Splits
@@ -64,7 +65,15 @@ class CIFAR10:
     The files are those of the binary version, `cifar-10-batches-bin/*.bin`: the Python version is made of pickles,
     which run code when they are opened.
 
+    With `train_images` or `validation_images` the images of each class are ordered by a hash of their pixels, and the
+    first ones are held out, the next ones trained on: the same images whatever the order of the files, and those of a
+    smaller number are among those of a larger one. Files with other pixels, as those made of JPEG copies, give
+    another random selection.
+
     Args:
+        image_size: rows and columns; other than 32, images are resized by averaging over boxes.
+        train_images: to train on, equally many of each class; None for all that are not held out.
+        validation_images: to hold out, equally many of each class; None for 5,000.
         root: the folder that holds `cifar-10-batches-bin`; None for the environment variable `MA2ML_DATA`, else
             `~/.cache/ma2ml`.
 
@@ -77,15 +86,26 @@ class CIFAR10:
     classes: tuple[str, ...] = CIFAR10_CLASSES
     augmentation: str = "pad_crop_flip"
     root: str | None = field(default=None, repr=False)
+    train_images: int | None = None
+    validation_images: int | None = None
     layout: ClassVar[Layout] = CIFAR10_LAYOUT
+
+    def __post_init__(self) -> None:
+        if self.image_size < 1:
+            raise MA2MLError(f"image_size must be at least 1, not {self.image_size}")
+        for name in ("train_images", "validation_images"):
+            number, classes = getattr(self, name), self.layout.classes
+            if number is not None and (number < classes or number % classes):
+                raise MA2MLError(f"{name} must be a multiple of the {classes} classes, not {number}")
 
     def load(self) -> Splits:
         """The three parts, the same in every process.
 
         Raises:
-            ValueError: if a file is missing or is not as long as it must be, or a label is out of range.
+            ValueError: if a file is missing or is not as long as it must be, a label is out of range, or there are
+                fewer images than asked for.
         """
-        return _load(data_folder(self.root), self.layout)
+        return _load(data_folder(self.root), self.layout, self.image_size, self.train_images, self.validation_images)
 
 
 @dataclass(frozen=True)
@@ -104,17 +124,57 @@ class CIFAR100(CIFAR10):
 
 
 @cache
-def _load(folder: Path, layout: Layout) -> Splits:
-    from sklearn.model_selection import train_test_split
-
+def _load(
+    folder: Path, layout: Layout, image_size: int, train_images: int | None, validation_images: int | None
+) -> Splits:
     _require_files(folder, layout)
     pixels, labels = _read([folder / layout.folder / name for name in layout.train], TRAIN_IMAGES, layout)
     test = _read([folder / layout.folder / name for name in layout.test], TEST_IMAGES, layout)
-    train, validation = train_test_split(
-        np.arange(len(labels)), test_size=VALIDATION_SHARE, stratify=labels, random_state=SPLIT_SEED
-    )
-    parts = [(pixels[rows], labels[rows]) for rows in (np.sort(train), np.sort(validation))]
-    return Splits(*(_images(*part) for part in (*parts, test)))
+    if train_images is None and validation_images is None:
+        chosen = _usual_split(labels)
+    else:
+        chosen = _chosen_split(pixels, labels, layout.classes, train_images, validation_images)
+    parts = [(pixels[rows], labels[rows]) for rows in chosen]
+    return Splits(*(_images(_resized(images, image_size), labels) for images, labels in (*parts, test)))
+
+
+def _usual_split(labels: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Rows of the train and of the validation part."""
+    from sklearn.model_selection import train_test_split
+
+    rows = np.arange(len(labels))
+    train, validation = train_test_split(rows, test_size=VALIDATION_SHARE, stratify=labels, random_state=SPLIT_SEED)
+    return np.sort(train), np.sort(validation)
+
+
+def _chosen_split(
+    pixels: NDArray[np.uint8], labels: NDArray[np.int64], classes: int, train: int | None, validation: int | None
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Rows of the train and of the validation part, each in the order of the images' hashes."""
+    hashes = [hashlib.sha256(bytes([SPLIT_SEED]) + image.tobytes()).digest() for image in pixels]
+    order = np.array(sorted(range(len(labels)), key=lambda row: (hashes[row], labels[row])))
+    held_out = round(len(labels) * VALIDATION_SHARE) if validation is None else validation
+    kept = len(labels) - held_out if train is None else train
+    if held_out + kept > len(labels):
+        raise MA2MLError(f"{kept} train_images and {held_out} validation_images are more than {len(labels)} images")
+    first, second = held_out // classes, (held_out + kept) // classes
+    place = np.zeros(len(labels), dtype=np.int64)
+    for label in range(classes):
+        own = labels[order] == label
+        place[own] = np.arange(own.sum())
+    return order[(place >= first) & (place < second)], order[place < first]
+
+
+def _resized(pixels: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
+    """Images (N, 3, H, W) as (N, 3, size, size), each pixel the mean of the box that it covers."""
+    if pixels.shape[-1] == size:
+        return pixels
+    from PIL import Image
+
+    images = [
+        Image.fromarray(image).resize((size, size), Image.Resampling.BOX) for image in pixels.transpose(0, 2, 3, 1)
+    ]
+    return np.stack([np.asarray(image) for image in images]).transpose(0, 3, 1, 2)
 
 
 def _require_files(folder: Path, layout: Layout) -> None:
