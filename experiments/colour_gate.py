@@ -1,0 +1,272 @@
+"""Train crossed samples of pipelines on CIFAR-10 at 16x16 pixels: is it a game in which all three agents matter?
+
+    MA2ML_DATA=data python experiments/colour_gate.py --design base --out runs/colour-gate
+    MA2ML_DATA=data python experiments/colour_gate.py --design base --out runs/colour-gate --report
+
+A block crosses three augmentations (the first is none), three architectures and three recipes: 27 trainings, of which
+the components of the variance are estimated. Then come second trainings under another seed, trainings of three times
+the epochs, and of more images. Each process uses one core, writes each training as it ends, and goes on when it is
+started again; `--shard i/n` splits the work. Seconds are those of the processor.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import json
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy.stats import spearmanr
+
+from ma2ml_env.evaluators.train import TrainEvaluator
+from ma2ml_env.models.residual import ResidualSkeleton
+from ma2ml_env.search_space import SearchSpace, decode_joint
+from ma2ml_env.search_spaces.autoaugment import autoaugment
+from ma2ml_env.search_spaces.recipe import recipe
+from ma2ml_env.search_spaces.residual import residual
+from ma2ml_env.tasks.cifar import CIFAR10
+
+AGENTS = ("aug", "nas", "hpo")
+SIDE = 3
+LONGER, MORE = 3, 2
+CHECKED = 12
+NARROW = {"widths": [[8, 16, 24, 32], [16, 24, 32, 48], [32, 48, 64, 96]], "stems": [8, 16, 24]}
+WIDE = {"widths": [[16, 24, 32], [32, 48, 64], [64, 96, 128]], "stems": [16, 24, 32], "depths": [0, 1, 2, 3]}
+RECIPE = {
+    "batch_sizes": [32, 48, 64, 96],
+    "schedules": ["cosine", "linear"],
+    "warmups": [0.1],
+    "label_smoothings": [0.0, 0.1, 0.2],
+    "mixups": [0.0, 0.2, 0.5],
+    "drop_paths": [0.0, 0.1, 0.2],
+    "dropouts": [0.0, 0.2, 0.4],
+}
+
+
+@dataclass(frozen=True)
+class Design:
+    """A definition of the game that is tried.
+
+    Attributes:
+        images: to train on.
+        epochs: of a training.
+        nas: arguments of the residual space.
+        hpo: arguments of the recipe space.
+        augmentation: that the task always has.
+    """
+
+    images: int
+    epochs: int
+    nas: Mapping[str, Any] = field(default_factory=lambda: NARROW)
+    hpo: Mapping[str, Any] = field(default_factory=lambda: RECIPE)
+    augmentation: str = "none"
+
+    @property
+    def spaces(self) -> dict[str, SearchSpace]:
+        """{agent: search space}."""
+        return {"aug": autoaugment(), "nas": residual(**self.nas), "hpo": recipe(relative=True, **self.hpo)}
+
+    def evaluator(self, epochs: int = 1, images: int = 1) -> TrainEvaluator:
+        """Trains for so many times the epochs on so many times the images."""
+        task = CIFAR10(
+            image_size=16,
+            augmentation=self.augmentation,
+            train_images=self.images * images,
+            validation_images=10_000,
+        )
+        thirds = (self.epochs // 3, 2 * self.epochs // 3)
+        return TrainEvaluator(
+            task, ResidualSkeleton(), self.epochs * epochs, self.epochs * LONGER, measured_epochs=thirds
+        )
+
+
+BASE = Design(1000, 24)
+DESIGNS = {
+    "base": BASE,
+    "wide": replace(BASE, nas=WIDE),
+    "few": Design(500, 48),
+    "many": Design(2000, 12),
+    "ema": replace(BASE, hpo={**RECIPE, "ema_decays": [0.98]}),
+}
+
+
+@dataclass(frozen=True)
+class Job:
+    """One training: a cell of a block, its seed, and how many times the epochs and images."""
+
+    block: int
+    cell: tuple[int, int, int]
+    seed: int = 0
+    epochs: int = 1
+    images: int = 1
+
+    @property
+    def key(self) -> str:
+        """Its name in the file."""
+        return f"{self.block}-{'.'.join(map(str, self.cell))}-s{self.seed}-e{self.epochs}-n{self.images}"
+
+
+def jobs(blocks: int) -> list[Job]:
+    """All trainings: the blocks, and then those that some of them are checked with."""
+    cells = [Job(block, cell) for block in range(blocks) for cell in itertools.product(range(SIDE), repeat=3)]
+    some = [cells[int(number)] for number in np.random.default_rng(0).permutation(len(cells))[:CHECKED]]
+    changes: list[dict[str, int]] = [{"seed": 1}, {"epochs": LONGER}, {"images": MORE}]
+    return cells + [replace(job, **change) for change in changes for job in some]
+
+
+def actions(spaces: Mapping[str, SearchSpace], block: int) -> dict[str, list[tuple[int, ...]]]:
+    """The samples that a block crosses; no augmentation is the first of its kind."""
+    rng = np.random.default_rng([7, block])
+    made = {agent: [spaces[agent].sample(rng) for _ in range(SIDE)] for agent in AGENTS}
+    made["aug"][0] = spaces["aug"].default
+    return made
+
+
+def train(design: Design, job: Job) -> dict[str, Any]:
+    """What one training gave."""
+    spaces = design.spaces
+    chosen = actions(spaces, job.block)
+    joint = {agent: chosen[agent][index] for agent, index in zip(AGENTS, job.cell, strict=True)}
+    evaluator = design.evaluator(job.epochs, job.images)
+    evaluator.prepare()
+    started = time.process_time()
+    result = evaluator(decode_joint(spaces, joint), seed=job.seed)
+    return {
+        "key": job.key,
+        "block": job.block,
+        "cell": job.cell,
+        "seed": job.seed,
+        "epochs": job.epochs,
+        "images": job.images,
+        "accuracy": result.accuracy,
+        "curve": result.curve,
+        "flops": result.flops,
+        "error": result.error,
+        "seconds": round(time.process_time() - started, 2),
+    }
+
+
+def run(name: str, out: Path, shard: tuple[int, int], blocks: int) -> None:
+    """Do this shard's trainings that no file has."""
+    out.mkdir(parents=True, exist_ok=True)
+    done = {row["key"] for row in rows(name, out)}
+    with (out / f"{name}-{shard[0]}of{shard[1]}.jsonl").open("a") as file:
+        for number, job in enumerate(jobs(blocks)):
+            if number % shard[1] == shard[0] and job.key not in done:
+                file.write(json.dumps(train(DESIGNS[name], job)) + "\n")
+                file.flush()
+
+
+def rows(name: str, out: Path) -> list[dict[str, Any]]:
+    """The trainings of a design so far."""
+    files = sorted(out.glob(f"{name}-*of*.jsonl"))
+    return [json.loads(line) for file in files for line in file.read_text().splitlines()]
+
+
+def components(table: NDArray[np.float64]) -> dict[str, float]:
+    """Components of the variance of crossed random effects, by the expected mean squares.
+
+    Args:
+        table: accuracies, shape (blocks, augmentations, architectures, recipes).
+
+    Returns:
+        {effect: variance}; `rest` is the three-way interaction and noise. Estimates below 0 stay.
+    """
+    axes = dict(zip(AGENTS, (1, 2, 3), strict=True))
+    sizes = {agent: table.shape[axis] for agent, axis in axes.items()}
+    effects: dict[tuple[str, ...], NDArray[np.float64]] = {}
+    squares: dict[tuple[str, ...], float] = {}
+    for order in (0, 1, 2, 3):
+        for names in itertools.combinations(AGENTS, order):
+            others = tuple(axis for agent, axis in axes.items() if agent not in names)
+            effect = table.mean(axis=others, keepdims=True) if others else table
+            for smaller in effects:
+                if set(smaller) < set(names):
+                    effect = effect - effects[smaller]
+            effects[names] = effect
+            freedom = len(table) * np.prod([sizes[name] - 1 for name in names])
+            repeated = np.prod([sizes[agent] for agent in AGENTS if agent not in names])
+            squares[names] = float((effect**2).sum() * repeated / freedom) if names else 0.0
+    rest = squares[AGENTS]
+    found: dict[str, float] = {}
+    for pair in itertools.combinations(AGENTS, 2):
+        (third,) = set(AGENTS) - set(pair)
+        found[" x ".join(pair)] = (squares[pair] - rest) / sizes[third]
+    for agent in AGENTS:
+        others = [name for name in AGENTS if name != agent]
+        pairs = [tuple(sorted((agent, other), key=AGENTS.index)) for other in others]
+        own = squares[agent,] - sum(squares[pair] for pair in pairs) + rest
+        found[agent] = own / (sizes[others[0]] * sizes[others[1]])
+    return {**{agent: found[agent] for agent in AGENTS}, **found, "rest": rest}
+
+
+def report(name: str, out: Path) -> None:
+    """Print what the trainings of a design show so far."""
+    found = rows(name, out)
+    plain = [row for row in found if (row["seed"], row["epochs"], row["images"]) == (0, 1, 1)]
+    accuracies = np.array([row["accuracy"] for row in plain])
+    seconds = [row["seconds"] for row in plain]
+    print(f"{name}: {len(plain)} trainings, {np.mean(seconds):.1f} CPU-s on average, {max(seconds):.1f} at most")
+    print(f"  accuracy {np.percentile(accuracies, [0, 5, 25, 50, 75, 95, 100]).round(3).tolist()}, "
+          f"sd {accuracies.std():.4f}; below .2: {np.mean(accuracies < 0.2):.0%}")  # fmt: skip
+    _report_components(plain)
+    means = {i: [row["accuracy"] for row in plain if row["cell"][0] == i] for i in range(SIDE)}
+    print("  mean by augmentation (the first is none):", [round(float(np.mean(m)), 4) for m in means.values() if m])
+    base = {(row["block"], *row["cell"]): row["accuracy"] for row in plain}
+    for label, member, value in (("seed", "seed", 1), ("epochs", "epochs", LONGER), ("images", "images", MORE)):
+        pairs = [(base[row["block"], *row["cell"]], row["accuracy"]) for row in found if row[member] == value]
+        if len(pairs) > 2:
+            one, other = np.array(pairs).T
+            print(f"  other {label}: {len(pairs)} pairs, Spearman {spearmanr(one, other).statistic:.2f}, sd of a "
+                  f"single one {(one - other).std(ddof=1) / 2**0.5:.4f}, {one.mean():.3f} -> {other.mean():.3f}, "
+                  f"sd {one.std():.4f} -> {other.std():.4f}")  # fmt: skip
+
+
+def _report_components(plain: Sequence[Mapping[str, Any]]) -> None:
+    tables = list(_tables(plain))
+    if not tables:
+        return
+    found = {label: max(0.0, value) for label, value in components(np.stack(tables)).items()}
+    total = sum(found.values())
+    print(f"  {len(tables)} blocks, shares:", {label: round(value / total, 2) for label, value in found.items()})
+    between = total - found["rest"]
+    of = {a: sum(value for label, value in found.items() if a in label.split(" x ")) for a in AGENTS}
+    print("  with interactions, without the rest:", {a: round(value / between, 2) for a, value in of.items()})
+
+
+def _tables(plain: Sequence[Mapping[str, Any]]) -> Iterator[NDArray[np.float64]]:
+    """The complete blocks."""
+    for block in sorted({row["block"] for row in plain}):
+        table = np.full((SIDE,) * 3, np.nan)
+        for row in plain:
+            if row["block"] == block:
+                table[tuple(row["cell"])] = row["accuracy"]
+        if not np.isnan(table).any():
+            yield table
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--design", choices=DESIGNS, default="base")
+    parser.add_argument("--out", type=Path, default=Path("runs/colour-gate"))
+    parser.add_argument("--shard", default="0/1", help="i/n: the i-th of n processes, from 0")
+    parser.add_argument("--blocks", type=int, default=3)
+    parser.add_argument("--report", action="store_true", help="train nothing")
+    arguments = parser.parse_args()
+    if arguments.report:
+        report(arguments.design, arguments.out)
+        return
+    torch.set_num_threads(1)
+    index, count = map(int, arguments.shard.split("/"))
+    run(arguments.design, arguments.out, (index, count), arguments.blocks)
+
+
+if __name__ == "__main__":
+    main()
