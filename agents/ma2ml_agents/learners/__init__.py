@@ -1,10 +1,10 @@
-"""The learners by name, and how one is made."""
+"""Table of the learners, and their construction by name."""
 
 from __future__ import annotations
 
 import dataclasses
 import importlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
 from ma2ml_agents.learner import AgentSpec, Learner
@@ -36,36 +36,36 @@ EXTRAS = {
 
 
 def learner_names() -> list[str]:
-    """The names of the learners that come with this package."""
+    """Returns the names of the learners that come with this package."""
     return list(LEARNERS)
 
 
 def learner_class(name: str) -> type[Learner]:
-    """The class of a learner.
+    """Returns the class of a learner.
 
     Args:
-        name: one of `learner_names()`, or `package.module:Class` for one of your own.
+        name: one of `learner_names()`, or `package.module:Class` for your own.
 
     Raises:
-        ValueError: if there is none, or it is not a learner.
+        UnknownNameError: if there is none.
+        MissingExtraError: if it needs a library that is not installed.
+        MA2MLError: if it is not a learner, or cannot be imported.
     """
     if ":" not in name and name not in LEARNERS:
-        raise UnknownNameError(
-            f"unknown learner {name!r}; {nearest(name, LEARNERS)} One of your own is package.module:Class"
-        )
+        raise UnknownNameError(f"unknown learner {name!r}; {nearest(name, LEARNERS)}. Your own is package.module:Class")
     module_name, _, class_name = LEARNERS.get(name, name).partition(":")
-    if not (module_name and class_name) or module_name.startswith("."):
-        raise MA2MLError(f"cannot load learner {name!r}: it is not of the form package.module:Class")
+    if not module_name or not class_name or module_name.startswith("."):
+        raise MA2MLError(f"{name!r} is not of the form package.module:Class")
     try:
         module = importlib.import_module(module_name)
     except ImportError as error:
         extra = EXTRAS.get((error.name or "").partition(".")[0])
-        if extra:
-            raise missing_extra(f"cannot load learner {name!r} ({error})", extra) from error
+        if extra and isinstance(error, ModuleNotFoundError):
+            raise missing_extra(f"cannot load learner {name!r}: {error}", extra) from error
         raise MA2MLError(f"cannot load learner {name!r}: {error}") from error
-    found = getattr(module, class_name, None)
-    if found is None:
-        raise UnknownNameError(f"cannot load learner {name!r}: {module_name} has no {class_name!r}")
+    if not hasattr(module, class_name):
+        raise UnknownNameError(f"cannot load learner {name!r}: module {module_name!r} has no {class_name!r}")
+    found = getattr(module, class_name)
     methods = ("act", "update", "state_dict", "load_state_dict")
     missing = [method for method in methods if not callable(getattr(found, method, None))]
     if missing or not dataclasses.is_dataclass(getattr(found, "Config", None)):
@@ -73,8 +73,30 @@ def learner_class(name: str) -> type[Learner]:
     return cast("type[Learner]", found)
 
 
+def make_config(name: str, settings: Mapping[str, Any]) -> Any:
+    """Returns a learner's settings as an instance of its `Config`.
+
+    Args:
+        name: as for `learner_class`.
+        settings: fields of its `Config`; the others keep their defaults.
+
+    Raises:
+        UnknownNameError: for an unknown learner or setting.
+        MA2MLError: for a setting out of range.
+    """
+    kind: Any = learner_class(name).Config
+    fields = [field.name for field in dataclasses.fields(kind)]
+    for setting in settings:
+        if setting not in fields:
+            raise UnknownNameError(f"{name} has no setting {setting!r}; {nearest(setting, fields)}")
+    try:
+        return kind(**settings)
+    except ValueError as error:
+        raise MA2MLError(f"{name}: {error}") from error
+
+
 def make_learner(name: str, specs: Sequence[AgentSpec], seed: int = 0, **settings: Any) -> Learner:
-    """Make a learner.
+    """Makes a learner.
 
     Args:
         name: as for `learner_class`.
@@ -83,11 +105,19 @@ def make_learner(name: str, specs: Sequence[AgentSpec], seed: int = 0, **setting
         **settings: fields of its `Config`.
 
     Raises:
-        ValueError: for an unknown learner or setting, or a setting out of range.
+        MA2MLError: for an unknown learner or setting, or a setting out of range.
+    """
+    return learner_from_config(name, specs, make_config(name, settings), seed)
+
+
+def learner_from_config(name: str, specs: Sequence[AgentSpec], config: Any, seed: int = 0) -> Learner:
+    """Makes a learner.
+
+    Args:
+        name: as for `learner_class`.
+        specs: the agents, from `agent_specs(env)`.
+        config: an instance of its `Config`.
+        seed: of everything random in it.
     """
     made: Any = learner_class(name)
-    fields = [field.name for field in dataclasses.fields(made.Config)]
-    for setting in settings:
-        if setting not in fields:
-            raise UnknownNameError(f"{name} has no setting {setting!r}; {nearest(setting, fields)}")
-    return cast(Learner, made(specs, made.Config(**settings), seed=seed))
+    return cast(Learner, made(specs, config, seed=seed))
