@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from rich.console import Console
 
-from ma2ml_agents.runs.loggers import check_loggers, make_loggers
+from ma2ml_agents.runs import loggers
+from ma2ml_agents.runs.loggers import SearchLog, TensorBoardLogger, WandbLogger, check_loggers
 from ma2ml_agents.runs.progress import SearchProgress
 from ma2ml_agents.runs.report import batch_means, best_in_words, draw_figures, top_k_curve
 from ma2ml_env import Pipeline, Result, Trial
+from ma2ml_env.errors import MA2MLError
 
 
 def trial(number: int, reward: float, choice: int | None = None, error: str | None = None) -> Trial:
@@ -61,15 +64,49 @@ def test_progress_away_from_a_terminal_is_about_ten_plain_lines() -> None:
     assert "\x1b" not in text.getvalue()
 
 
-def test_stored_trials_count_as_done_but_not_in_the_seconds_a_pipeline() -> None:
+def slow(number: int, seconds: float) -> Trial:
+    done = trial(number, 0.5)
+    return replace(done, result=replace(done.result, seconds=seconds))
+
+
+def test_the_time_left_is_the_remaining_pipelines_at_the_mean_over_the_workers() -> None:
+    with SearchProgress(10, Console(file=io.StringIO()), workers=4) as progress:
+        assert progress.seconds_left() is None
+        assert progress.summary() == "starting 4 workers"
+        progress.show(slow(0, 30.0), fresh=True)
+        progress.show(slow(1, 90.0), fresh=True)
+        assert progress.seconds_left() == pytest.approx((10 - 2) * 60.0 / 4)
+
+
+def test_the_time_left_is_known_right_after_a_resume() -> None:
     text = io.StringIO()
-    with SearchProgress(4, Console(file=text)) as progress:
-        for t in TRIALS[:3]:
-            progress.show(t, fresh=False)
-        assert "s a pipeline" not in text.getvalue()
-        progress.show(TRIALS[3], fresh=True)
-    assert text.getvalue().splitlines()[-1].startswith("4/4 pipelines")
-    assert "s a pipeline" in text.getvalue()
+    with SearchProgress(3, Console(file=text)) as progress:
+        for number in range(2):
+            progress.show(slow(number, 60.0), fresh=False)
+    assert progress.seconds_left() == pytest.approx(60.0)
+    assert "60.0 s per pipeline, 0:01:00 left" in text.getvalue()
+
+
+def test_a_repeated_pipeline_takes_no_time() -> None:
+    progress = SearchProgress(8, Console(file=io.StringIO()))
+    for _ in range(4):
+        progress.show(slow(0, 60.0), fresh=True)
+    assert progress.seconds_left() == pytest.approx(4 * 60.0 / 4)
+
+
+def test_a_simulated_clock_does_not_predict_the_time_left() -> None:
+    progress = SearchProgress(2, Console(file=io.StringIO()), simulated=True)
+    progress.show(slow(0, 1e6), fresh=False)
+    assert progress.seconds_left() is None
+    progress.show(slow(1, 1e6), fresh=True)
+    assert progress.seconds_per_pipeline() < 1e3
+
+
+def test_a_pipeline_that_costs_too_much_is_too_large_and_not_failed() -> None:
+    large = trial(0, 0.0, error="infeasible: 9 parameters, more than 8")
+    progress = SearchProgress(2, Console(file=io.StringIO()))
+    progress.show(replace(large, result=replace(large.result, infeasible=True)), fresh=True)
+    assert progress.summary().endswith(", 1 too large")
 
 
 def test_a_notice_is_shown_as_it_is() -> None:
@@ -87,30 +124,76 @@ def test_progress_on_a_terminal_is_a_bar_with_budget_and_best() -> None:
     assert "best reward 0.8000" in text.getvalue()
 
 
-def test_tensorboard_writes_what_is_logged(tmp_path: Path) -> None:
+def test_tensorboard_writes_what_is_logged_and_every_step_once(tmp_path: Path) -> None:
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-    (logger,) = make_loggers(["tensorboard"], tmp_path, {"algo": "x"})
-    logger.log(10, {"reward": 0.25})
-    logger.log(20, {"reward": 0.5})
-    logger.close()
+    def session(*steps: int) -> None:
+        log = SearchLog(["tensorboard"], tmp_path, {"algo": "x"}, notice=print)
+        for step in steps:
+            log.log(step, {"reward": step / 40})
+        log.close()
+
+    session(10, 20)
+    session(10, 20, 30)  # a resumed search reports all its updates again
     events = EventAccumulator(str(tmp_path / "tensorboard"))
     events.Reload()
-    assert [(event.step, event.value) for event in events.Scalars("reward")] == [(10, 0.25), (20, 0.5)]
+    assert [(event.step, event.value) for event in events.Scalars("reward")] == [(10, 0.25), (20, 0.5), (30, 0.75)]
 
 
 def test_wandb_works_offline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WANDB_MODE", "offline")
     monkeypatch.setenv("WANDB_SILENT", "true")
-    (logger,) = make_loggers(["wandb"], tmp_path, {"algo": "x"})
-    logger.log(10, {"reward": 0.25})
-    logger.close()
-    assert list(tmp_path.glob("wandb/offline-run-*/run-*.wandb"))
+    for _ in range(2):
+        logger = WandbLogger(tmp_path, {"algo": "x"})
+        logger.log(10, {"reward": 0.25})
+        logger.close()
+    run_id = (tmp_path / "wandb_id").read_text()
+    assert len(list(tmp_path.glob(f"wandb/offline-run-*/run-{run_id}.wandb"))) >= 1
+    assert {path.stem for path in tmp_path.glob("wandb/offline-run-*/run-*.wandb")} == {f"run-{run_id}"}
+
+
+def test_runs_of_the_same_path_have_ids_of_their_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WANDB_MODE", "disabled")
+    ids = set()
+    for _ in range(2):
+        WandbLogger(tmp_path, {}).close()
+        ids.add((tmp_path / "wandb_id").read_text())
+        (tmp_path / "wandb_id").unlink()
+    assert len(ids) == 2
+
+
+def test_wandb_without_a_key_is_one_line_before_anything_is_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    import wandb
+
+    def refuse(**options: object) -> bool:
+        raise wandb.errors.UsageError("No API key configured. Use `wandb login` to log in.")
+
+    monkeypatch.delenv("WANDB_MODE", raising=False)
+    monkeypatch.setattr(wandb, "login", refuse)
+    with pytest.raises(MA2MLError, match=r"No API key configured.*WANDB_MODE=offline"):
+        check_loggers(["wandb"])
+
+
+def test_a_logger_that_fails_is_given_up_with_a_notice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Full(TensorBoardLogger):
+        def log(self, step: int, numbers: object) -> None:
+            raise OSError(28, "No space left on device")
+
+    monkeypatch.setitem(loggers.LOGGERS, "tensorboard", Full)
+    notices: list[str] = []
+    log = SearchLog(["tensorboard"], tmp_path, {}, notices.append)
+    assert log
+    for step in (1, 2):
+        log.log(step, {"reward": 0.5})
+    log.close()
+    assert not log
+    assert len(notices) == 1
+    assert "No space left on device" in notices[0]
 
 
 def test_a_logger_without_its_library_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    with pytest.raises(ValueError, match=r"pip install 'ma2ml-env\[tensorboard\]'"):
+    with pytest.raises(ImportError, match=r"pip install 'ma2ml-env\[tensorboard\]'"):
         check_loggers(["tensorboard"])
 
 

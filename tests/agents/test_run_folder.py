@@ -11,12 +11,18 @@ from pathlib import Path
 
 import pytest
 
+from ma2ml_agents.runs import folder
 from ma2ml_agents.runs.folder import run_folder
+from ma2ml_agents.runs.version import project_version
+from ma2ml_env.errors import MA2MLError
 
 HOLDER = """
 import sys, time
 from pathlib import Path
+from ma2ml_agents.runs import folder
 from ma2ml_agents.runs.folder import run_folder
+from ma2ml_agents.runs.version import project_version
+from ma2ml_env.errors import MA2MLError
 with run_folder(Path(sys.argv[1]), {"seed": 0}, {}):
     print("held", flush=True)
     time.sleep(120)
@@ -27,17 +33,13 @@ def test_a_second_process_is_refused_with_the_pid_of_the_first_and_takes_over_wh
     holder = subprocess.Popen([sys.executable, "-c", HOLDER, str(tmp_path)], stdout=subprocess.PIPE, text=True)
     assert holder.stdout is not None
     assert holder.stdout.readline() == "held\n"
-    with (
-        pytest.raises(
-            ValueError, match=rf"in use by process {holder.pid} on host {socket.gethostname()};.* remove .*lock"
-        ),
-        run_folder(tmp_path, {"seed": 0}, {}),
-    ):
+    says = f"in use by process {holder.pid} on {socket.gethostname()}.*delete {tmp_path / 'lock'}"
+    with pytest.raises(MA2MLError, match=says), run_folder(tmp_path, {"seed": 0}, {}):
         pass
     holder.kill()
     holder.communicate()
     with run_folder(tmp_path, {"seed": 0}, {}):
-        assert (tmp_path / "pid").read_text().split() == [str(os.getpid()), socket.gethostname()]
+        assert (tmp_path / "pid").read_text() == f"{os.getpid()} on {socket.gethostname()}"
 
 
 def test_the_configuration_is_written_and_compared(tmp_path: Path) -> None:
@@ -51,6 +53,16 @@ def test_the_configuration_is_written_and_compared(tmp_path: Path) -> None:
     ):
         pass
     assert (tmp_path / "run" / "config.json").read_text() == held
+
+
+def test_version_and_commit_are_written_and_not_compared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with run_folder(tmp_path, {"seed": 0}, {}):
+        pass
+    assert json.loads((tmp_path / "config.json").read_text())["project"] == project_version()
+    later = {"version": "99.0", "commit": "0123456789ab"}
+    monkeypatch.setattr(folder, "project_version", lambda: later)
+    with run_folder(tmp_path, {"seed": 0}, {}):
+        assert json.loads((tmp_path / "config.json").read_text())["project"] == later
 
 
 def test_trials_without_a_configuration_are_not_taken_for_a_run(tmp_path: Path) -> None:

@@ -12,28 +12,28 @@ from typing import Any
 
 import filelock
 
+from ma2ml_agents.runs.version import project_version
 from ma2ml_env.errors import DamagedFileError, MA2MLError
 from ma2ml_env.files import write_text
 
 CONFIG_FILE, LOCK_FILE, PID_FILE = "config.json", "lock", "pid"
 FORMAT = 1
-write_atomically = write_text
 
 
 @contextmanager
 def run_folder(folder: Path, identity: Mapping[str, Any], options: Mapping[str, Any]) -> Iterator[Path]:
-    """Hold a run's folder for this process, alone.
+    """Holds a run's folder for this process, alone.
+
+    `config.json` receives identity, options, and the project's version and commit.
 
     Args:
         folder: of the run; created if there is none.
         identity: what makes it this run, as JSON values; must equal what the folder holds.
-        options: what may differ when the run is resumed, written beside it.
+        options: what may differ when the run is resumed.
 
     Raises:
-        ValueError: if another process holds the folder, it holds another run or other files,
-            or its `config.json` is damaged.
-
-    Source: ours.
+        MA2MLError: if another process holds the folder, it holds another run or other files, or it cannot be written.
+        DamagedFileError: if its `config.json` is damaged.
     """
     check_folder(folder, identity)
     try:
@@ -45,12 +45,14 @@ def run_folder(folder: Path, identity: Mapping[str, Any], options: Mapping[str, 
         lock.acquire()
     except filelock.Timeout:
         raise MA2MLError(_in_use(folder)) from None
+    except NotImplementedError as error:
+        raise MA2MLError(f"{folder} is on a file system without file locks; choose another --out") from error
     except OSError as error:
         raise MA2MLError(f"cannot write in {folder}: {error.strerror}") from error
     try:
         check_folder(folder, identity)
-        write_text(folder / PID_FILE, f"{os.getpid()}\n{socket.gethostname()}\n")
-        document = {"format": FORMAT, "run": identity, "options": options}
+        write_text(folder / PID_FILE, f"{os.getpid()} on {socket.gethostname()}")
+        document = {"format": FORMAT, "run": identity, "options": options, "project": project_version()}
         write_text(folder / CONFIG_FILE, json.dumps(document, indent=2) + "\n")
         yield folder
     finally:
@@ -58,7 +60,7 @@ def run_folder(folder: Path, identity: Mapping[str, Any], options: Mapping[str, 
 
 
 def check_folder(folder: Path, identity: Mapping[str, Any]) -> None:
-    """Raise a ValueError if a folder is not this run's; see `run_folder`."""
+    """Raises an error if a folder is not this run's; see `run_folder`."""
     for part in (folder, *folder.parents):
         if part.is_file():
             raise MA2MLError(f"{part} is a file, not a folder; choose another --out")
@@ -88,13 +90,15 @@ def _differences(held: Any, wanted: Any, name: str = "") -> Iterator[str]:
 
 
 def _in_use(folder: Path) -> str:
-    """Sentence about a folder whose lock another process holds, or left where the file system has no locks."""
+    """Message that names the process that holds a folder, and its lock file if that process may be gone.
+
+    Where a file system has no `flock`, the lock is the existence of its file, which a killed process leaves behind.
+    """
     try:
-        pid, _, host = (folder / PID_FILE).read_text(encoding="utf-8").strip().partition("\n")
+        holder = (folder / PID_FILE).read_text(encoding="utf-8")
     except OSError:
-        pid, host = "unknown", ""
-    where = f" on host {host}" if host else ""
+        holder = "unknown"
     return (
-        f"{folder} is in use by process {pid}{where}; wait for it, or choose another --out; "
-        f"if no such process runs there any more, remove {folder / LOCK_FILE}"
+        f"{folder} is in use by process {holder}; wait for it, or choose another --out. "
+        f"If that process no longer exists, delete {folder / LOCK_FILE}"
     )

@@ -1,51 +1,77 @@
-"""Where the numbers of a search go beside its own folder: Weights & Biases, TensorBoard."""
+"""Loggers that receive the numbers of a search beside its own folder: Weights & Biases, TensorBoard."""
 
 from __future__ import annotations
 
-import hashlib
 import importlib.util
-from collections.abc import Mapping, Sequence
+import os
+import secrets
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 from ma2ml_env.errors import MA2MLError, UnknownNameError, missing_extra, nearest
+from ma2ml_env.files import write_text
+
+LOGIN_SECONDS = 15
 
 
 class Logger(Protocol):
     """Receives named numbers.
 
-    Source: ours.
+    Attributes:
+        last_step: the last step that an earlier session of the run has logged, -1 if there was none.
     """
 
+    last_step: int
+
     def log(self, step: int, numbers: Mapping[str, float]) -> None:
-        """Log numbers; `step` is the number of pipelines evaluated so far."""
+        """Logs numbers; `step` is the number of pipelines evaluated so far."""
 
     def close(self) -> None:
-        """Write what is left."""
+        """Writes what is left."""
 
 
 class WandbLogger:
-    """Weights & Biases; offline with `WANDB_MODE=offline`, its files lie in the run's folder.
+    """Weights & Biases; offline with `WANDB_MODE=offline`, its files are in the run's folder.
 
     Args:
-        folder: of the run; a resumed run continues under the same id.
-        config: what to show as the run's configuration.
+        folder: of the run; it keeps the id under which a resumed run continues.
+        config: configuration to show.
     """
+
+    ID_FILE: ClassVar[str] = "wandb_id"
 
     def __init__(self, folder: Path, config: Mapping[str, Any]) -> None:
         import wandb
 
-        run_id = hashlib.sha256(str(folder.resolve()).encode()).hexdigest()[:12]
+        kept = folder / self.ID_FILE
+        if not kept.exists():
+            write_text(kept, secrets.token_hex(6))
+        run_id = kept.read_text(encoding="utf-8")
         self._run = wandb.init(
             project="ma2ml", id=run_id, name=folder.name, dir=str(folder), config=dict(config), resume="allow"
         )
+        self.last_step = self._run.step - 1
+
+    @staticmethod
+    def check() -> None:
+        """Raises an error if numbers cannot be sent: no key, or no network."""
+        if os.environ.get("WANDB_MODE", "online") not in ("online", "shared"):
+            return
+        import wandb
+
+        try:
+            wandb.login(verify=True, timeout=LOGIN_SECONDS)
+        except wandb.errors.Error as error:
+            reason = " ".join(str(error).split()).rstrip(".")
+            raise MA2MLError(f"wandb cannot be used ({reason}); WANDB_MODE=offline logs without it") from error
 
     def log(self, step: int, numbers: Mapping[str, float]) -> None:
-        """Log numbers at a step."""
+        """Logs numbers at a step."""
         self._run.log(dict(numbers), step=step)
 
     def close(self) -> None:
-        """Finish the run."""
+        """Finishes the run."""
         self._run.finish()
 
 
@@ -60,30 +86,52 @@ class TensorBoardLogger:
     def __init__(self, folder: Path, config: Mapping[str, Any]) -> None:
         from torch.utils.tensorboard import SummaryWriter
 
-        self._writer = SummaryWriter(str(folder / "tensorboard"))
-        self._writer.add_text("config", str(dict(config)))
+        events = folder / "tensorboard"
+        self.last_step = _last_step(events)
+        self._writer = SummaryWriter(str(events))
+        if self.last_step < 0:
+            self._writer.add_text("config", str(dict(config)))
+
+    @staticmethod
+    def check() -> None:
+        """Nothing beside the library is needed."""
 
     def log(self, step: int, numbers: Mapping[str, float]) -> None:
-        """Log numbers at a step."""
+        """Logs numbers at a step."""
         for name, value in numbers.items():
             self._writer.add_scalar(name, value, step)
 
     def close(self) -> None:
-        """Flush and close the files."""
+        """Flushes and closes the files."""
         self._writer.close()
+
+
+def _last_step(events: Path) -> int:
+    """Last step of the scalars in a folder of event files, -1 if there are none."""
+    from tensorboard.backend.event_processing.event_accumulator import SCALARS, EventAccumulator
+
+    if not events.exists():
+        return -1
+    found = EventAccumulator(str(events), size_guidance={SCALARS: 1})
+    found.Reload()
+    steps = [event.step for tag in found.Tags()[SCALARS] for event in found.Scalars(tag)]
+    return max(steps, default=-1)
 
 
 LOGGERS: dict[str, type[WandbLogger] | type[TensorBoardLogger]] = {
     "tensorboard": TensorBoardLogger,
     "wandb": WandbLogger,
 }
+"""{name: class}; the library and the extra that installs it have the same name."""
 
 
 def check_loggers(names: Sequence[str]) -> None:
-    """Make sure that these loggers exist and their libraries are installed, before anything is written.
+    """Checks that loggers can be used, before anything is written.
 
     Raises:
-        ValueError: for an unknown name, one given twice, or a library that is not installed.
+        UnknownNameError: for an unknown name.
+        MissingExtraError: for a library that is not installed.
+        MA2MLError: for one given twice, and for wandb without a key or a network.
     """
     for name in names:
         if name not in LOGGERS:
@@ -92,9 +140,44 @@ def check_loggers(names: Sequence[str]) -> None:
             raise MA2MLError(f"logger {name!r} is given twice")
         if importlib.util.find_spec(name) is None:
             raise missing_extra(f"logger {name!r} needs a library", name)
+        LOGGERS[name].check()
 
 
-def make_loggers(names: Sequence[str], folder: Path, config: Mapping[str, Any]) -> list[Logger]:
-    """Start the loggers of these names; raises as `check_loggers` does."""
-    check_loggers(names)
-    return [LOGGERS[name](folder, config) for name in names]
+class SearchLog:
+    """Sends numbers to loggers; one that fails is given up, and the search goes on.
+
+    Args:
+        names: of the loggers, as checked by `check_loggers`.
+        folder: of the run.
+        config: configuration to show.
+        notice: receives a sentence for the user when a logger is given up.
+    """
+
+    def __init__(
+        self, names: Sequence[str], folder: Path, config: Mapping[str, Any], notice: Callable[[str], None]
+    ) -> None:
+        self._notice = notice
+        self._loggers: dict[str, Logger] = {}
+        for name in names:
+            self._guard(name, lambda name=name: self._loggers.update({name: LOGGERS[name](folder, config)}))
+
+    def __bool__(self) -> bool:
+        return bool(self._loggers)
+
+    def log(self, step: int, numbers: Mapping[str, float]) -> None:
+        """Logs numbers, except where an earlier session has logged this step."""
+        for name, logger in list(self._loggers.items()):
+            if step > logger.last_step:
+                self._guard(name, lambda logger=logger: logger.log(step, numbers))
+
+    def close(self) -> None:
+        """Closes the loggers that have not failed."""
+        for name, logger in list(self._loggers.items()):
+            self._guard(name, logger.close)
+
+    def _guard(self, name: str, action: Callable[[], None]) -> None:
+        try:
+            action()
+        except Exception as error:  # another project's code, whose failure must not end a search
+            self._loggers.pop(name, None)
+            self._notice(f"logger {name!r} failed and is given up ({type(error).__name__}: {error})")

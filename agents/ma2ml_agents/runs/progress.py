@@ -1,29 +1,51 @@
-"""What a running search shows: a live bar on a terminal, a few plain lines anywhere else."""
+"""Progress of a running search: a live bar on a terminal, a few plain lines anywhere else."""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
+from datetime import timedelta
 from types import TracebackType
 from typing import Self
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn
+from rich.text import Text
 
 from ma2ml_env import Trial
 
 PLAIN_LINES = 10
 
 
+class RemainingColumn(ProgressColumn):
+    """Remaining time of a bar.
+
+    Args:
+        seconds: returns the seconds that remain, None while they are not known.
+    """
+
+    def __init__(self, seconds: Callable[[], float | None]) -> None:
+        super().__init__()
+        self._seconds = seconds
+
+    def render(self, task: Task) -> Text:
+        """Returns the time as hours, minutes and seconds."""
+        return Text(f"{duration(self._seconds())} left", style="progress.remaining")
+
+
+def duration(seconds: float | None) -> str:
+    """Returns seconds as 0:01:30, or dashes if they are not known."""
+    return "-:--:--" if seconds is None else str(timedelta(seconds=round(seconds)))
+
+
 class LiveBar:
-    """A context in which a bar is live, if the console is a terminal.
+    """Context in which a bar is live, if the console is a terminal.
 
     Args:
         label: what is counted.
         total: how many there are.
         console: where to show it.
-        *columns: more of it, before the time that is left.
-
-    Source: ours.
+        *columns: more of it, at its end.
     """
 
     def __init__(self, label: str, total: int, console: Console, *columns: ProgressColumn) -> None:
@@ -34,8 +56,6 @@ class LiveBar:
             MofNCompleteColumn(),
             TextColumn("{task.description}"),
             *columns,
-            TextColumn("left"),
-            TimeRemainingColumn(),
             console=console,
             disable=not console.is_terminal,
         )
@@ -52,49 +72,70 @@ class LiveBar:
 
 
 class SearchProgress(LiveBar):
-    """Shows evaluated / budget, best reward and accuracy so far, seconds a pipeline, time left.
+    """Evaluated / budget, best reward and accuracy so far, seconds per pipeline, time left.
 
     Args:
         budget: of the search.
         console: where to show it; live if it is a terminal.
-
-    Source: ours.
+        workers: number of pipelines that are evaluated at the same time, at least 1.
+        simulated: whether the seconds of results are those of a simulated clock, so that only this process's clock
+            predicts the time that is left.
     """
 
-    def __init__(self, budget: int, console: Console) -> None:
-        self._budget = budget
+    def __init__(self, budget: int, console: Console, workers: int = 1, simulated: bool = False) -> None:
+        self._budget, self._workers, self._simulated = budget, workers, simulated
         self._best: Trial | None = None
-        self._done = self._failed = self._fresh = 0
+        self._done = self._failed = self._too_large = self._fresh = 0
+        self._seconds: dict[str, float] = {}
         self._started = time.monotonic()
-        super().__init__("pipelines", budget, console)
+        super().__init__("pipelines", budget, console, RemainingColumn(self.seconds_left))
+        self._bar.update(self._task, description=self.summary())
 
     def show(self, trial: Trial, fresh: bool) -> None:
-        """Tell one more finished trial, and whether it was evaluated now."""
+        """Adds a finished trial; `fresh` is whether it was evaluated now."""
         self._done += 1
         self._fresh += fresh
-        self._failed += trial.result.failed
+        infeasible = trial.result.infeasible
+        self._too_large += infeasible
+        self._failed += trial.result.failed and not infeasible
+        self._seconds.setdefault(trial.pipeline.key, trial.result.seconds)
         if not trial.result.failed and (self._best is None or trial.reward > self._best.reward):
             self._best = trial
         self._bar.update(self._task, completed=self._done, description=self.summary())
         step = max(1, self._budget // PLAIN_LINES)
         if not self._console.is_terminal and (self._done % step == 0 or self._done == self._budget):
-            self._console.print(
-                f"{self._done}/{self._budget} pipelines, {self.summary()}", highlight=False, soft_wrap=True
-            )
+            left = self.seconds_left()
+            remaining = f", {duration(left)} left" if left is not None and left >= 1 else ""
+            self._print(f"{self._done}/{self._budget} pipelines, {self.summary()}{remaining}")
 
     def notice(self, sentence: str) -> None:
-        """Show a sentence that the user should read."""
-        self._console.print(f"note: {sentence}", highlight=False, markup=False, soft_wrap=True)
+        """Shows a sentence that the user should read."""
+        self._print(f"note: {sentence}")
+
+    def seconds_per_pipeline(self) -> float | None:
+        """Mean seconds of an evaluation, in which a repeated pipeline takes none; None before the first one."""
+        if self._simulated:
+            return (time.monotonic() - self._started) * self._workers / self._fresh if self._fresh else None
+        return sum(self._seconds.values()) / self._done if self._done else None
+
+    def seconds_left(self) -> float | None:
+        """Seconds until the budget is spent: the remaining pipelines at the mean of the finished ones."""
+        mean = self.seconds_per_pipeline()
+        return None if mean is None else (self._budget - self._done) * mean / self._workers
 
     def summary(self) -> str:
-        """The figures so far, in one line."""
-        parts = [
-            f"best reward {self._best.reward:.4f}, accuracy {self._best.result.accuracy:.2%}"
-            if self._best
-            else "none yet"
-        ]
-        if self._fresh:
-            parts.append(f"{(time.monotonic() - self._started) / self._fresh:.1f} s a pipeline")
-        if self._failed:
-            parts.append(f"{self._failed} failed")
+        """Returns the figures so far, in one line."""
+        if not self._done:
+            return f"starting {self._workers} worker{'s' * (self._workers > 1)}"
+        parts = ["none yet"]
+        if self._best:
+            parts = [f"best reward {self._best.reward:.4f}, accuracy {self._best.result.accuracy:.2%}"]
+        mean = self.seconds_per_pipeline()
+        if mean is not None:
+            parts.append(f"{mean:.1f} s per pipeline")
+        counts = ((self._failed, "failed"), (self._too_large, "too large"))
+        parts += [f"{count} {word}" for count, word in counts if count]
         return ", ".join(parts)
+
+    def _print(self, line: str) -> None:
+        self._console.print(line, highlight=False, markup=False, soft_wrap=True)

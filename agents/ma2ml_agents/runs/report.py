@@ -1,4 +1,4 @@
-"""What a search found: in words, and as the paper's two figures."""
+"""Report of a search: its best pipelines in words, and the paper's two figures."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ TOP_K = 20
 
 
 def best_in_words(trials: Sequence[Trial], count: int = 3) -> str:
-    """The best distinct pipelines: what each agent chose, and what it gave.
+    """Returns the best distinct pipelines: each agent's choice, and the result.
 
     Args:
         trials: of one search.
-        count: how many pipelines to tell, at least 1.
+        count: number of pipelines, at least 1.
     """
     complete = [trial for trial in trials if not trial.result.failed]
     if not complete:
@@ -31,13 +31,13 @@ def best_in_words(trials: Sequence[Trial], count: int = 3) -> str:
 
 
 def batches(trials: Sequence[Trial], size: int) -> list[Sequence[Trial]]:
-    """The trials in batches of `size`, in the order of their numbers; the last may be smaller."""
+    """Returns the trials in batches of `size`, in the order of their numbers; the last may be smaller."""
     ordered = sorted(trials, key=lambda trial: trial.number)
     return [ordered[start : start + size] for start in range(0, len(ordered), size)]
 
 
 def top_k_curve(trials: Sequence[Trial], batch_size: int, k: int = TOP_K) -> list[float]:
-    """After each batch, the mean reward of the best k distinct pipelines so far.
+    """Returns the mean reward of the best k distinct pipelines so far, after each batch.
 
     Source: the paper's first figure.
     """
@@ -46,7 +46,7 @@ def top_k_curve(trials: Sequence[Trial], batch_size: int, k: int = TOP_K) -> lis
 
 
 def batch_means(trials: Sequence[Trial], batch_size: int) -> list[float]:
-    """The mean reward of each batch.
+    """Returns the mean reward of each batch.
 
     Source: the paper's second figure.
     """
@@ -54,13 +54,13 @@ def batch_means(trials: Sequence[Trial], batch_size: int) -> list[float]:
 
 
 def draw_figures(trials: Sequence[Trial], batch_size: int, folder: Path, title: str, k: int = TOP_K) -> list[Path]:
-    """Draw the paper's two figures.
+    """Draws the paper's two figures.
 
     Args:
         trials: of one search, at least one.
-        batch_size: trials a batch.
+        batch_size: trials per batch.
         folder: receives `top_reward.png` and `batch_reward.png`.
-        title: what was run.
+        title: learner and environment.
         k: of the first figure.
 
     Returns:
