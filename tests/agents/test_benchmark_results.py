@@ -13,10 +13,11 @@ import pandas as pd
 import pytest
 from rliable import library, metrics
 
-from ma2ml_agents.benchmark import make_grid, run_grid, statistics, summarize, write_results
+from ma2ml_agents.benchmark import figures, make_grid, run_grid, statistics, summarize, tables, write_results
 from ma2ml_agents.benchmark.cell import optimum, random_mean
 from ma2ml_agents.benchmark.curves import Curve, at, checkpoints, curve, evaluations_to
 from ma2ml_agents.benchmark.figures import _draw
+from ma2ml_agents.benchmark.index import Index
 from ma2ml_agents.benchmark.page import render
 from ma2ml_agents.benchmark.statistics import Estimate, check_packages, estimate, improvement, iqm, middle, profile
 from ma2ml_agents.benchmark.styles import KNOWN, label_lines, list_lines, spread, styles
@@ -54,7 +55,8 @@ def test_top_means_are_those_of_distinct_pipelines_by_brute_force(out: Path) -> 
     for row, trials in runs(summarize(out)):
         best = trials.drop_duplicates("key").sort_values(["reward", "number"], ascending=[False, True])
         assert row.top_mean == pytest.approx(best.true_value[:20].mean())
-        assert row.best == best.true_value.iloc[0]
+        assert row.apparent_best == best.true_value.iloc[0]
+        assert row.true_best == trials.true_value.max()
         assert row.distinct == trials.key.nunique()
 
 
@@ -214,9 +216,35 @@ def test_the_first_table_has_score_and_environments_with_the_best_in_bold(out: P
         mark = "**" if algo == best else ""
         score = float(iqm(summary.scores(ENV, algo, "score"))[0])
         assert table[algo]["synthetic"] == f"{mark}{value:.4f}{mark}"
-        assert table[algo]["normalized score, IQM"].startswith(f"{mark}{score:.4f} [")
+        assert table[algo]["normalized score, IQM"] == f"{mark}{score:.4f}{mark}", "no interval of three runs"
+        assert table[algo]["P(random_search better)"] == "", "nor a probability"
         assert table[algo]["runs"] == str(len(summary.of(ENV, algo)))
     assert next(iter(table)) == best
+
+
+def test_no_learner_scores_above_one(tmp_path: Path) -> None:
+    """Under noise the apparently best pipelines of all runs are worse than the best pipelines that were tried."""
+    algos = ["random_search", "regularized_evolution", "one_plus_one"]
+    run_grid(make_grid([ENV], algos, 2, 200, settings={"noise": 0.3}), tmp_path)
+    summary = summarize(tmp_path)
+    assert (summary.runs.score <= 1).all()
+    assert summary.runs.top_mean.max() > summary.runs.apparent_best.min(), "the apparent best is no bound"
+    assert (summary.runs.true_best >= summary.runs[["apparent_best", "top_mean"]].max(axis=1)).all()
+
+
+def test_intervals_and_probabilities_are_told_from_five_runs_on() -> None:
+    rng = np.random.default_rng(0)
+    few, enough = rng.random((4, 1)), rng.random((5, 1))
+    found = estimate({"few": few, "enough": enough}, iqm)
+    assert "[" not in tables._interval(found["few"], 4)
+    assert "[" in tables._interval(found["enough"], 5)
+    index = Index(10, ("e",), ("a", "b", "c"), "a", (), (), ())
+    summary = Summary(index, pd.DataFrame(), pd.DataFrame(), pd.DataFrame(), {})
+    assert set(tables._improvements(summary, {"a": enough, "b": enough, "c": few})) == {"b"}
+    assert tables._improvements(summary, {"a": few, "b": enough}) == {}
+    drawn = figures._bands({"few": few, "enough": enough}, iqm)
+    assert drawn["few"].low == drawn["few"].high == drawn["few"].point
+    assert drawn["enough"].low < drawn["enough"].high
 
 
 def test_an_algorithm_without_all_environments_is_told_last_and_without_a_score(out: Path) -> None:

@@ -13,7 +13,7 @@ import numpy as np
 
 from ma2ml_agents.benchmark.grid import WINDOW, Cell
 from ma2ml_agents.benchmark.measured import MeasuredLearner
-from ma2ml_agents.learners import make_learner
+from ma2ml_agents.learners import learner_from_config
 from ma2ml_agents.runs.folder import run_folder
 from ma2ml_agents.search import Callbacks, run_search
 from ma2ml_agents.search.loop import CHECKPOINT_FOLDER
@@ -29,14 +29,12 @@ REFERENCE_PIPELINES = 200
 
 @dataclass(frozen=True)
 class Facts:
-    """What a finished run is known by beside its trials.
+    """Facts of a finished run beside its trials.
 
     Attributes:
         learner_seconds: CPU seconds of the learner for one pipeline; None where another library drove the run.
         optimum: the highest true value there is, None if not known.
         random_mean: mean true value of uniformly random pipelines, None where true values are not known.
-
-    Source: ours.
     """
 
     learner_seconds: float | None
@@ -45,17 +43,15 @@ class Facts:
 
 
 def run_cell(cell: Cell, out: Path, evaluated: Callable[[int], None] = lambda count: None) -> None:
-    """Search one cell of a grid; goes on where an earlier attempt ended, does nothing if it is finished.
+    """Searches one cell of a grid; resumes an earlier attempt, does nothing if it is finished.
 
     Args:
-        cell: to run.
+        cell: the run.
         out: of the benchmark; the cell gets a folder in it.
-        evaluated: told how many pipelines are evaluated, after each.
+        evaluated: receives the number of evaluated pipelines, after each.
 
     Raises:
-        ValueError: if the cell's folder cannot be used.
-
-    Source: ours.
+        MA2MLError: if the cell's folder cannot be used.
     """
     folder = out / CELLS_FOLDER / cell.folder
     if finished(folder):
@@ -63,21 +59,21 @@ def run_cell(cell: Cell, out: Path, evaluated: Callable[[int], None] = lambda co
     with run_folder(folder, cell.identity, {}):
         env = cell.problem.entry.build()
         env.reset(seed=cell.seed)
-        made = make_learner(cell.contender.algo, cell.problem.specs, seed=cell.seed, **cell.contender.settings)
+        made = learner_from_config(cell.contender.algo, cell.problem.specs, cell.contender.config, cell.seed)
         learner = MeasuredLearner(made)
-        shown = Callbacks(on_trial=lambda trial, fresh: evaluated(trial.number + 1))
-        trials = run_search(env, learner, cell.budget, out=folder, window=WINDOW, seed=cell.seed, callbacks=shown)
+        callbacks = Callbacks(on_trial=lambda trial, fresh: evaluated(trial.number + 1))
+        trials = run_search(env, learner, cell.budget, out=folder, window=WINDOW, seed=cell.seed, callbacks=callbacks)
         save_run(env, trials, learner.seconds_per_pipeline, folder)
         shutil.rmtree(folder / CHECKPOINT_FOLDER, ignore_errors=True)
 
 
 def finished(folder: Path) -> bool:
-    """Whether a run's table and facts are there."""
+    """Returns whether a run's table and facts are there."""
     return (folder / FACTS_FILE).exists()
 
 
 def save_run(env: AutoMLEnv, trials: Sequence[Trial], learner_seconds: float | None, folder: Path) -> None:
-    """Write a run's table and, last, its facts, which mark it finished."""
+    """Writes a run's table and, last, its facts, which mark it finished."""
     folder.mkdir(parents=True, exist_ok=True)
     with replacing(folder / TABLE_FILE) as table:
         tidy(env, trials).to_parquet(table, index=False)
@@ -86,12 +82,15 @@ def save_run(env: AutoMLEnv, trials: Sequence[Trial], learner_seconds: float | N
 
 
 def load_facts(folder: Path) -> Facts:
-    """The facts of a finished run."""
+    """Returns the facts of a finished run."""
     return Facts(**json.loads((folder / FACTS_FILE).read_text(encoding="utf-8")))
 
 
 def tidy(env: AutoMLEnv, trials: Sequence[Trial]) -> pd.DataFrame:
-    """Trials as a table, one row each: number, reward, true_value, accuracy, flops, params, seconds, failed, key."""
+    """Returns trials as a table, one row each.
+
+    Its columns are number, reward, true_value, accuracy, flops, params, seconds, failed and key.
+    """
     import pandas as pd
 
     rows = [
@@ -112,12 +111,12 @@ def tidy(env: AutoMLEnv, trials: Sequence[Trial]) -> pd.DataFrame:
 
 
 def true_value(env: AutoMLEnv, pipeline: Pipeline, observed: float) -> float:
-    """The reward of a pipeline without noise where the environment knows it, else the observed one."""
+    """Returns the noise-free reward of a pipeline where the environment knows it, else the observed one."""
     return float(env.reward(env.expected(pipeline))) if _knows_true_values(env) else observed
 
 
 def optimum(env: AutoMLEnv) -> float | None:
-    """The highest true value, where the evaluator has an attribute `optimum_accuracy` and cost does not matter."""
+    """Returns the highest true value, where the evaluator knows `optimum_accuracy` and cost does not matter."""
     accuracy = getattr(env.evaluator, "optimum_accuracy", None)
     if accuracy is None:
         return None
@@ -126,7 +125,7 @@ def optimum(env: AutoMLEnv) -> float | None:
 
 
 def random_mean(env: AutoMLEnv, count: int = REFERENCE_PIPELINES) -> float | None:
-    """Mean true value of `count` uniformly random pipelines, the same ones at every call."""
+    """Returns the mean true value of `count` uniformly random pipelines, the same ones at every call."""
     if not _knows_true_values(env):
         return None
     rng = np.random.default_rng(0)

@@ -1,4 +1,4 @@
-"""What a run has found after each evaluation, and how many evaluations it took."""
+"""Best pipelines of a run after each evaluation, and evaluations to a target."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Curve:
 
     Attributes:
         top: mean true value of the best k distinct pipelines by observed reward, shape (evaluations,).
-        distinct: how many different pipelines were proposed, shape (evaluations,).
+        distinct: number of different pipelines proposed, shape (evaluations,).
 
     Source: the paper's first figure; distinct, and chosen by what the algorithm sees (ours).
     """
@@ -29,13 +29,13 @@ class Curve:
 
 
 def curve(keys: Sequence[str], rewards: Sequence[float], true_values: Sequence[float], k: int = TOP_K) -> Curve:
-    """The curve of one run.
+    """Returns the curve of one run.
 
     Args:
         keys: of the pipelines, in the order of their evaluation; equal pipelines have equal keys.
         rewards: observed, of the same length.
         true_values: of the same length.
-        k: how many to average, at least 1; of fewer where there are fewer.
+        k: number of pipelines to average, at least 1; of fewer where there are fewer.
 
     Source: `ma2ml_env.trials.top_k`, after every evaluation.
     """
@@ -52,7 +52,7 @@ def curve(keys: Sequence[str], rewards: Sequence[float], true_values: Sequence[f
 
 
 def evaluations_to(run: Curve, target: float, k: int = TOP_K) -> int | None:
-    """After how many evaluations a run's mean reaches a target, None if it never does.
+    """Returns the number of evaluations after which a run's mean reaches a target, None if it never does.
 
     Args:
         run: its curve.
@@ -66,10 +66,10 @@ def evaluations_to(run: Curve, target: float, k: int = TOP_K) -> int | None:
 
 
 def checkpoints(budget: int, step: int = ANYTIME_STEP) -> list[int]:
-    """After which evaluations the anytime performance is told: every `step`, and at the end."""
+    """Returns the evaluations after which the anytime performance is reported: every `step`, and at the end."""
     return sorted({*range(step, budget + 1, step), budget})
 
 
 def at(values: NDArray[np.float64], evaluations: int) -> float:
-    """A curve's value after some evaluations; a run that ended before keeps its last."""
+    """Returns a curve's value after some evaluations; a run that ended before keeps its last."""
     return float(values[min(evaluations, len(values)) - 1])

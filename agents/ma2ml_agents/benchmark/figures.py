@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ma2ml_agents.benchmark.curves import ANYTIME_STEP, TOP_K
-from ma2ml_agents.benchmark.statistics import Estimate, Scores, estimate, iqm, profile
+from ma2ml_agents.benchmark.statistics import FEWEST_RUNS, Estimate, Scores, estimate, iqm, profile
 from ma2ml_agents.benchmark.styles import Style, label_lines, list_lines, styles
 from ma2ml_agents.benchmark.summary import Summary
 
@@ -29,7 +30,7 @@ Tell = Callable[["Axes", Mapping[str, tuple[float, float]], Mapping[str, Style]]
 
 
 def draw_figures(summary: Summary, aggregate: Mapping[str, Scores], out: Path) -> list[Path]:
-    """Draw all figures of a results page.
+    """Draws all figures of a results page.
 
     Args:
         summary: of the benchmark.
@@ -55,7 +56,7 @@ def draw_figures(summary: Summary, aggregate: Mapping[str, Scores], out: Path) -
             label_lines,
         ),
         "profiles.png": (
-            {_environments(aggregate): (THRESHOLDS, estimate(aggregate, profile(THRESHOLDS)))},
+            {_environments(aggregate): (THRESHOLDS, _bands(aggregate, profile(THRESHOLDS)))},
             ("normalized score", "fraction of runs above it"),
             list_lines,
         ),
@@ -66,13 +67,13 @@ def draw_figures(summary: Summary, aggregate: Mapping[str, Scores], out: Path) -
 
 
 def top_curves(summary: Summary, env: str) -> Curves:
-    """The paper's first figure on one environment: interquartile means over runs after every few evaluations."""
+    """Returns the paper's first figure on one environment: interquartile means over runs against evaluations."""
     table = summary.anytime[summary.anytime.env == env]
     return _estimates(summary.algos(env), lambda algo: table[table.algo == algo], "evaluations", "top_mean")
 
 
 def batch_curves(summary: Summary, env: str) -> Curves:
-    """The paper's second figure on one environment: interquartile means over runs of each batch's mean reward."""
+    """Returns the paper's second figure on one environment: interquartile means over runs of batch rewards."""
     trials = summary.trials[summary.trials.env == env]
     ends = (trials.number // ANYTIME_STEP + 1) * ANYTIME_STEP
     batches = trials.assign(end=ends.clip(upper=summary.index.budget))
@@ -81,14 +82,21 @@ def batch_curves(summary: Summary, env: str) -> Curves:
 
 
 def _estimates(algos: Sequence[str], rows: Callable[[str], object], place: str, value: str) -> Curves:
-    """Estimates of curves; a place that not all runs of an algorithm have is left out."""
+    """Returns estimates of curves; a place that not all runs of an algorithm have is left out."""
     curves, places = {}, np.array([])
     for algo in algos:
         matrix = rows(algo).pivot(index="seed", columns=place, values=value).dropna(axis=1)  # type: ignore[attr-defined]
         found = matrix.columns.to_numpy(dtype=np.float64)
         places = found if len(found) > len(places) else places
         curves[algo] = matrix.to_numpy()[:, None, :]
-    return places, estimate(curves, iqm)
+    return places, _bands(curves, iqm)
+
+
+def _bands(scores: Mapping[str, Scores], function: Callable[..., NDArray[np.float64]]) -> dict[str, Estimate]:
+    """Returns estimates whose intervals are empty where there are too few runs for one."""
+    found = estimate(scores, function)
+    few = [algo for algo in scores if len(scores[algo]) < FEWEST_RUNS]
+    return found | {algo: replace(found[algo], low=found[algo].point, high=found[algo].point) for algo in few}
 
 
 def _environments(aggregate: Mapping[str, Scores]) -> str:
@@ -99,7 +107,7 @@ def _environments(aggregate: Mapping[str, Scores]) -> str:
 def _draw(
     file: Path, panels: Mapping[str, Curves], labels: tuple[str, str], looks: Mapping[str, Style], tell: Tell
 ) -> None:
-    """One panel per environment."""
+    """Draws one panel per environment."""
     from matplotlib.figure import Figure
 
     columns = min(PANELS_A_ROW, len(panels))
@@ -127,7 +135,7 @@ def _draw(
 def _panel(
     axes: Axes, title: str, curves: Curves, labels: tuple[str, str], looks: Mapping[str, Style]
 ) -> dict[str, tuple[float, float]]:
-    """Draw the lines; where each ends."""
+    """Draws the lines; returns the ends of each."""
     places, estimates = curves
     ends = {}
     for algo, found in list(estimates.items())[::-1]:  # the first is drawn last, above the others

@@ -11,7 +11,7 @@ from functools import cached_property
 from typing import Any
 
 from ma2ml_agents.learner import AgentSpec, agent_specs
-from ma2ml_agents.learners import learner_class, make_learner
+from ma2ml_agents.learners import learner_from_config, make_config
 from ma2ml_agents.search.plan import check_limits
 from ma2ml_env import registry
 from ma2ml_env.errors import MA2MLError, UnknownNameError, nearest
@@ -27,11 +27,9 @@ class Problem:
 
     Attributes:
         name: in tables; its id, if not named.
-        entry: what it is assembled from, the grid's settings of it included.
-        definition: names what its results depend on.
+        entry: its registry entry, with the grid's settings of it.
+        definition: hash of what its results depend on.
         specs: its agents, as learners see them.
-
-    Source: ours.
     """
 
     name: str
@@ -47,15 +45,13 @@ class Contender:
     Attributes:
         name: in tables; the learner's, if not named.
         algo: the learner: a name, or `module:Class`.
-        settings: all settings of the learner.
-        seeds: one run for each.
-
-    Source: ours.
+        config: settings of the learner, an instance of its `Config`.
+        seeds: of its runs, one each.
     """
 
     name: str
     algo: str
-    settings: Mapping[str, Any]
+    config: Any
     seeds: tuple[int, ...]
 
 
@@ -67,9 +63,7 @@ class Cell:
         problem: the environment.
         contender: the algorithm.
         seed: of both.
-        budget: how many pipelines it evaluates.
-
-    Source: ours.
+        budget: number of pipelines.
     """
 
     problem: Problem
@@ -79,12 +73,12 @@ class Cell:
 
     @cached_property
     def identity(self) -> dict[str, Any]:
-        """What its result depends on, as JSON values; names in tables do not belong to it."""
+        """Everything that its result depends on, as JSON values; names in tables do not belong to it."""
         return {
             "environment": {**asdict(self.problem.entry), "summary": None},
             "definition": self.problem.definition,
             "learner": self.contender.algo,
-            "settings": dict(self.contender.settings),
+            "settings": asdict(self.contender.config),
             "window": WINDOW,
             "seed": self.seed,
             "budget": self.budget,
@@ -100,14 +94,12 @@ class Cell:
 
 @dataclass(frozen=True)
 class Grid:
-    """What a benchmark compares.
+    """Environments, algorithms and seeds of a benchmark.
 
     Attributes:
         problems: the environments.
         contenders: the algorithms.
-        budget: evaluated pipelines a run.
-
-    Source: ours.
+        budget: evaluated pipelines per run.
     """
 
     problems: tuple[Problem, ...]
@@ -115,7 +107,7 @@ class Grid:
     budget: int
 
     def cells(self) -> Iterator[Cell]:
-        """All runs, those of the first seeds first, so that an unfinished grid compares everything early."""
+        """Returns all runs, those of the first seeds first, so that an unfinished grid compares everything early."""
         most = max((len(contender.seeds) for contender in self.contenders), default=0)
         for place in range(most):
             for problem in self.problems:
@@ -131,17 +123,17 @@ def make_grid(
     budget: int = BUDGET,
     settings: Mapping[str, Any] | None = None,
 ) -> Grid:
-    """Check a grid by making every environment and learner of it once.
+    """Makes a grid, and checks it by making each of its environments and learners once.
 
     Args:
         envs: ids, or mappings with `env` (the id), `name` and `settings`.
         algos: learners' names, `module:Class`, or mappings with `algo`, `name`, `settings` and `seeds`.
-        seeds: how many, from 0, or which ones; a mapping's own take their place.
-        budget: evaluated pipelines a run, at least 1.
+        seeds: their number, from 0, or a list of them; a mapping's own take their place.
+        budget: evaluated pipelines per run, at least 1.
         settings: of every environment.
 
     Raises:
-        ValueError: for an unknown environment, learner, key or setting, a value out of range, or one thing twice.
+        MA2MLError: for an unknown environment, learner, key or setting, a value out of range, or one thing twice.
     """
     check_limits(budget, WINDOW, None)
     if not envs:
@@ -151,7 +143,7 @@ def make_grid(
     for kind, names in (("environment", [p.name for p in problems]), ("algorithm", [c.name for c in contenders])):
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:
-            raise MA2MLError(f"{kind} {twice[0]!r} is there twice; give one of them another name")
+            raise MA2MLError(f"{kind} {twice[0]!r} is given twice; give one of them another name")
     return Grid(problems, contenders, budget)
 
 
@@ -165,16 +157,16 @@ def _problem(item: str | Mapping[str, Any], settings: Mapping[str, Any]) -> Prob
 def _contender(item: str | Mapping[str, Any], seeds: tuple[int, ...], problems: Sequence[Problem]) -> Contender:
     given = _mapping(item, "algo", ("name", "algo", "settings", "seeds"))
     algo, settings = given["algo"], given.get("settings", {})
-    kind = learner_class(algo)
+    config = make_config(algo, settings)
     for problem in problems:
-        make_learner(algo, problem.specs, seed=0, **settings)
+        learner_from_config(algo, problem.specs, config)
     name = str(given.get("name", algo))
     own = _seeds(given["seeds"], f"{name}, seeds") if "seeds" in given else seeds
-    return Contender(name, algo, asdict(kind.Config(**settings)), own)
+    return Contender(name, algo, config, own)
 
 
 def _mapping(item: str | Mapping[str, Any], main: str, allowed: Sequence[str]) -> Mapping[str, Any]:
-    """An entry of a grid in its long form."""
+    """Returns an entry of a grid in its long form."""
     given: Mapping[str, Any] = {main: item} if isinstance(item, str) else item
     if not isinstance(given, Mapping) or not isinstance(given.get(main), str):
         raise MA2MLError(f"an entry is a name or a mapping with {main!r}, not {item!r}")
@@ -192,4 +184,4 @@ def _seeds(given: Any, where: str) -> tuple[int, ...]:
         seeds = tuple(numbers)
         if seeds and len(set(seeds)) == len(seeds) and all(type(seed) is int and seed >= 0 for seed in seeds):
             return seeds
-    raise MA2MLError(f"{where}: how many, at least 1, or different whole numbers of at least 0; not {given!r}")
+    raise MA2MLError(f"{where}: a number of at least 1, or different integers of at least 0; not {given!r}")

@@ -1,4 +1,4 @@
-"""Which runs a results page is made of, and what they are compared with."""
+"""The index of a results page: its runs, and the algorithms that they are compared with."""
 
 from __future__ import annotations
 
@@ -23,8 +23,6 @@ class Run:
         algo: the algorithm's name.
         seed: of the run.
         folder: where it is, within the benchmark's `cells`.
-
-    Source: ours.
     """
 
     env: str
@@ -35,18 +33,16 @@ class Run:
 
 @dataclass(frozen=True)
 class Index:
-    """What a results page is made of.
+    """The index of a results page.
 
     Attributes:
-        budget: evaluated pipelines a run.
+        budget: evaluated pipelines per run.
         envs: names of the environments, in the order of the tables.
         algos: names of the algorithms, in the order of the tables.
-        reference: the algorithm whose probability of improvement over the others is told.
+        reference: the algorithm whose probability of improvement over the others is reported.
         baselines: the algorithms the best of which sets the target.
         logged: the algorithms with runs that were read from trial logs, as another library drove them.
         runs: all runs of the grid, finished or not.
-
-    Source: ours.
     """
 
     budget: int
@@ -59,15 +55,15 @@ class Index:
 
 
 def write_index(out: Path, index: Index) -> None:
-    """Put an index beside the runs that it names."""
+    """Writes an index beside the runs that it names."""
     write_text(out / INDEX_FILE, json.dumps(asdict(index), indent=1) + "\n")
 
 
 def read_index(out: Path) -> Index:
-    """The index of a benchmark's folder.
+    """Returns the index of a benchmark's folder.
 
     Raises:
-        ValueError: if there is none, or it is damaged.
+        MA2MLError: if there is none, or it is damaged.
     """
     path = out / INDEX_FILE
     if not path.exists():
@@ -83,5 +79,5 @@ def read_index(out: Path) -> Index:
 
 
 def unique(names: Sequence[str]) -> tuple[str, ...]:
-    """The names without repetition, in their order."""
+    """Returns the names without repetition, in their order."""
     return tuple(dict.fromkeys(names))

@@ -30,8 +30,6 @@ class LoggedRun:
         trials: the first ones, as many as the budget allows.
         file: the log.
         read: how many trials it holds.
-
-    Source: ours.
     """
 
     run: Run
@@ -41,7 +39,7 @@ class LoggedRun:
     read: int
 
     def __str__(self) -> str:
-        """What was read, in a line."""
+        """Summary of the log, in one line."""
         seeds = sorted({trial.seed for trial in self.trials})
         more = f" and {len(seeds) - SHOWN_SEEDS} more" if len(seeds) > SHOWN_SEEDS else ""
         return (
@@ -50,15 +48,15 @@ class LoggedRun:
         )
 
     def save(self, out: Path) -> None:
-        """Put it beside the benchmark's own runs."""
+        """Saves it beside the benchmark's own runs."""
         save_run(self.env, self.trials, None, out / CELLS_FOLDER / self.run.folder)
 
 
 def parse_logs(texts: Sequence[str]) -> dict[str, list[Path]]:
-    """`NAME=PATTERN` texts as {name: files}.
+    """Returns `NAME=PATTERN` texts as {name: files}.
 
     Raises:
-        ValueError: for another form, or a pattern that no file has.
+        MA2MLError: for another form, or a pattern that matches no file.
     """
     logs: dict[str, list[Path]] = {}
     for text in texts:
@@ -73,14 +71,14 @@ def parse_logs(texts: Sequence[str]) -> dict[str, list[Path]]:
 
 
 def read_logs(logs: Mapping[str, Sequence[Path]], grid: Grid) -> list[LoggedRun]:
-    """Read trial logs, one run each, and find the environment of the grid that each is of.
+    """Reads trial logs, one run each, and finds the grid's environment of each.
 
     Args:
         logs: {algorithm's name: files}.
         grid: names the environments and the budget.
 
     Raises:
-        ValueError: for a name that the grid has, and a log that cannot be read, is empty, or is of no environment
+        MA2MLError: for a name that the grid has, and a log that cannot be read, is empty, or is of no environment
             of the grid or of several.
     """
     found: list[LoggedRun] = []
@@ -100,14 +98,14 @@ def read_logs(logs: Mapping[str, Sequence[Path]], grid: Grid) -> list[LoggedRun]
 
 
 def _match(file: Path, problems: Sequence[Problem]) -> tuple[Problem, AutoMLEnv, list[Trial]]:
-    """The environment whose definition and rewards a log has, and its trials."""
+    """Returns the environment whose definition and rewards a log has, and its trials."""
     _check(file)
     matches, reasons = [], []
     for problem in problems:
         env = problem.entry.build()
         try:
             matches.append((problem, env, _trials(file, env)))
-        except ValueError as error:
+        except MA2MLError as error:
             reasons.append(f"{problem.name}: {error}")
     if len(matches) == 1:
         return matches[0]
@@ -118,7 +116,7 @@ def _match(file: Path, problems: Sequence[Problem]) -> tuple[Problem, AutoMLEnv,
 
 
 def _check(file: Path) -> None:
-    """See that a file is one trial log of one environment, whichever that is."""
+    """Checks that a file is one trial log of one environment, whichever that is."""
     store = TrialStore(file)
     try:
         definitions = {row["definition"] for row in store.rows()}
@@ -132,10 +130,10 @@ def _check(file: Path) -> None:
 
 
 def _origin(file: Path) -> str:
-    """Which registered environments a log can be of."""
+    """Returns a sentence on the registered environments that a log can be of."""
     names = []
     for env_id in registry.env_ids():
-        with suppress(ValueError):
+        with suppress(MA2MLError):
             _trials(file, registry.entry(env_id).build())
             names.append(env_id)
     if names:
@@ -144,7 +142,7 @@ def _origin(file: Path) -> str:
 
 
 def _trials(file: Path, env: AutoMLEnv) -> list[Trial]:
-    """A log's trials, if they are an environment's."""
+    """Returns a log's trials, if they are an environment's."""
     store = TrialStore(file, env.definition)
     try:
         trials = store.load(env.decode)

@@ -1,4 +1,4 @@
-"""A learner that tells how much CPU time it takes."""
+"""A wrapper that measures the CPU time of a learner."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from ma2ml_agents.learner import Actions, Batch, Learner, Observations
+from ma2ml_agents.search.cost import UsesCost
 
 
 class MeasuredLearner:
@@ -14,8 +15,6 @@ class MeasuredLearner:
 
     Args:
         learner: does the work.
-
-    Source: ours.
     """
 
     Config: ClassVar[type] = object
@@ -25,18 +24,20 @@ class MeasuredLearner:
         self.batch_size = learner.batch_size
         self.on_policy = learner.on_policy
         self.config = getattr(learner, "config", None)
+        if isinstance(learner, UsesCost):
+            self.use_cost = learner.use_cost
         self._act_seconds = self._update_seconds = 0.0
         self._proposed = self._learned = 0
 
     @property
     def seconds_per_pipeline(self) -> float | None:
-        """CPU seconds spent in `act` and `update`, by pipeline; None where nothing was measured, as after a resume."""
+        """CPU seconds spent in `act` and `update`, per pipeline; None where nothing was measured, as after a resume."""
         if not self._proposed and not self._learned:
             return None
         return self._act_seconds / max(1, self._proposed) + self._update_seconds / max(1, self._learned)
 
     def act(self, observations: Observations) -> Actions:
-        """Propose as the learner does."""
+        """Proposes as the learner does."""
         started = time.process_time()
         actions = self._learner.act(observations)
         self._act_seconds += time.process_time() - started
@@ -44,7 +45,7 @@ class MeasuredLearner:
         return actions
 
     def update(self, batch: Batch) -> Mapping[str, float]:
-        """Learn as the learner does."""
+        """Learns as the learner does."""
         started = time.process_time()
         numbers = self._learner.update(batch)
         self._update_seconds += time.process_time() - started
@@ -52,9 +53,9 @@ class MeasuredLearner:
         return numbers
 
     def state_dict(self) -> dict[str, Any]:
-        """The learner's."""
+        """Returns the learner's state."""
         return self._learner.state_dict()
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Of the learner."""
+        """Restores the learner's state."""
         self._learner.load_state_dict(state)

@@ -10,7 +10,7 @@ from rich.console import Console
 
 from ma2ml_agents.benchmark.curves import TOP_K
 from ma2ml_agents.benchmark.figures import draw_figures
-from ma2ml_agents.benchmark.statistics import Scores
+from ma2ml_agents.benchmark.statistics import FEWEST_RUNS, Scores
 from ma2ml_agents.benchmark.summary import Summary, summarize
 from ma2ml_agents.benchmark.tables import environment_table, overall_table
 from ma2ml_env.files import write_text
@@ -18,35 +18,35 @@ from ma2ml_env.files import write_text
 PAGE_FILE = "results.md"
 INTRODUCTION = """# Results
 
-Every algorithm proposed {budget} pipelines a run, and a run knew all its earlier results.{logged} "Top {k}" is the \
+Every algorithm proposed {budget} pipelines per run, and a run knew all its earlier results.{logged} "Top {k}" is the \
 mean true value of the {k} best distinct pipelines, chosen by the reward that the algorithm saw; the true value is \
-the reward without noise where the environment knows it, else the observed one. "Best found" is the true value of the \
-pipeline of the highest reward; "regret" is 0 at the optimum and 1 for a random pipeline. Estimates over runs are \
-interquartile means (IQM) with 95 % stratified bootstrap intervals (rliable). "To target" is the median number of \
+the reward without noise where the environment knows it, else the observed one. "Apparent best" is the true value of \
+the pipeline of the highest observed reward, "true best" the highest true value of all pipelines of a run; both are \
+means over runs. "Regret" is 0 at the optimum and 1 for a random pipeline. Estimates over runs are \
+interquartile means (IQM) with 95 % stratified bootstrap intervals (rliable); with fewer than {fewest} runs there is \
+neither an interval nor a probability. "To target" is the median number of \
 evaluations after which the top {k} reach what the best baseline reached in the end. "P({reference} better)" is the \
 probability that a run of {reference} ends above a run of this row. "Learner ms" are CPU milliseconds of the learner \
 for one pipeline.
 """
 SCALE = f"""\
-A score of 0 is a uniformly random pipeline, 1 the optimum (the best value that any run found, where the optimum is \
-not known). An environment's column is the top {TOP_K}, IQM. The best value of a column is bold.
+A score of 0 is a uniformly random pipeline, 1 the optimum (the highest true value of any pipeline of any run, where \
+the optimum is not known). An environment's column is the top {TOP_K}, IQM. The best value of a column is bold.
 """
 
 
 def write_results(out: str | Path, console: Console | None = None) -> Path:
-    """Sum up a benchmark and write its page and figures, again if they are there.
+    """Sums up a benchmark and writes its page and figures, again if they are there.
 
     Args:
         out: folder of the benchmark; its finished runs are what counts.
-        console: where to tell what was written; None for nowhere.
+        console: where to report what was written; None for nowhere.
 
     Returns:
         The page.
 
     Raises:
-        ValueError: as `summarize` does.
-
-    Source: ours.
+        MA2MLError: as `summarize` does.
     """
     out = Path(out)
     summary = summarize(out)
@@ -60,7 +60,7 @@ def write_results(out: str | Path, console: Console | None = None) -> Path:
 
 
 def aggregate(summary: Summary) -> dict[str, Scores]:
-    """Normalized scores, {algorithm: shape (runs, environments)}, of the algorithms that all environments have.
+    """Returns normalized scores, {algorithm: shape (runs, environments)}, of the algorithms that all environments have.
 
     Seeds that an algorithm does not have everywhere are left out.
     """
@@ -74,10 +74,10 @@ def aggregate(summary: Summary) -> dict[str, Scores]:
 
 
 def render(summary: Summary, scores: Mapping[str, Scores], figures: Sequence[Path]) -> str:
-    """The page as text."""
+    """Returns the page as text."""
     index = summary.index
     unfinished = len(index.runs) - len(summary.runs)
-    parts = [INTRODUCTION.format(budget=index.budget, k=TOP_K, reference=index.reference, logged=_logged(summary))]
+    parts = [_introduction(summary)]
     if unfinished:
         parts.append(f"**Not finished:** {unfinished} of {len(index.runs)} runs are missing below.\n")
     parts += [f"![{figure.stem.replace('_', ' ')}]({figure.name})\n" for figure in figures]
@@ -87,8 +87,14 @@ def render(summary: Summary, scores: Mapping[str, Scores], figures: Sequence[Pat
     return "\n".join(parts)
 
 
+def _introduction(summary: Summary) -> str:
+    index = summary.index
+    about = {"budget": index.budget, "reference": index.reference, "logged": _logged(summary)}
+    return INTRODUCTION.format(k=TOP_K, fewest=FEWEST_RUNS, **about)
+
+
 def _logged(summary: Summary) -> str:
-    """A sentence on the algorithms with runs that this benchmark did not drive."""
+    """Returns a sentence on the algorithms with runs that this benchmark did not drive."""
     names = [algo for algo in summary.index.logged if algo in set(summary.runs.algo)]
     if not names:
         return ""

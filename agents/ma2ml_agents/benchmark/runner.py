@@ -1,4 +1,4 @@
-"""Runs the cells of a grid on local processes."""
+"""Execution of a grid on local processes."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import multiprocessing
 import os
 import signal
 import threading
+import traceback
 from collections.abc import Callable, Iterator, Mapping, MutableSequence, Sequence
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from contextlib import contextmanager
@@ -18,7 +19,7 @@ from ma2ml_agents.benchmark.cell import CELLS_FOLDER, finished, run_cell
 from ma2ml_agents.benchmark.grid import Cell, Grid
 from ma2ml_agents.benchmark.index import Index, Run, unique, write_index
 from ma2ml_agents.benchmark.logs import LoggedRun, read_logs
-from ma2ml_agents.benchmark.progress import GridProgress, describe
+from ma2ml_agents.benchmark.progress import Failure, GridProgress, describe
 from ma2ml_agents.benchmark.statistics import check_packages
 from ma2ml_agents.runs.folder import run_folder
 from ma2ml_env.errors import MA2MLError
@@ -28,7 +29,7 @@ OURS = ("ma2ml", "ma2ml_lite", "ma2ml_on_policy")
 """The paper's learners; every other one is a baseline."""
 REFRESH_SECONDS = 0.5
 _evaluated: MutableSequence[int] = []
-"""In a worker: evaluated pipelines of every cell, in memory that it shares with the driver."""
+"""Number of evaluated pipelines of every cell, in memory that a worker shares with the driver."""
 
 
 def run_grid(
@@ -39,25 +40,23 @@ def run_grid(
     logs: Mapping[str, Sequence[Path]] | None = None,
     console: Console | None = None,
 ) -> list[Cell]:
-    """Run all cells of a grid that are not finished.
+    """Runs all cells of a grid that are not finished.
 
     The results are the same for any number of workers, interrupted or not.
 
     Args:
         grid: from `make_grid`.
-        out: folder of the benchmark; what it holds of these cells is not run again.
-        workers: processes, each of one thread, at least 1; 1 for this process.
-        logs: trial logs that join the comparison, {name in tables: files}, one run a file.
+        out: folder of the benchmark; cells that are finished there are not run again.
+        workers: number of processes, each of one thread, at least 1; 1 for this process.
+        logs: trial logs that join the comparison, {name in tables: files}, one run per file.
         console: where to show progress; None for nowhere.
 
     Returns:
         The grid's cells, all finished; those of two names for one thing once.
 
     Raises:
-        ValueError: before any work if the extra is not installed, a log cannot be used, or the folder is another's
+        MA2MLError: before any work if the extra is not installed, a log cannot be used, or the folder is another's
             or in use; in the end if cells failed, and the others are finished then.
-
-    Source: ours.
     """
     check_packages()
     if workers < 1:
@@ -73,10 +72,10 @@ def run_grid(
         missing = [cell for cell in cells if not finished(out / CELLS_FOLDER / cell.folder)]
         progress.found(len(cells) - len(missing))
         failures = []
-        for cell, error in _run(missing, out, workers, progress):
-            progress.show(cell, error)
-            if error is not None:
-                failures.append(f"{describe(cell)}: {type(error).__name__}: {error}")
+        for cell, failure in _run(missing, out, workers, progress):
+            progress.show(cell, failure)
+            if failure is not None:
+                failures.append(f"{describe(cell)}: {failure.reason}")
     if failures:
         listed = "\n  ".join(failures)
         raise MA2MLError(f"{len(failures)} of {len(cells)} runs failed; the same command tries them again\n  {listed}")
@@ -84,7 +83,7 @@ def run_grid(
 
 
 def make_index(grid: Grid, logged: Sequence[LoggedRun] = ()) -> Index:
-    """What the results page of a grid, and of logs beside it, is made of."""
+    """Returns the index of a grid's results page, with the logs beside it."""
     runs = [Run(cell.problem.name, cell.contender.name, cell.seed, cell.folder) for cell in grid.cells()]
     runs += [log.run for log in logged]
     names = unique([contender.name for contender in grid.contenders] + [log.run.algo for log in logged])
@@ -102,8 +101,8 @@ def make_index(grid: Grid, logged: Sequence[LoggedRun] = ()) -> Index:
 
 def _run(
     cells: Sequence[Cell], out: Path, workers: int, progress: GridProgress
-) -> Iterator[tuple[Cell, BaseException | None]]:
-    """Every cell as it finishes, and what it raised."""
+) -> Iterator[tuple[Cell, Failure | None]]:
+    """Yields every cell as it finishes, and its failure."""
     _prepare(cells)
     with _one_thread():
         if workers > 1 and cells:
@@ -115,7 +114,7 @@ def _run(
 
 def _run_on_processes(
     cells: Sequence[Cell], out: Path, workers: int, progress: GridProgress
-) -> Iterator[tuple[Cell, BaseException | None]]:
+) -> Iterator[tuple[Cell, Failure | None]]:
     context = multiprocessing.get_context("spawn")
     evaluated = context.Array("q", len(cells), lock=False)
     pool = ProcessPoolExecutor(workers, context, initializer=_start_worker, initargs=(evaluated,))
@@ -123,7 +122,8 @@ def _run_on_processes(
         pending = {pool.submit(_attempt_in_worker, place, cell, out): place for place, cell in enumerate(cells)}
         while pending:
             for future in wait(pending, timeout=REFRESH_SECONDS, return_when=FIRST_COMPLETED).done:
-                yield cells[pending.pop(future)], future.exception() or future.result()
+                died = future.exception()
+                yield cells[pending.pop(future)], Failure(_line(died)) if died else future.result()
             under_way = [place for place in pending.values() if evaluated[place]]
             if under_way:
                 progress.evaluated(cells[under_way[0]], evaluated[under_way[0]], len(under_way) - 1)
@@ -135,15 +135,21 @@ def _run_on_processes(
         pool.shutdown(cancel_futures=True)
 
 
-def _attempt(cell: Cell, out: Path, evaluated: Callable[[int], None]) -> Exception | None:
+def _attempt(cell: Cell, out: Path, evaluated: Callable[[int], None]) -> Failure | None:
     try:
         run_cell(cell, out, evaluated)
-    except Exception as error:  # one cell's mistake does not stop the others
-        return error
+    except MA2MLError as error:
+        return Failure(_line(error))
+    except Exception as error:  # a bug in one cell does not stop the others
+        return Failure(_line(error), traceback.format_exc())
     return None
 
 
-def _attempt_in_worker(place: int, cell: Cell, out: Path) -> Exception | None:
+def _line(error: BaseException) -> str:
+    return f"{type(error).__name__}: {error}"
+
+
+def _attempt_in_worker(place: int, cell: Cell, out: Path) -> Failure | None:
     return _attempt(cell, out, partial(_evaluated.__setitem__, place))
 
 
@@ -183,7 +189,7 @@ def _one_thread() -> Iterator[None]:
 
 
 def _prepare(cells: Sequence[Cell]) -> None:
-    """Let every environment fetch its data once, before processes ask for it at the same time."""
+    """Lets every environment fetch its data once, before processes ask for it at the same time."""
     for problem in {cell.problem.name: cell.problem for cell in cells}.values():
         prepare = getattr(problem.entry.build().evaluator, "prepare", None)
         if prepare is not None:

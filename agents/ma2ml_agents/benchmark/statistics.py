@@ -1,4 +1,4 @@
-"""Estimates over seeds with their uncertainty: rliable's, and nothing of our own."""
+"""Estimates over seeds with their uncertainty, by rliable."""
 
 from __future__ import annotations
 
@@ -15,6 +15,8 @@ from ma2ml_env.errors import missing_extra
 
 PACKAGES = ("rliable", "pandas", "pyarrow")
 REPETITIONS = 1000
+FEWEST_RUNS = 5
+"""Runs below which an interval, or a probability of improvement, would be no more than a guess."""
 Scores = NDArray[np.float64]
 """Of shape (runs, environments), or (runs, environments, points of a curve)."""
 
@@ -37,14 +39,14 @@ class Estimate:
 
 
 def check_packages() -> None:
-    """Raise a ValueError if a package of the extra `benchmark` is missing."""
+    """Raises a MissingExtraError if a package of the extra `benchmark` is missing."""
     missing = [name for name in PACKAGES if importlib.util.find_spec(name) is None]
     if missing:
         raise missing_extra(f"a benchmark needs {' and '.join(missing)}", "benchmark")
 
 
 def estimate(scores: Mapping[str, Any], function: Callable[..., NDArray[np.float64]]) -> dict[str, Estimate]:
-    """A statistic of every algorithm with its interval; the same at every call, whatever else is compared.
+    """Returns a statistic of every algorithm with its interval; the same at every call, whatever else is compared.
 
     Args:
         scores: {algorithm: `Scores`, or a list of several for a function of several arguments}.
@@ -64,7 +66,7 @@ def estimate(scores: Mapping[str, Any], function: Callable[..., NDArray[np.float
 
 @contextmanager
 def _same_draws() -> Iterator[None]:
-    """Seed NumPy's global random state, the only one that rliable draws from, and put it back."""
+    """Seeds NumPy's global random state, the only one that rliable draws from, and restores it."""
     before = np.random.get_state()  # noqa: NPY002
     np.random.seed(0)  # noqa: NPY002
     try:
@@ -74,7 +76,7 @@ def _same_draws() -> Iterator[None]:
 
 
 def iqm(scores: Scores) -> NDArray[np.float64]:
-    """Interquartile mean over runs and environments, shape (1,), or (points,) of curves.
+    """Returns the interquartile mean over runs and environments, shape (1,), or (points,) of curves.
 
     Source: rliable, `aggregate_iqm`, at all points at once.
     """
@@ -84,7 +86,7 @@ def iqm(scores: Scores) -> NDArray[np.float64]:
 
 
 def improvement(ours: Scores, theirs: Scores) -> NDArray[np.float64]:
-    """Probability that a run of ours is better than one of theirs, shape (1,).
+    """Returns the probability that a run of ours is better than one of theirs, shape (1,).
 
     Source: rliable, `probability_of_improvement`.
     """
@@ -94,7 +96,7 @@ def improvement(ours: Scores, theirs: Scores) -> NDArray[np.float64]:
 
 
 def middle(scores: Scores) -> NDArray[np.float64]:
-    """The median over runs, the upper of the two middle ones where there are two, shape (1,).
+    """Returns the median over runs, the upper of the two middle ones where there are two, shape (1,).
 
     It is one of the values, so that "more than the budget" needs no number.
     """
@@ -102,7 +104,7 @@ def middle(scores: Scores) -> NDArray[np.float64]:
 
 
 def profile(thresholds: NDArray[np.float64]) -> Callable[[Scores], NDArray[np.float64]]:
-    """The function from scores to the fraction of runs above each threshold, shape (thresholds,).
+    """Returns the function from scores to the fraction of runs above each threshold, shape (thresholds,).
 
     Source: rliable, `create_performance_profile`.
     """

@@ -1,4 +1,4 @@
-"""How an algorithm looks in every figure: one color, dash and width, and its name beside its line."""
+"""Line styles of algorithms in all figures: color, dash and width, and names beside the lines."""
 
 from __future__ import annotations
 
@@ -19,21 +19,19 @@ KNOWN = (
     "ma2ml", "ma2ml_lite", "ma2ml_on_policy", "regularized_evolution", "one_plus_one", "nsga2", "random_search",
     "ppo", "mappo", "tpe", "smac", "sb3_ppo", "sb3_a2c",
 )  # fmt: skip
-"""Learners that look the same on every page."""
+"""Learners with the same style on every page."""
 FIRST_WIDTH, WIDTH = 2.4, 1.4
 LABEL_SIZE = 7.0
 
 
 @dataclass(frozen=True)
 class Style:
-    """The look of one algorithm.
+    """Line style of one algorithm.
 
     Attributes:
         color: of line, band and name.
         dash: matplotlib's line style.
         width: in points.
-
-    Source: ours.
     """
 
     color: str
@@ -42,7 +40,7 @@ class Style:
 
 
 def styles(algos: Sequence[str]) -> dict[str, Style]:
-    """A look for every algorithm: the known ones have their own, others what is left, the rarest color here first.
+    """Returns a line style per algorithm: fixed for built-in ones, the least-used remaining style for others.
 
     The first color is the first known one's alone; the others share the rest, told apart by their dashes.
     """
@@ -57,13 +55,13 @@ def styles(algos: Sequence[str]) -> dict[str, Style]:
 
 
 def _rarest(looks: Sequence[Style], shown: Sequence[Style]) -> Style:
-    """The first of the looks that are shown least, and in a color that is."""
+    """Returns the first of the least-used styles in a least-used color."""
     colors = [look.color for look in shown]
     return min(looks, key=lambda look: (shown.count(look), colors.count(look.color)))
 
 
 def label_lines(axes: Axes, ends: Mapping[str, tuple[float, float]], looks: Mapping[str, Style]) -> None:
-    """Write every algorithm's name right of the axes, at the height of its line's end where that is free.
+    """Writes every algorithm's name right of the axes, at the height of its line's end where that is free.
 
     Args:
         axes: with its limits set for good.
@@ -91,7 +89,7 @@ def label_lines(axes: Axes, ends: Mapping[str, tuple[float, float]], looks: Mapp
 
 
 def list_lines(axes: Axes, ends: Mapping[str, tuple[float, float]], looks: Mapping[str, Style]) -> None:
-    """Write every algorithm's name into a legend right of the axes, for lines that end at the same place.
+    """Writes every algorithm's name into a legend right of the axes, for lines that end at the same place.
 
     Args:
         axes: of the lines.
@@ -115,7 +113,7 @@ def list_lines(axes: Axes, ends: Mapping[str, tuple[float, float]], looks: Mappi
 
 
 def spread(heights: Sequence[float], gap: float, low: float, high: float) -> list[float]:
-    """Heights at least a gap apart, moved as little as need be, within [low, high] where they fit.
+    """Returns heights at least a gap apart, moved as little as need be, within [low, high] where they fit.
 
     Args:
         heights: ascending.

@@ -1,4 +1,4 @@
-"""From the runs on disk to one row per run: final, anytime, regret, evaluations to the target."""
+"""Summary of the runs on disk, one row each: final, anytime, regret, evaluations to the target."""
 
 from __future__ import annotations
 
@@ -26,13 +26,11 @@ TRIALS_FILE, RUNS_FILE, ANYTIME_FILE = "trials.parquet", "summary.parquet", "any
 
 @dataclass(frozen=True)
 class Target:
-    """What the best baseline of an environment reached in the end.
+    """Final value of the best baseline on an environment.
 
     Attributes:
         baseline: its name.
         value: interquartile mean over its runs.
-
-    Source: ours.
     """
 
     baseline: str
@@ -41,20 +39,19 @@ class Target:
 
 @dataclass(frozen=True)
 class Summary:
-    """What the finished runs of a benchmark found.
+    """Results of a benchmark's finished runs.
 
     Attributes:
-        index: what was to be compared.
+        index: the runs to compare.
         trials: a row per evaluation: env, algo, seed, number, reward, true_value, accuracy, flops, params, seconds,
             failed, key.
         runs: a row per run: env, algo, seed, evaluations, distinct, top_mean (true value of the top 20 distinct
-            pipelines by observed reward), best (true value of the top one), regret (0 is the optimum, 1 a random
-            pipeline; NaN where not known), score (0 is a random pipeline, 1 the best known), learner_seconds,
-            evaluations_to_target (NaN where not reached).
-        anytime: a row per run and checkpoint: env, algo, seed, evaluations, top_mean, best.
-        targets: {environment: what `evaluations_to_target` counts to}.
-
-    Source: ours.
+            pipelines by observed reward), apparent_best (true value of the pipeline of the highest observed reward),
+            true_best (highest true value of all its pipelines; NaN where it was not stored), regret (0 is the
+            optimum, 1 a random pipeline; NaN where not known), score (0 is a random pipeline, 1 the best known),
+            learner_seconds, evaluations_to_target (NaN where not reached).
+        anytime: a row per run and checkpoint: env, algo, seed, evaluations, top_mean, apparent_best.
+        targets: {environment: the value to which `evaluations_to_target` counts}.
     """
 
     index: Index
@@ -64,32 +61,31 @@ class Summary:
     targets: Mapping[str, Target]
 
     def envs(self) -> list[str]:
-        """The environments with finished runs, in the order of the tables."""
+        """Returns the environments with finished runs, in the order of the tables."""
         return [env for env in self.index.envs if (self.runs.env == env).any()]
 
     def algos(self, env: str) -> list[str]:
-        """The algorithms with finished runs on an environment, in the order of the tables."""
+        """Returns the algorithms with finished runs on an environment, in the order of the tables."""
         return [algo for algo in self.index.algos if len(self.of(env, algo))]
 
     def of(self, env: str, algo: str) -> pd.DataFrame:
-        """The rows of `runs` of one algorithm on one environment."""
+        """Returns the rows of `runs` of one algorithm on one environment."""
         return self.runs[(self.runs.env == env) & (self.runs.algo == algo)]
 
     def scores(self, env: str, algo: str, column: str = "top_mean") -> NDArray[np.float64]:
-        """A column of `runs`, shape (runs, 1)."""
+        """Returns a column of `runs`, shape (runs, 1)."""
         return np.asarray(self.of(env, algo)[column], dtype=np.float64)[:, None]
 
 
 def summarize(out: str | Path) -> Summary:
-    """Sum up the finished runs of a benchmark, and write the three tables beside them.
+    """Sums up the finished runs of a benchmark, and writes the three tables beside them.
 
     Args:
         out: folder of the benchmark.
 
     Raises:
-        ValueError: if the extra is not installed, or there is no benchmark or no finished run.
-
-    Source: ours.
+        MissingExtraError: if the extra is not installed.
+        MA2MLError: if there is no benchmark or no finished run.
     """
     check_packages()
     import pandas as pd
@@ -106,14 +102,13 @@ def summarize(out: str | Path) -> Summary:
     anytime = pd.DataFrame([row for one in found for row in one.anytime(index.budget)])
     trials = pd.concat([one.trials for one in found], ignore_index=True)
     for name, table in ((TRIALS_FILE, trials), (RUNS_FILE, runs), (ANYTIME_FILE, anytime)):
-        with replacing(out / name) as temporary:
-            table.to_parquet(temporary, index=False)
+        _write(table, out / name)
     return Summary(index, trials, runs, anytime, targets)
 
 
 @dataclass(frozen=True)
 class _Found:
-    """A finished run: its trials, its facts, and the curves of its best 20 and its best one."""
+    """Finished run: its trials, its facts, and the curves of its best 20 and its apparently best pipeline."""
 
     run: Run
     trials: pd.DataFrame
@@ -126,15 +121,19 @@ class _Found:
         return {"env": self.run.env, "algo": self.run.algo, "seed": self.run.seed}
 
     def row(self) -> dict[str, Any]:
-        """The run's line of `Summary.runs`, before it is compared with others."""
+        """Returns the run's line of `Summary.runs`, before it is compared with others."""
         counts = {"evaluations": len(self.trials), "distinct": int(self.top.distinct[-1])}
-        values = {"top_mean": float(self.top.top[-1]), "best": float(self.best.top[-1])}
+        values = {
+            "top_mean": float(self.top.top[-1]),
+            "apparent_best": float(self.best.top[-1]),
+            "true_best": float(self.trials.true_value.max()),
+        }
         return {**self.place, **counts, **values, **vars(self.facts)}
 
     def anytime(self, budget: int) -> list[dict[str, Any]]:
-        """The run's lines of `Summary.anytime`."""
+        """Returns the run's lines of `Summary.anytime`."""
         return [
-            {**self.place, "evaluations": n, "top_mean": at(self.top.top, n), "best": at(self.best.top, n)}
+            {**self.place, "evaluations": n, "top_mean": at(self.top.top, n), "apparent_best": at(self.best.top, n)}
             for n in checkpoints(budget)
         ]
 
@@ -150,26 +149,31 @@ def _found(run: Run, out: Path) -> _Found:
     return _Found(run, trials, load_facts(folder), curve(*columns), curve(*columns, k=1))
 
 
+def _write(table: pd.DataFrame, path: Path) -> None:
+    with replacing(path) as temporary:
+        table.to_parquet(temporary, index=False)
+
+
 def _relate(runs: pd.DataFrame) -> pd.DataFrame:
-    """With `regret` and `score`: where a run is between a random pipeline and the best one.
+    """Adds `regret` and `score`, which place a run between a random pipeline and the best one.
 
         regret = (optimum - top_mean) / (optimum - random_mean)
         score = (top_mean - low) / (high - low)
 
-    `high` is the optimum, or where it is not known the best value that any run found; `low` is `random_mean`, or
-    where it is not known the lowest final value of any run.
+    `high` is the optimum, or where it is not known the highest true value of any pipeline of any run, so that no
+    score is above 1; `low` is `random_mean`, or where it is not known the lowest final value of any run.
     """
     runs = runs.astype({"optimum": float, "random_mean": float, "learner_seconds": float})
     runs["regret"] = (runs.optimum - runs.top_mean) / (runs.optimum - runs.random_mean)
     by_env = runs.groupby("env")
-    high = runs.optimum.fillna(by_env.best.transform("max"))
+    high = runs.optimum.fillna(by_env.true_best.transform("max"))
     low = runs.random_mean.fillna(by_env.top_mean.transform("min"))
     runs["score"] = ((runs.top_mean - low) / (high - low).where(high > low)).fillna(0.0)
     return runs
 
 
 def _target(runs: pd.DataFrame, index: Index) -> Target:
-    """The best baseline by its interquartile mean; of all algorithms where there is no baseline."""
+    """Returns the best baseline by its interquartile mean; of all algorithms where there is no baseline."""
     finals = {algo: float(iqm(part.top_mean.to_numpy()[:, None])[0]) for algo, part in runs.groupby("algo", sort=False)}
     baselines = {algo: value for algo, value in finals.items() if algo in index.baselines} or finals
     best = max(baselines, key=lambda algo: baselines[algo] if not math.isnan(baselines[algo]) else -math.inf)

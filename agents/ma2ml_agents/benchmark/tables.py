@@ -8,26 +8,24 @@ from dataclasses import dataclass
 import numpy as np
 
 from ma2ml_agents.benchmark.curves import TOP_K
-from ma2ml_agents.benchmark.statistics import Estimate, Scores, estimate, improvement, iqm, middle
+from ma2ml_agents.benchmark.statistics import FEWEST_RUNS, Estimate, Scores, estimate, improvement, iqm, middle
 from ma2ml_agents.benchmark.summary import Summary
 
 
 def overall_table(summary: Summary, scores: Mapping[str, Scores]) -> str:
-    """Every algorithm in a line: its score over all environments, and its top pipelines on each of them.
+    """Returns a table with a line per algorithm: its score over all environments, and its top pipelines on each.
 
     Args:
         summary: of the benchmark.
         scores: {algorithm: normalized scores, shape (runs, environments)}; an algorithm without them comes last.
-
-    Source: ours.
     """
     points, better = estimate(scores, iqm), _improvements(summary, scores)
     means = {algo: float(found.point[0]) for algo, found in points.items()}
     runs = {algo: str(count) for algo, count in summary.runs.algo.value_counts().items()}
     columns = [
-        ("normalized score, IQM", _best_in_bold(means, {algo: _interval(found) for algo, found in points.items()})),
+        ("normalized score, IQM", _best_in_bold(means, {a: _interval(p, len(scores[a])) for a, p in points.items()})),
         *((env.removeprefix("ma2ml/").removesuffix("-v0"), _finals(summary, env)) for env in summary.envs()),
-        (f"P({summary.index.reference} better)", {algo: _interval(found, 2) for algo, found in better.items()}),
+        (f"P({summary.index.reference} better)", {algo: _interval(found, digits=2) for algo, found in better.items()}),
         ("runs", runs),
     ]
     algos = [*_best_first(points), *(algo for algo in runs if algo not in points)]
@@ -38,16 +36,14 @@ def overall_table(summary: Summary, scores: Mapping[str, Scores]) -> str:
 
 
 def environment_table(summary: Summary, env: str) -> str:
-    """All that is known of every algorithm on one environment.
+    """Returns a table of all that is known of every algorithm on one environment.
 
     Args:
         summary: of the benchmark.
         env: one of its environments.
-
-    Source: ours.
     """
     head = (
-        "algorithm", f"top {TOP_K}, IQM", "mean", "best found", "regret", "to target", "reached",
+        "algorithm", f"top {TOP_K}, IQM", "mean", "apparent best", "true best", "regret", "to target", "reached",
         f"P({summary.index.reference} better)", "learner ms", "distinct", "seeds",
     )  # fmt: skip
     return _markdown(head, [_line(row, summary.index.budget) for row in _rows(summary, env)])
@@ -65,7 +61,8 @@ class Row:
     algo: str
     final: Estimate
     mean: float
-    best: float
+    apparent_best: float
+    true_best: float
     regret: float
     evaluations: Estimate
     reached: int
@@ -91,7 +88,8 @@ def _rows(summary: Summary, env: str) -> list[Row]:
                 algo=algo,
                 final=points[algo],
                 mean=float(runs.top_mean.mean()),
-                best=float(runs.best.mean()),
+                apparent_best=float(runs.apparent_best.mean()),
+                true_best=float(runs.true_best.mean()),
                 regret=float(runs.regret.mean()),
                 evaluations=evaluations[algo],
                 reached=int(np.isfinite(needed[algo]).sum()),
@@ -109,13 +107,14 @@ def _line(row: Row, budget: int) -> tuple[str, ...]:
     short = f" (of {row.shortest} evaluations and more)" if row.shortest < budget else ""
     return (
         row.algo,
-        _interval(row.final),
+        _interval(row.final, row.runs),
         f"{row.mean:.4f}",
-        f"{row.best:.4f}",
+        f"{row.apparent_best:.4f}",
+        _number(row.true_best, 4),
         _number(row.regret, 3),
-        _count(row.evaluations, budget),
+        _count(row.evaluations, budget, row.runs),
         f"{row.reached}/{row.runs}",
-        _interval(row.better, 2),
+        _interval(row.better, digits=2),
         _number(1000 * row.seconds, 1),
         f"{row.distinct:.0f}",
         f"{row.runs}{short}",
@@ -128,36 +127,40 @@ def _markdown(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 
 def _best_in_bold(values: Mapping[str, float], texts: Mapping[str, str]) -> dict[str, str]:
-    """The texts of a column; those of the highest value, as far as four digits tell, in bold."""
+    """Returns the texts of a column; those of the highest value, to four digits, in bold."""
     best = round(max(values.values(), default=0.0), 4)
     return {algo: f"**{text}**" if round(values[algo], 4) == best else text for algo, text in texts.items()}
 
 
 def _improvements(summary: Summary, scores: Mapping[str, Scores]) -> dict[str, Estimate]:
-    """The reference's probability of improvement over every other algorithm."""
-    ours = scores.get(summary.index.reference)
+    """Returns the reference's probability of improvement over every other algorithm that has enough runs."""
+    enough = {algo: values for algo, values in scores.items() if len(values) >= FEWEST_RUNS}
+    ours = enough.pop(summary.index.reference, None)
     if ours is None:
         return {}
-    pairs = {algo: [ours, theirs] for algo, theirs in scores.items() if algo != summary.index.reference}
-    return estimate(pairs, improvement)
+    return estimate({algo: [ours, theirs] for algo, theirs in enough.items()}, improvement)
 
 
 def _best_first(points: Mapping[str, Estimate]) -> list[str]:
     return sorted(points, key=lambda algo: -points[algo].point[0])
 
 
-def _interval(found: Estimate | None, digits: int = 4) -> str:
+def _interval(found: Estimate | None, runs: int = FEWEST_RUNS, digits: int = 4) -> str:
+    """Returns an estimate with its interval, or alone if there are too few runs for one."""
     if found is None:
         return ""
-    return f"{found.point[0]:.{digits}f} [{found.low[0]:.{digits}f}, {found.high[0]:.{digits}f}]"
+    point = f"{found.point[0]:.{digits}f}"
+    if runs < FEWEST_RUNS:
+        return point
+    return f"{point} [{found.low[0]:.{digits}f}, {found.high[0]:.{digits}f}]"
 
 
-def _count(found: Estimate, budget: int) -> str:
-    """A number of evaluations; what is above the budget was not reached."""
+def _count(found: Estimate, budget: int, runs: int) -> str:
+    """Returns a number of evaluations with its interval; one above the budget was not reached."""
     texts = [
         f"{value:.0f}" if value <= budget else f">{budget}" for value in (found.point[0], found.low[0], found.high[0])
     ]
-    return f"{texts[0]} [{texts[1]}, {texts[2]}]"
+    return texts[0] if runs < FEWEST_RUNS else f"{texts[0]} [{texts[1]}, {texts[2]}]"
 
 
 def _number(value: float, digits: int) -> str:
