@@ -6,8 +6,6 @@ import math
 from collections.abc import Iterable
 from typing import Any
 
-import yaml
-
 from ma2ml_env.errors import MA2MLError, UnknownNameError
 from ma2ml_env.errors import nearest as nearest
 
@@ -33,18 +31,3 @@ def check_choice(config: Any, name: str, allowed: Iterable[str]) -> None:
     value, known = getattr(config, name), tuple(allowed)
     if value not in known:
         raise UnknownNameError(f"setting {name!r} must not be {value!r}; {nearest(value, known)}")
-
-
-def parse_setting(text: str) -> tuple[str, Any]:
-    """A text NAME=VALUE as (name, value); the value is read as YAML, hyphens of the name as underscores.
-
-    Raises:
-        ValueError: for another form.
-    """
-    name, equals, value = text.partition("=")
-    if not equals:
-        raise MA2MLError(f"--set takes NAME=VALUE, not {text!r}")
-    try:
-        return name.replace("-", "_"), yaml.safe_load(value)
-    except yaml.YAMLError as error:
-        raise MA2MLError(f"--set takes NAME=VALUE with a YAML value, not {text!r}") from error

@@ -11,7 +11,7 @@ from ma2ml_env.registry import entry
 
 
 def main(argv: Sequence[str], prog: str) -> None:
-    """Print every id with its summary."""
+    """Prints every id with its summary."""
     tyro.cli(_list, args=list(argv), prog=prog)
 
 

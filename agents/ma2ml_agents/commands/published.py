@@ -1,4 +1,4 @@
-"""`ma2ml published`: the published architectures and policies, and what they cost."""
+"""`ma2ml published`: the published architectures and policies with their cost."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ COLUMNS = ("name", "from", "pixels", "params", "published", "ratio", "MACs", "pu
 
 
 def main(argv: Sequence[str], prog: str) -> None:
-    """Print the table."""
+    """Prints the table."""
     tyro.cli(_show, args=list(argv), prog=prog)
 
 
 def _show() -> None:
-    """List what is published, its parameters and multiply-accumulates computed now, beside the published figures."""
+    """List published architectures and policies: parameters and multiply-accumulates, computed and published."""
     table = Table(*COLUMNS, box=None, header_style="bold")
     for column in table.columns[2:]:
         column.justify = "right"

@@ -1,4 +1,4 @@
-"""`ma2ml surrogate`: learn what evaluations give from the trials of any runs, show and test what was learned."""
+"""`ma2ml surrogate`: fit a surrogate of evaluations to the trials of any runs, show it, test it."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 import ma2ml_env
 from ma2ml_env import AutoMLEnv, Trial
+from ma2ml_env.errors import MA2MLError
 from ma2ml_env.evaluators.surrogate import SurrogateEvaluator
 from ma2ml_env.surrogate.fit import Data, evaluations, fit, gather
 from ma2ml_env.surrogate.model import load_surrogate
@@ -27,7 +28,7 @@ TABLE_ENDING = ".csv.xz"
 
 
 def main(argv: Sequence[str], prog: str) -> None:
-    """Fit a surrogate, show one, or test it."""
+    """Fits a surrogate, shows one, or tests it."""
     app = tyro.extras.SubcommandApp()
     app.command(name="fit")(_fit)
     app.command(name="show")(_show)
@@ -45,9 +46,9 @@ def _fit(
 
     Args:
         trials: run folders, their `trials.db`, or tables of many runs (`.csv.xz`).
-        out: the file to write.
-        env: the environment that the trials are of.
-        quality: whether to measure, by fitting many times, how well it predicts what it has not seen.
+        out: file to write.
+        env: environment of the trials.
+        quality: measure, by fitting many times, how well it predicts held-out trials.
     """
     made = ma2ml_env.make(env)
     data = gather(made, _runs(made, trials))
@@ -58,7 +59,7 @@ def _fit(
 
 
 def _show(file: Annotated[Path, tyro.conf.Positional]) -> None:
-    """Tell what a surrogate file holds.
+    """Show the content of a surrogate file.
 
     Args:
         file: written by `ma2ml surrogate fit`.
@@ -76,7 +77,7 @@ def _show(file: Annotated[Path, tyro.conf.Positional]) -> None:
 def _test(
     file: Annotated[Path, tyro.conf.Positional], trials: Annotated[tuple[Path, ...], tyro.conf.Positional]
 ) -> None:
-    """Tell how well a surrogate predicts runs that it was not fitted to.
+    """Measure how well a surrogate predicts runs that it was not fitted to.
 
     Args:
         file: written by `ma2ml surrogate fit`.
@@ -89,7 +90,7 @@ def _test(
     labels, runs = _labels(found), list[tuple[str, Floats, Floats]]()
     for name, run in found.items():
         if len(run) < 2:
-            raise ValueError(f"to compare orders takes at least 2 evaluations, {name} has {len(run)}")
+            raise MA2MLError(f"comparing orders requires at least 2 evaluations, {name} has {len(run)}")
         measured = np.array([trial.result.accuracy for trial in run])
         runs.append((labels[name], measured, evaluator.evaluate_batch(_actions(run), 0).accuracy))
     step = smallest_step(np.concatenate([measured for _, measured, _ in runs]))
@@ -101,7 +102,7 @@ def _actions(trials: Sequence[Trial]) -> dict[AgentID, NDArray[np.int64]]:
 
 
 def _runs(env: AutoMLEnv, paths: Sequence[Path]) -> dict[str, list[Trial]]:
-    """By name: that of its folder, or the one that a table has for it."""
+    """Returns {name: trials}; a run has the name of its folder, or the one in its table."""
     runs: dict[str, list[Trial]] = {}
     for path in paths:
         if path.name.endswith(TABLE_ENDING):
@@ -109,19 +110,19 @@ def _runs(env: AutoMLEnv, paths: Sequence[Path]) -> dict[str, list[Trial]]:
         else:
             file = path / "trials.db" if path.is_dir() else path
             if not file.exists():
-                raise ValueError(
+                raise MA2MLError(
                     f"there are no trials in {path}; give run folders, their trials.db or a {TABLE_ENDING}"
                 )
             name = file.resolve().parent if file.name == "trials.db" else file
             found = {str(name): TrialStore(file, env.definition).load(env.decode)}
         if twice := sorted(found.keys() & runs.keys()):
-            raise ValueError(f"the run {twice[0]!r} of {path} was given before; give each run once")
+            raise MA2MLError(f"the run {twice[0]!r} of {path} was given before; give each run once")
         runs |= found
     return runs
 
 
 def _labels(runs: Iterable[str]) -> dict[str, str]:
-    """Short names of runs, where those are different."""
+    """Returns short names of runs, where those are different."""
     labels = {name: Path(name).name for name in runs}
     return labels if len(set(labels.values())) == len(labels) else {name: name for name in labels}
 
@@ -131,7 +132,7 @@ def _tell(name: str, agreement: Agreement) -> None:
 
 
 def _measure(data: Data) -> dict[str, Any]:
-    """Print and return how well the surrogate predicts what it has not seen."""
+    """Prints and returns how well the surrogate predicts held-out trials."""
     figures: dict[str, Any] = {}
 
     def tell(name: str, agreement: Agreement) -> None:
@@ -164,7 +165,7 @@ def _tell_runs(
     noise: Noise,
     step: float,
 ) -> None:
-    """Of each run (name, measured, predicted), on average and together: predictions, and what the noise allows."""
+    """Reports predictions and noise ceiling of each run (name, measured, predicted), on average and together."""
     runs, allowances, all_of_them = [], [], []
     for name, measured, predicted in found:
         all_of_them.append((measured, predicted))

@@ -1,148 +1,170 @@
-"""`ma2ml train`: search, tell what was found, retrain the best pipeline, save the model."""
+"""`ma2ml train`: search, report what was found, retrain the best pipeline, save the model."""
 
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-import torch
 from rich.console import Console
 
 import ma2ml_env
+from ma2ml_agents.commands.cost_check import check_bounds
+from ma2ml_agents.commands.options import flat, register_environments
+from ma2ml_agents.commands.outcome import conclude
 from ma2ml_agents.commands.train_options import TrainOptions, parse_train
 from ma2ml_agents.executors import Executor, InlineExecutor, ProcessExecutor
-from ma2ml_agents.learner import Learner, agent_specs
-from ma2ml_agents.learners import make_learner
-from ma2ml_agents.runs.folder import check_folder, run_folder, write_atomically
-from ma2ml_agents.runs.loggers import Logger, check_loggers, make_loggers
+from ma2ml_agents.learner import agent_specs
+from ma2ml_agents.learners import learner_from_config
+from ma2ml_agents.runs.folder import check_folder, run_folder
+from ma2ml_agents.runs.loggers import SearchLog, check_loggers
 from ma2ml_agents.runs.progress import SearchProgress
-from ma2ml_agents.runs.report import TOP_K, best_in_words, draw_figures
+from ma2ml_agents.runs.report import TOP_K
 from ma2ml_agents.search import Callbacks, SearchPlan, run_plan
 from ma2ml_agents.search.pruner import make_pruner
 from ma2ml_agents.search.warm_start import read_warm_start
 from ma2ml_env import AutoMLEnv, Trial
-from ma2ml_env.trials import best, top_k_mean
+from ma2ml_env.files import write_text
+from ma2ml_env.trials import top_k_mean
 from ma2ml_env.types import JointAction
 
 WARM_START_FILE = "warm_start.json"
-RESULT_FILE, MODEL_FILE = "result.json", "model.safetensors"
-FIGURE_BATCH = 10
+GIVE_UP_AFTER = 5
 
 
-def main(argv: Sequence[str], prog: str) -> None:
-    """Run the command; raises as `parse_train` and `train` do."""
-    options, settings = parse_train(argv, prog)
-    train(options, settings, Console())
+def main(argv: Sequence[str], prog: str) -> int:
+    """Runs the command; raises as `parse_train` and `train` do."""
+    return train(parse_train(argv, prog), Console())
 
 
-def train(options: TrainOptions, settings: Mapping[str, Any], console: Console) -> None:
-    """Run the command.
+def train(options: TrainOptions, console: Console) -> int:
+    """Runs the command.
 
     Args:
-        options: the command's own.
-        settings: of the learner.
+        options: the command's own, and the learner's settings.
         console: where to write.
 
+    Returns:
+        Exit code: 0, or 1 if no pipeline succeeded.
+
     Raises:
-        ValueError: for anything wrong in the options, before a file is written.
+        MA2MLError: for anything wrong in the options, before a file is written.
         TrialLogError: if the run's trial log cannot be used.
         KeyboardInterrupt: on Ctrl-C or SIGTERM; nothing that was evaluated is lost.
     """
     options.check()
-    check_loggers(options.log)
-    if options.registry is not None:
-        ma2ml_env.register_file(options.registry)
-    env = ma2ml_env.make(options.env, **options.overrides())
-    env.reset(seed=options.seed)
-    learner = make_learner(options.algo, agent_specs(env), seed=options.seed, **settings)
+    register_environments([options.search.registry])
+    identity, out = _identity(options)
+    check_loggers(options.loggers())
+    env = ma2ml_env.make(options.search.env, **options.overrides())
+    plan = _plan(env, options, out, console)
     prepare = getattr(env.evaluator, "prepare", None)
     if prepare is not None:
         prepare()
-    torch.set_num_threads(1)  # the cores are the workers'; a learner's tensors are small
-    out = options.folder()
-    check_folder(out, options.identity(settings))
-    warm_start = _warm_start(options, env, out, console)
-    plan = _plan(env, learner, warm_start, options, out)
-    with run_folder(out, options.identity(settings), options.resumable()):
-        if warm_start:
-            first = [{agent: list(indices) for agent, indices in action.items()} for action in warm_start]
-            write_atomically(out / WARM_START_FILE, json.dumps(first) + "\n")
-        trials = _search(plan, options, out, console)
-        _conclude(env, learner, trials, options, out, console)
+    check_bounds(env, plan.bounds, lambda text: console.print(text, highlight=False, markup=False, soft_wrap=True))
+    with run_folder(out, identity, options.resumable()):
+        if plan.warm_start:
+            _keep_warm_start(plan.warm_start, out)
+        trials = _search(plan, options, console)
+        return conclude(plan, trials, f"{options.search.algo} on {options.search.env}", console)
 
 
-def _warm_start(options: TrainOptions, env: AutoMLEnv, out: Path, console: Console) -> list[JointAction]:
-    """What is evaluated first: what it was when the run began, whatever the files say now."""
-    kept = out / WARM_START_FILE
-    return read_warm_start([str(kept)] if kept.exists() else options.warm_start, env, console)
+def _identity(options: TrainOptions) -> tuple[dict[str, Any], Path]:
+    """Identity and folder of the run; the folder is checked to be this run's."""
+    identity, out = options.identity(), options.folder()
+    check_folder(out, identity)
+    return identity, out
 
 
-def _plan(
-    env: AutoMLEnv, learner: Learner, warm_start: Sequence[JointAction], options: TrainOptions, out: Path
-) -> SearchPlan:
+def _plan(env: AutoMLEnv, options: TrainOptions, out: Path, console: Console) -> SearchPlan:
+    """Everything that decides the search, checked."""
+    search = options.search
+    _one_thread()
     return SearchPlan(
         env=env,
-        learner=learner,
-        budget=options.budget,
-        window=options.window,
-        seed=options.seed,
-        time_limit=options.time_limit,
-        warm_start=warm_start,
+        learner=learner_from_config(search.algo, agent_specs(env), options.config, search.seed),
+        budget=search.budget,
+        window=search.window,
+        seed=search.seed,
+        time_limit=search.time_limit,
+        warm_start=_warm_start(options, env, out, console),
         bounds=options.bounds(),
-        cache=options.cache,
-        pruner=make_pruner(options.prune),
+        cache=options.evaluation.cache,
+        pruner=make_pruner(options.evaluation.prune),
         out=out,
+        retry_failed=options.evaluation.retry_failed,
+        give_up_after=None if options.evaluation.ignore_failures else GIVE_UP_AFTER,
     )
 
 
-def _search(plan: SearchPlan, options: TrainOptions, out: Path, console: Console) -> list[Trial]:
+def _one_thread() -> None:
+    """Leaves the cores to the workers; a learner's tensors are small."""
+    import torch
+
+    torch.set_num_threads(1)
+
+
+def _warm_start(options: TrainOptions, env: AutoMLEnv, out: Path, console: Console) -> list[JointAction]:
+    """The pipelines to evaluate first: those with which the run began, whatever the files hold now."""
+    kept = out / WARM_START_FILE
+    words = [str(kept)] if kept.exists() else flat(options.search.warm_start)
+    return read_warm_start(words, env, console)
+
+
+def _keep_warm_start(actions: Sequence[JointAction], out: Path) -> None:
+    first = [{agent: list(indices) for agent, indices in action.items()} for action in actions]
+    write_text(out / WARM_START_FILE, json.dumps(first) + "\n")
+
+
+def _search(plan: SearchPlan, options: TrainOptions, console: Console) -> list[Trial]:
     with ExitStack() as stack:
-        loggers = make_loggers(options.log, out, options.resumable() | {"algo": options.algo, "env": options.env})
-        for logger in loggers:
-            stack.callback(logger.close)
         executor = _executor(plan.env, options)
         stack.callback(executor.shutdown)
         workers = f"{executor.capacity} worker{'s' * (executor.capacity > 1)}"
-        headline = f"{options.algo} on {options.env}: {options.budget} pipelines, {workers}, in {out}"
+        search = options.search
+        headline = f"{search.algo} on {search.env}: {plan.budget} pipelines, {workers}, in {plan.out}"
         console.print(headline, highlight=False, markup=False, soft_wrap=True)
-        progress = stack.enter_context(SearchProgress(options.budget, console))
-        if executor.capacity > options.window and not plan.learner.on_policy:
+        simulated = getattr(plan.env.evaluator, "instant", False)
+        progress = stack.enter_context(SearchProgress(plan.budget, console, executor.capacity, simulated))
+        about = options.resumable() | {"algo": search.algo, "env": search.env}
+        log = SearchLog(options.loggers(), options.folder(), about, progress.notice)
+        stack.callback(log.close)
+        if executor.capacity > search.window and not plan.learner.on_policy:
             progress.notice(
-                f"{executor.capacity} workers, but proposals run ahead of results by a window of {options.window}: "
+                f"{executor.capacity} workers, but proposals run ahead of results by a window of {search.window}: "
                 "some workers will wait; a larger --window keeps them busy and makes each proposal less informed"
             )
-        shown = Callbacks(progress.show, _log_updates(loggers), progress.notice)
-        return run_plan(plan, executor=executor, callbacks=shown)
+        callbacks = Callbacks(progress.show, _log_updates(log), progress.notice)
+        return run_plan(plan, executor=executor, callbacks=callbacks)
 
 
 def _executor(env: AutoMLEnv, options: TrainOptions) -> Executor:
-    """Where pipelines are evaluated; worker processes only where evaluating takes a while."""
-    if options.executor == "ray":
+    """Executor of the evaluations: worker processes only where an evaluation takes a while."""
+    evaluation = options.evaluation
+    if evaluation.executor == "ray":
         from ma2ml_agents.executors.ray import RayExecutor
 
         return RayExecutor(
             env.evaluate,
-            address=options.address,
-            cpus_per_trial=options.cpus_per_trial,
-            gpus_per_trial=options.gpus_per_trial,
-            timeout=options.timeout,
+            address=evaluation.address,
+            cpus_per_trial=evaluation.cpus_per_trial,
+            gpus_per_trial=evaluation.gpus_per_trial,
+            timeout=evaluation.timeout,
         )
-    if options.executor == "inline" or getattr(env.evaluator, "instant", False):
+    if evaluation.executor == "inline" or getattr(env.evaluator, "instant", False):
         return InlineExecutor(env.evaluate)
-    memory_limit = None if options.memory_limit is None else round(options.memory_limit * 2**30)
-    return ProcessExecutor(env.evaluate, options.workers, timeout=options.timeout, memory_limit=memory_limit)
+    memory_limit = None if evaluation.memory_limit is None else round(evaluation.memory_limit * 2**30)
+    return ProcessExecutor(env.evaluate, evaluation.workers, timeout=evaluation.timeout, memory_limit=memory_limit)
 
 
-def _log_updates(loggers: Sequence[Logger]) -> Callable[[int, Sequence[Trial], dict[str, float]], None]:
+def _log_updates(log: SearchLog) -> Callable[[int, Sequence[Trial], Mapping[str, float]], None]:
     seen: list[Trial] = []
 
-    def log(updates: int, batch: Sequence[Trial], numbers: dict[str, float]) -> None:
+    def update(updates: int, batch: Sequence[Trial], numbers: Mapping[str, float]) -> None:
         seen.extend(batch)
-        if not loggers:
+        if not log:
             return
         figures = {
             "reward/batch_mean": sum(trial.reward for trial in batch) / len(batch),
@@ -151,61 +173,6 @@ def _log_updates(loggers: Sequence[Logger]) -> Callable[[int, Sequence[Trial], d
             "accuracy/best": max(trial.result.accuracy for trial in seen),
             "updates": float(updates),
         }
-        for logger in loggers:
-            logger.log(len(seen), figures | {f"learner/{name}": value for name, value in numbers.items()})
+        log.log(len(seen), figures | {f"learner/{name}": value for name, value in numbers.items()})
 
-    return log
-
-
-def _conclude(
-    env: AutoMLEnv, learner: Learner, trials: Sequence[Trial], options: TrainOptions, out: Path, console: Console
-) -> None:
-    """Everything that comes after the search."""
-
-    def say(text: str) -> None:
-        console.print(text, highlight=False, markup=False, soft_wrap=True)
-
-    if len(trials) < options.budget:
-        say(f"the time limit came first: {len(trials)} of {options.budget} pipelines were evaluated")
-    say(f"\nbest pipelines\n\n{best_in_words(trials)}\n")
-    if trials:
-        size = learner.batch_size if learner.batch_size > 1 else FIGURE_BATCH
-        figures = draw_figures(trials, size, out, f"{options.algo} on {options.env}")
-        say(f"figures: {', '.join(str(figure) for figure in figures)}")
-    winner = best(trials)
-    if winner is None:
-        return
-    retrain = getattr(env.evaluator, "retrain", None)
-    result = {
-        "trial": winner.number,
-        "reward": winner.reward,
-        "accuracy": winner.result.accuracy,
-        "trials": len(trials),
-    }
-    if retrain is None:
-        write_atomically(out / RESULT_FILE, json.dumps(result, indent=2) + "\n")
-        return
-    try:
-        result["test_accuracy"] = _retrained(retrain, winner, options.seed, out, say)
-    except (ArithmeticError, MemoryError, RuntimeError) as failure:
-        write_atomically(out / RESULT_FILE, json.dumps(result, indent=2) + "\n")
-        say(f"the longer training of pipeline {winner.number} failed, so there is no model: {failure}")
-        return
-    write_atomically(out / RESULT_FILE, json.dumps(result, indent=2) + "\n")
-    say(f"retrained on train + validation: test accuracy {result['test_accuracy']:.2%}")
-    say(f"the trained model is {out / MODEL_FILE}; load it with\n")
-    say(f"    from ma2ml_env import load_model\n    model = load_model({str(out / MODEL_FILE)!r})")
-    say("    print(model.predict(model.task.load().test.pixels[:10]))\n")
-
-
-def _retrained(retrain: Any, winner: Trial, seed: int, out: Path, say: Callable[[str], None]) -> float:
-    """Retrain and save the best pipeline, unless the folder has it from an earlier run of the command."""
-    if (out / RESULT_FILE).exists() and (out / MODEL_FILE).exists():
-        earlier = json.loads((out / RESULT_FILE).read_text(encoding="utf-8"))
-        if earlier.get("trial") == winner.number and "test_accuracy" in earlier:
-            return float(earlier["test_accuracy"])
-    started = time.monotonic()
-    model, test_accuracy = retrain(winner.pipeline, seed=seed)
-    model.save(out / MODEL_FILE)
-    say(f"retrained pipeline {winner.number} in {time.monotonic() - started:.0f} s")
-    return float(test_accuracy)
+    return update

@@ -1,168 +1,227 @@
-"""The options of `ma2ml train`, and what they say of a run."""
+"""Options of `ma2ml train`, and the identity of the run that they describe."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, make_dataclass
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field, fields, make_dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 import tyro
 
-from ma2ml_agents.building_blocks.settings import parse_setting
+from ma2ml_agents.commands.options import Repeatable, flat, help_registry, parse_settings
 from ma2ml_agents.learners import learner_class
 from ma2ml_agents.search import CostBounds
 from ma2ml_agents.search.plan import check_limits
 from ma2ml_env import registry
+from ma2ml_env.errors import MA2MLError
 
 
 def _cores() -> int:
-    """The cores that this process may use, where the system tells; else all."""
+    """Number of cores that this process may use, as far as the system reports it."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-@dataclass
-class TrainOptions:
-    """What `ma2ml train` takes beside the learner's settings."""
+@dataclass(frozen=True)
+class SearchOptions:
+    """Environment, learner, and extent of the search."""
 
     algo: str = "ma2ml"
-    """The learner: a name, or package.module:Class for one of your own."""
+    """Learner: a name, or package.module:Class for your own. `--algo NAME --help` lists its settings."""
     env: str = "ma2ml/digits-v0"
-    """The environment's id; `ma2ml envs` lists them."""
+    """Id of the environment; `ma2ml envs` lists them."""
+    set: Repeatable = ()
+    """Settings of the environment as NAME=VALUE, such as epochs=3 or device=cuda."""
+    registry: Path | None = None
+    """YAML file with your own environments."""
     budget: int = 80
-    """How many pipelines to evaluate."""
+    """Number of pipelines to evaluate."""
     time_limit: float | None = None
     """Seconds after which the search ends even if the budget is not spent; counted anew when a run is resumed."""
+    seed: int = 0
+    """Seed of the environment and the learner."""
+    window: int = 4
+    """Number of proposals that may run ahead of results. It belongs to the run's identity, so it does not follow
+    --workers."""
+    warm_start: Repeatable = ()
+    """Pipelines to evaluate first: names that `ma2ml published` lists, separated by commas or spaces, or a file of
+    pipelines (JSON or YAML, or another run's trials.db, of which the best 20). Agents that are not named play their
+    default."""
+
+
+@dataclass(frozen=True)
+class EvaluationOptions:
+    """Workers, and limits of an evaluation."""
+
     workers: int = field(default_factory=_cores)
-    """Local processes that evaluate, one CPU thread each; the default is the number of cores."""
-    timeout: float | None = None
-    """Seconds that one pipeline may take before it counts as failed."""
-    memory_limit: float | None = None
-    """GiB of address space that one worker may use; a pipeline that needs more has failed (Linux only)."""
+    """Local worker processes, one CPU thread each; as many as there are cores by default."""
     executor: Literal["processes", "inline", "ray"] = "processes"
-    """Where pipelines are evaluated: in local processes, in this one, or on a Ray cluster."""
-    address: str | None = None
-    """The Ray cluster: auto for the one that this machine belongs to, or host:port; none for one of this machine."""
-    cpus_per_trial: float = 1.0
-    """CPUs that a pipeline takes on the Ray cluster."""
-    gpus_per_trial: float = 0.0
-    """GPUs that a pipeline takes on the Ray cluster; shares of one are allowed."""
+    """Local worker processes, this process, or a Ray cluster."""
+    timeout: float | None = None
+    """Seconds after which an evaluation has failed."""
+    memory_limit: float | None = None
+    """GiB of address space per worker; a pipeline that needs more has failed (Linux only)."""
     max_flops: float | None = None
     """Multiply-accumulates of one image beyond which a pipeline is not trained; it counts, with reward 0."""
     max_params: float | None = None
     """Parameters beyond which a pipeline is not trained; it counts, with reward 0."""
     prune: Literal["none", "quartile", "median", "halving"] = "none"
-    """Stop trainings whose validation accuracy lags behind that of earlier ones: quartile saves about a fifth of all
-    epochs and seldom stops a good pipeline, median and halving save two fifths and often do."""
-    warm_start: tuple[str, ...] = ()
-    """Evaluate these first: names that `ma2ml published` lists, separated by commas or spaces, or a file of pipelines
-    (JSON or YAML, or another run's trials.db, of which the best 20). An agent that is not named plays its default."""
+    """Early stopping of trainings whose validation accuracy lags behind that of earlier ones: quartile saves about a
+    fifth of all epochs and seldom stops a good pipeline, median and halving save two fifths and often do."""
+    retry_failed: bool = False
+    """Evaluate the stored trials that failed again, as after a mend of the evaluator."""
+    ignore_failures: bool = False
+    """Continue even if the first five evaluations all raise the same exception."""
     cache: Path | None = None
-    """A folder of results that runs share: what another run has evaluated is not evaluated again."""
-    window: int = 4
-    """How far proposals may run ahead of results; part of what makes runs equal, so it does not follow --workers."""
-    seed: int = 0
-    """Of the environment and the learner."""
+    """Folder of results that runs share: what another run has evaluated is not evaluated again."""
+    address: str | None = None
+    """Ray cluster: auto for the one that this machine belongs to, or host:port; none for one on this machine."""
+    cpus_per_trial: float = 1.0
+    """CPUs per evaluation on the Ray cluster."""
+    gpus_per_trial: float = 0.0
+    """GPUs per evaluation on the Ray cluster; fractions are allowed."""
+
+
+@dataclass(frozen=True)
+class OutputOptions:
+    """Folder of the run, and loggers."""
+
     out: Path | None = None
-    """The run's folder; default runs/<environment>-<algo>-seed<seed>. The same command again resumes."""
-    log: tuple[str, ...] = ()
-    """Loggers: wandb, tensorboard, or none."""
-    set: tuple[str, ...] = ()
-    """Settings of the environment as NAME=VALUE, such as epochs=3 or device=cuda."""
-    registry: Path | None = None
-    """A YAML file with environments of your own."""
+    """Folder of the run; runs/<environment>-<algo>-seed<seed> by default. The same command again resumes."""
+    log: Repeatable = ()
+    """Loggers: wandb, tensorboard."""
+
+
+@dataclass(frozen=True)
+class TrainOptions:
+    """All options of `ma2ml train`.
+
+    Attributes:
+        config: settings of the learner, an instance of its `Config`.
+    """
+
+    search: SearchOptions
+    evaluation: EvaluationOptions
+    output: OutputOptions
+    config: Any
 
     def check(self) -> None:
-        """Raise a ValueError if a number is out of range."""
-        check_limits(self.budget, self.window, self.time_limit)
-        for name, least in (("workers", 1), ("seed", 0), ("gpus_per_trial", 0)):
-            if not getattr(self, name) >= least:
-                raise ValueError(f"{name} must be at least {least}, not {getattr(self, name)}")
-        for name in ("timeout", "memory_limit", "cpus_per_trial"):
-            value = getattr(self, name)
-            if value is not None and not value > 0:
-                raise ValueError(f"{name} must be above 0, not {value}")
-        limits = [name for name in ("timeout", "memory_limit") if getattr(self, name) is not None]
-        if self.executor == "inline" and limits:
-            raise ValueError(f"{limits[0]} needs a process of its own for each pipeline; the inline executor has none")
-        if self.executor == "ray" and self.memory_limit is not None:
-            raise ValueError("memory_limit is for local processes; on a Ray cluster its memory monitor watches")
-        self.bounds()
-
-    def bounds(self) -> CostBounds:
-        """What a pipeline may cost."""
-        return CostBounds(self.max_flops, self.max_params)
-
-    def overrides(self) -> dict[str, Any]:
-        """The settings of the environment, {name: value}; values are read as YAML.
+        """Checks the ranges of all numbers.
 
         Raises:
-            ValueError: for a text of another form than NAME=VALUE.
+            MA2MLError: if one is out of range, or two options exclude each other.
         """
-        return dict(parse_setting(text) for text in self.set)
+        evaluation = self.evaluation
+        check_limits(self.search.budget, self.search.window, self.search.time_limit)
+        least = (("workers", evaluation.workers, 1), ("seed", self.search.seed, 0))
+        for name, value, low in (*least, ("gpus_per_trial", evaluation.gpus_per_trial, 0)):
+            if not value >= low:
+                raise MA2MLError(f"{name} must be at least {low}, not {value}")
+        for name in ("timeout", "memory_limit", "cpus_per_trial"):
+            value = getattr(evaluation, name)
+            if value is not None and not value > 0:
+                raise MA2MLError(f"{name} must be above 0, not {value}")
+        limits = [name for name in ("timeout", "memory_limit") if getattr(evaluation, name) is not None]
+        if evaluation.executor == "inline" and limits:
+            raise MA2MLError(f"{limits[0]} requires a process for each pipeline; the inline executor has none")
+        if evaluation.executor == "ray" and evaluation.memory_limit is not None:
+            raise MA2MLError("memory_limit is for local processes; on a Ray cluster its memory monitor limits memory")
+
+    def bounds(self) -> CostBounds:
+        """Returns the bounds on a pipeline's cost."""
+        return CostBounds(self.evaluation.max_flops, self.evaluation.max_params)
+
+    def overrides(self) -> dict[str, Any]:
+        """Returns the settings of the environment, {name: value}."""
+        return parse_settings(self.search.set)
+
+    def loggers(self) -> list[str]:
+        """Returns the names of the loggers."""
+        return flat(self.output.log)
 
     def folder(self) -> Path:
-        """The run's folder."""
-        environment = self.env.rpartition("/")[2]
-        return self.out or Path("runs") / f"{environment}-{self.algo.replace(':', '.')}-seed{self.seed}"
+        """Returns the run's folder."""
+        search = self.search
+        name = f"{search.env.rpartition('/')[2]}-{search.algo.replace(':', '.')}-seed{search.seed}"
+        return self.output.out or Path("runs") / name
 
-    def identity(self, settings: Mapping[str, Any]) -> dict[str, Any]:
-        """What must be equal for a run to be resumed, as JSON values.
-
-        Args:
-            settings: of the learner.
-        """
-        environment = asdict(registry.entry(self.env).override(**self.overrides()))
+    def identity(self) -> dict[str, Any]:
+        """Returns what must be equal for a run to be resumed, as JSON values."""
+        search = self.search
+        environment = asdict(registry.entry(search.env).override(**self.overrides()))
         optional = {
-            "max_flops": self.max_flops,
-            "max_params": self.max_params,
-            "prune": None if self.prune == "none" else self.prune,
-            "warm_start": list(self.warm_start) or None,
+            "max_flops": self.evaluation.max_flops,
+            "max_params": self.evaluation.max_params,
+            "prune": None if self.evaluation.prune == "none" else self.evaluation.prune,
+            "warm_start": flat(search.warm_start) or None,
         }
         return {
             "environment": environment | {"summary": None},
-            "learner": self.algo,
-            "settings": dict(settings),
-            "window": self.window,
-            "seed": self.seed,
+            "learner": search.algo,
+            "settings": asdict(self.config),
+            "window": search.window,
+            "seed": search.seed,
             **{name: value for name, value in optional.items() if value is not None},
         }
 
     def resumable(self) -> dict[str, Any]:
-        """What may differ when a run is resumed, as JSON values."""
-        names = ("budget", "time_limit", "workers", "timeout", "memory_limit", "executor", "address", "log")
-        return {name: getattr(self, name) for name in names}
+        """Returns what may differ when a run is resumed, as JSON values."""
+        search = {name: getattr(self.search, name) for name in ("budget", "time_limit")}
+        names = ("workers", "timeout", "memory_limit", "executor", "address")
+        evaluation = {name: getattr(self.evaluation, name) for name in names}
+        return {**search, **evaluation, "log": self.loggers()}
 
 
-def parse_train(argv: Sequence[str], prog: str) -> tuple[TrainOptions, dict[str, Any]]:
-    """The options of `ma2ml train` and the settings of the learner that they name.
+GROUPS = {"search": SearchOptions, "evaluation": EvaluationOptions, "output": OutputOptions}
+
+
+def parse_train(argv: Sequence[str], prog: str) -> TrainOptions:
+    """Parses the arguments of `ma2ml train`.
 
     Args:
         argv: the command's arguments.
-        prog: what to call the program in its help.
+        prog: name of the program in its help.
 
     Raises:
-        ValueError: for an unknown learner.
+        MA2MLError: for an unknown learner.
         SystemExit: with code 2 for an unknown option or a value of a wrong type, with 0 after `--help`.
     """
-    algo = _value_of("--algo", argv, TrainOptions.algo)
-    settings_class = learner_class(algo).Config
-    flat = tyro.conf.arg(name="")
-    command = make_dataclass(
-        "Train", [("options", Annotated[TrainOptions, flat]), ("learner", Annotated[settings_class, flat])]
+    named = _named_learner(argv)
+    description = "Search for a pipeline, retrain the best one, save the model."
+    if named is None and {"-h", "--help"} & set(argv):
+        tyro.cli(
+            tyro.conf.OmitArgPrefixes[make_dataclass("Train", GROUPS.items())],
+            args=["--help"],
+            prog=prog,
+            description=f"{description} `{prog} --algo NAME --help` also lists the settings of a learner.",
+            registry=help_registry(*GROUPS.values()),
+        )
+    algo = named or SearchOptions.algo
+    config = learner_class(algo).Config
+    _check_names(algo, config)
+    command = make_dataclass("Train", [*GROUPS.items(), ("learner", config)])
+    parsed: Any = tyro.cli(
+        tyro.conf.OmitArgPrefixes[command],
+        args=list(argv),
+        prog=prog,
+        description=description,
+        registry=help_registry(*GROUPS.values(), config),
     )
-    description = f"Search for a pipeline with {algo}, retrain the best one, save the model."
-    parsed: Any = tyro.cli(command, args=list(argv), prog=prog, description=description)
-    return parsed.options, asdict(parsed.learner)
+    return TrainOptions(parsed.search, parsed.evaluation, parsed.output, parsed.learner)
 
 
-def _value_of(flag: str, argv: Sequence[str], default: str) -> str:
-    """The value of a flag before the rest of the command line is understood; the last one counts."""
-    value = default
-    for word, following in zip(argv, [*argv[1:], ""], strict=True):
-        if word == flag:
-            value = following
-        elif word.startswith(f"{flag}="):
-            value = word.removeprefix(f"{flag}=")
-    return value
+def _named_learner(argv: Sequence[str]) -> str | None:
+    """Value of `--algo`, None if it is not given."""
+    algo = make_dataclass("Algo", [("algo", str | None, None)])
+    parsed, _ = tyro.cli(algo, args=list(argv), add_help=False, return_unknown_args=True)
+    named: str | None = parsed.algo
+    return named
+
+
+def _check_names(algo: str, config: type) -> None:
+    """Raises an error if a setting of the learner has the name of an option of the command."""
+    taken = {option.name for group in GROUPS.values() for option in fields(group)}
+    for setting in fields(config):
+        if setting.name in taken:
+            raise MA2MLError(f"{algo} has a setting {setting.name!r}, which is an option of the command; rename it")

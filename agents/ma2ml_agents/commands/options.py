@@ -1,0 +1,119 @@
+"""What the options of several commands share: repeatable flags, NAME=VALUE settings, help from docstrings."""
+
+from __future__ import annotations
+
+import ast
+import dataclasses
+import inspect
+import re
+from collections.abc import Iterable, Iterator
+from itertools import pairwise
+from pathlib import Path
+from textwrap import dedent
+from typing import Any, get_type_hints
+
+import yaml
+from tyro.conf import UseAppendAction
+from tyro.constructors import ConstructorRegistry, StructConstructorSpec, StructFieldSpec, StructTypeInfo
+
+import ma2ml_env
+from ma2ml_env.errors import MA2MLError
+
+Repeatable = UseAppendAction[tuple[tuple[str, ...], ...]]
+"""Type of a flag that takes several values and may be given again: `--set a=1 b=2 --set c=3`."""
+NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+")
+
+
+def flat(groups: Iterable[Iterable[str]]) -> list[str]:
+    """Returns all values of a `Repeatable` flag, in order."""
+    return [value for group in groups for value in group]
+
+
+def comma_separated(groups: Iterable[Iterable[str]]) -> list[str]:
+    """Returns all values of a `Repeatable` flag whose values may be joined by commas."""
+    return [part.strip() for value in flat(groups) for part in value.split(",") if part.strip()]
+
+
+def parse_settings(groups: Iterable[Iterable[str]]) -> dict[str, Any]:
+    """Returns {name: value} of all values of a `--set` flag.
+
+    Values are read as YAML, except that 4e5 is a number; hyphens of a name are underscores.
+
+    Raises:
+        MA2MLError: for a text of another form than NAME=VALUE, and a name that is set twice.
+    """
+    settings: dict[str, Any] = {}
+    for text in flat(groups):
+        name, equals, value = text.partition("=")
+        name = name.replace("-", "_")
+        if not (name and equals):
+            raise MA2MLError(f"--set takes NAME=VALUE, not {text!r}")
+        if name in settings:
+            raise MA2MLError(f"{name!r} is set twice; set it once")
+        try:
+            settings[name] = yaml.load(value, Loader=_Loader)
+        except yaml.YAMLError as error:
+            raise MA2MLError(f"--set takes NAME=VALUE with a YAML value, not {text!r}") from error
+    return settings
+
+
+class _Loader(yaml.SafeLoader):
+    """Safe loader to which 4e5 is a number, as in YAML 1.2."""
+
+
+_Loader.add_implicit_resolver("tag:yaml.org,2002:float", re.compile(f"^{NUMBER.pattern}$"), list("-+.0123456789"))
+
+
+def register_environments(files: Iterable[Path | None]) -> None:
+    """Registers the environments of `--registry` files; None is no file."""
+    for file in files:
+        if file is not None:
+            ma2ml_env.register_file(file)
+
+
+def help_registry(*classes: type) -> ConstructorRegistry:
+    """Returns tyro's rule that reads the help of dataclasses' fields without their `Source:`.
+
+    Args:
+        *classes: dataclasses whose fields are documented by the string below each.
+    """
+    registry = ConstructorRegistry()
+
+    @registry.struct_rule
+    def rule(info: StructTypeInfo) -> StructConstructorSpec | None:
+        if info.type not in classes:
+            return None
+        hints, texts = get_type_hints(info.type, include_extras=True), field_docs(info.type)
+        fields = (
+            StructFieldSpec(field.name, hints[field.name], _default(field), texts.get(field.name))
+            for field in dataclasses.fields(info.type)
+            if field.init
+        )
+        return StructConstructorSpec(info.type, tuple(fields))
+
+    return registry
+
+
+def field_docs(cls: type) -> dict[str, str]:
+    """Returns {field: documentation} of a class and its bases, in one line each, up to `Source:`."""
+    docs: dict[str, str] = {}
+    for base in reversed(cls.__mro__):
+        for name, text in _documented(base):
+            docs[name] = " ".join(text.partition("Source:")[0].split())
+    return docs
+
+
+def _documented(cls: type) -> Iterator[tuple[str, str]]:
+    try:
+        (tree,) = ast.parse(dedent(inspect.getsource(cls))).body
+    except (OSError, TypeError, SyntaxError, ValueError):  # built in, or typed at a prompt
+        return
+    body = tree.body if isinstance(tree, ast.ClassDef) else []
+    for node, below in pairwise(body):
+        match node, below:
+            case ast.AnnAssign(target=ast.Name(id=name)), ast.Expr(value=ast.Constant(value=str(text))):
+                yield name, text
+
+
+def _default(field: dataclasses.Field[Any]) -> Any:
+    return field.default_factory() if field.default_factory is not dataclasses.MISSING else field.default

@@ -1,0 +1,117 @@
+"""Everything that comes after the search of `ma2ml train`: report, figures, the final model."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from ma2ml_agents.runs.report import best_in_words, draw_figures
+from ma2ml_agents.search import SearchPlan
+from ma2ml_env import Trial
+from ma2ml_env.files import write_text
+from ma2ml_env.trials import best
+
+RESULT_FILE, MODEL_FILE, WEIGHTS_FILE = "result.json", "model.safetensors", "weights.safetensors"
+FIGURE_BATCH = 10
+Say = Callable[[str], None]
+
+
+def conclude(plan: SearchPlan, trials: Sequence[Trial], title: str, console: Console) -> int:
+    """Reports the best pipelines, draws figures, retrains the best pipeline and saves its model.
+
+    Args:
+        plan: of the search; its `out` is the run's folder.
+        trials: all of the search.
+        title: learner and environment.
+        console: where to write.
+
+    Returns:
+        Exit code: 0, or 1 if no pipeline succeeded.
+    """
+
+    def say(text: str) -> None:
+        console.print(text, highlight=False, markup=False, soft_wrap=True)
+
+    assert plan.out is not None
+    if len(trials) < plan.budget:
+        say(f"the time limit came first: {len(trials)} of {plan.budget} pipelines were evaluated")
+    say(f"\nbest pipelines\n\n{best_in_words(trials)}\n")
+    winner = best(trials)
+    result: dict[str, Any] = {}
+    if winner is not None:
+        scores = {"reward": float(winner.reward), "accuracy": float(winner.result.accuracy)}
+        result = {"trial": winner.number, **scores, "trials": len(trials)}
+    _draw(plan, trials, title, say)
+    if winner is None:
+        return 1
+    retrain = getattr(plan.env.evaluator, "retrain", None)
+    if retrain is not None:
+        result |= _final_model(retrain, winner, plan, say)
+    write_text(plan.out / RESULT_FILE, json.dumps(result, indent=2) + "\n")
+    return 0
+
+
+def _draw(plan: SearchPlan, trials: Sequence[Trial], title: str, say: Say) -> None:
+    """Draws the figures; a disk that does not take them does not end the command."""
+    assert plan.out is not None
+    if not trials:
+        return
+    size = plan.learner.batch_size if plan.learner.batch_size > 1 else FIGURE_BATCH
+    try:
+        figures = draw_figures(trials, size, plan.out, title)
+    except OSError as error:
+        say(f"the figures cannot be written: {error}")
+    else:
+        say(f"figures: {', '.join(str(figure) for figure in figures)}")
+
+
+def _final_model(retrain: Any, winner: Trial, plan: SearchPlan, say: Say) -> dict[str, float]:
+    """Trains and saves the final model, unless the folder has it; returns what belongs into the result."""
+    assert plan.out is not None
+    accuracy = _earlier(winner, plan.out)
+    if accuracy is None:
+        started = time.monotonic()
+        try:
+            model, accuracy = retrain(winner.pipeline, seed=plan.seed)
+        except (ArithmeticError, MemoryError, RuntimeError) as failure:
+            say(f"the longer training of pipeline {winner.number} failed, so there is no model: {failure}")
+            return {}
+        saved = _save(model, plan.out, say)
+        say(f"retrained pipeline {winner.number} in {time.monotonic() - started:.0f} s")
+        say(f"retrained on train + validation: test accuracy {accuracy:.2%}")
+        if not saved:
+            return {"test_accuracy": float(accuracy)}
+    else:
+        say(f"retrained on train + validation: test accuracy {accuracy:.2%}")
+    say(f"the trained model is {plan.out / MODEL_FILE}; load it with\n")
+    say(f"    from ma2ml_env import load_model\n    model = load_model({str(plan.out / MODEL_FILE)!r})")
+    say("    print(model.predict(model.task.load().test.pixels[:10]))\n")
+    return {"test_accuracy": float(accuracy)}
+
+
+def _save(model: Any, out: Path, say: Say) -> bool:
+    """Saves a model before anything else can fail; if it cannot be saved whole, at least its weights."""
+    try:
+        model.save(out / MODEL_FILE)
+    except Exception as error:  # a training that was finished is never lost, whatever a task raises
+        from safetensors.torch import save_model
+
+        save_model(model, str(out / WEIGHTS_FILE))
+        say(f"the model cannot be saved whole ({error}); its weights are {out / WEIGHTS_FILE}")
+        return False
+    return True
+
+
+def _earlier(winner: Trial, out: Path) -> float | None:
+    """Test accuracy of the model in the folder, None if there is none of this pipeline."""
+    if not ((out / RESULT_FILE).exists() and (out / MODEL_FILE).exists()):
+        return None
+    earlier = json.loads((out / RESULT_FILE).read_text(encoding="utf-8"))
+    if earlier.get("trial") != winner.number or "test_accuracy" not in earlier:
+        return None
+    return float(earlier["test_accuracy"])
