@@ -11,19 +11,17 @@ from typing import Any, get_type_hints
 
 from ma2ml_env.errors import MA2MLError, UnknownNameError
 from ma2ml_env.errors import nearest as nearest
+from ma2ml_env.families import FAMILIES
 from ma2ml_env.types import Result
 
 SEARCH_SPACES = {
     "autoaugment": "ma2ml_env.search_spaces.autoaugment:autoaugment",
-    "darts": "ma2ml_env.search_spaces.darts:darts",
-    "fbnetv3": "ma2ml_env.search_spaces.fbnetv3:fbnetv3",
     "fbnetv3_recipe": "ma2ml_env.search_spaces.fbnetv3_recipe:fbnetv3_recipe",
-    "nasnet": "ma2ml_env.search_spaces.nasnet:nasnet",
     "plain": "ma2ml_env.search_spaces.plain:plain",
     "published_table": "ma2ml_env.search_spaces.benchmark_table:published_table",
     "recipe": "ma2ml_env.search_spaces.recipe:recipe",
-    "residual": "ma2ml_env.search_spaces.residual:residual",
     "tabular": "ma2ml_env.benchmark_tables.file:tabular_space",
+    **{name: family.space for name, family in FAMILIES.items()},
 }
 TASKS = {
     "cifar10": "ma2ml_env.tasks.cifar:CIFAR10",
@@ -31,18 +29,7 @@ TASKS = {
     "digits": "ma2ml_env.tasks.digits:Digits",
     "imagenet": "ma2ml_env.tasks.imagenet:ImageNet",
 }
-NETWORKS = {
-    "darts": "ma2ml_env.models.darts:DARTSSkeleton",
-    "fbnetv3": "ma2ml_env.models.fbnetv3:FBNetV3Skeleton",
-    "nasnet": "ma2ml_env.models.nasnet:NASNetSkeleton",
-    "residual": "ma2ml_env.models.residual:ResidualSkeleton",
-}
-GENOTYPES = {
-    "darts": "ma2ml_env.search_spaces.darts:Genotype",
-    "fbnetv3": "ma2ml_env.search_spaces.fbnetv3:Architecture",
-    "nasnet": "ma2ml_env.search_spaces.nasnet:Genotype",
-    "residual": "ma2ml_env.search_spaces.residual:Architecture",
-}
+NETWORKS = {name: family.skeleton for name, family in FAMILIES.items()}
 EVALUATORS = {
     "fcnet": "ma2ml_env.evaluators.fcnet:fcnet",
     "jahs201": "ma2ml_env.evaluators.benchmark_tables:jahs201",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 LISTED = 24
 """Choices are listed beside a suggestion where there are at most this many."""
@@ -61,6 +61,21 @@ def nearest(name: object, names: Iterable[object]) -> str:
     return f"did you mean {folded[close[0]]!r}?{listed}"
 
 
+def require_known(name: str, names: Collection[str], what: str) -> None:
+    """Checks that a name is one of those allowed.
+
+    Args:
+        name: as given.
+        names: those allowed.
+        what: the kind of thing they name, for the message.
+
+    Raises:
+        UnknownNameError: if it is not, with the nearest one.
+    """
+    if name not in names:
+        raise UnknownNameError(f"unknown {what} {name!r}; {nearest(name, names)}")
+
+
 def missing_extra(needs: str, extra: str) -> MissingExtraError:
     """Error for an optional library that is not installed.
 
@@ -81,4 +96,5 @@ __all__ = [
     "UnsupportedError",
     "missing_extra",
     "nearest",
+    "require_known",
 ]

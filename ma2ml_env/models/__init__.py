@@ -7,23 +7,16 @@ know which family it is. Counting loads no torch.
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from ma2ml_env.errors import MA2MLError
+from ma2ml_env.families import family_of
 from ma2ml_env.types import Cost
 
 if TYPE_CHECKING:
     from torch import nn
 
     from ma2ml_env.models.counting import cost
-
-FAMILIES = {
-    "ma2ml_env.search_spaces.nasnet:Genotype": "ma2ml_env.models.nasnet:NASNetSkeleton",
-    "ma2ml_env.search_spaces.darts:Genotype": "ma2ml_env.models.darts:DARTSSkeleton",
-    "ma2ml_env.search_spaces.fbnetv3:Architecture": "ma2ml_env.models.fbnetv3:FBNetV3Skeleton",
-    "ma2ml_env.search_spaces.residual:Architecture": "ma2ml_env.models.residual:ResidualSkeleton",
-}
 
 
 def build_network(
@@ -75,14 +68,15 @@ def count(architecture: Any, skeleton: Any, *, image_size: int, in_channels: int
 
 
 def _family(architecture: Any, skeleton: Any) -> Any:
-    family = f"{type(architecture).__module__}:{type(architecture).__name__}"
-    if family not in FAMILIES:
-        raise MA2MLError(f"no network is built from a {family}; architectures are {list(FAMILIES)}")
-    name, _, expected = FAMILIES[family].partition(":")
-    module = import_module(name)
-    if not isinstance(skeleton, getattr(module, expected)):
-        raise MA2MLError(f"a {family} goes into a {expected}, not into a {type(skeleton).__name__}")
-    return module
+    """The module that builds and counts, after a check that the skeleton is of the architecture's family."""
+    family = family_of(architecture)
+    if not isinstance(skeleton, family.load("skeleton")):
+        expected = family.skeleton.partition(":")[2]
+        raise MA2MLError(
+            f"an architecture of the family {family.name!r} needs a {expected} as its skeleton, "
+            f"not a {type(skeleton).__name__}"
+        )
+    return family.networks()
 
 
 def __getattr__(name: str) -> Any:
@@ -93,4 +87,4 @@ def __getattr__(name: str) -> Any:
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
-__all__ = ["FAMILIES", "build_network", "cost", "count"]
+__all__ = ["build_network", "cost", "count"]

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from ma2ml_env.errors import MA2MLError
+from ma2ml_env.errors import MA2MLError, require_known
 from ma2ml_env.models.layers import (
     RELU,
     Chain,
@@ -22,7 +22,6 @@ from ma2ml_env.models.layers import (
 )
 from ma2ml_env.models.plan import Auxiliary, BlockPlan, CellPlan, Edge, NetworkPlan
 from ma2ml_env.search_spaces.darts import Cell, Genotype
-from ma2ml_env.search_spaces.nasnet import require
 from ma2ml_env.types import Cost
 
 if TYPE_CHECKING:
@@ -53,7 +52,7 @@ class DARTSSkeleton:
     auxiliary: bool = False
 
     def __post_init__(self) -> None:
-        require(self.stem, STEMS, "stem")
+        require_known(self.stem, STEMS, "stem")
         for name, least in {"filters": 2, "layers": 3}.items():
             if getattr(self, name) < least:
                 raise MA2MLError(f"{name} must be at least {least}, not {getattr(self, name)}")

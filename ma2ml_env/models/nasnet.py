@@ -6,11 +6,11 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ma2ml_env.errors import MA2MLError
+from ma2ml_env.errors import MA2MLError, require_known
 from ma2ml_env.models.layers import RELU, Classifier, Conv, GlobalPool, chain_cost
 from ma2ml_env.models.nasnet_cells import auxiliary_chain, cell_plan, norm
 from ma2ml_env.models.plan import Auxiliary, CellPlan, NetworkPlan
-from ma2ml_env.search_spaces.nasnet import Genotype, require
+from ma2ml_env.search_spaces.nasnet import Genotype
 from ma2ml_env.types import Cost
 
 if TYPE_CHECKING:
@@ -53,8 +53,8 @@ class NASNetSkeleton:
     style: str = "nasnet"
 
     def __post_init__(self) -> None:
-        require(self.stem, STEMS, "stem")
-        require(self.style, STYLES, "style")
+        require_known(self.stem, STEMS, "stem")
+        require_known(self.style, STYLES, "style")
         smallest = {"filters": 4 if self.stem == "imagenet" else 1, "repeats": 1, "stages": 1}
         for name, least in smallest.items():
             if getattr(self, name) < least:

@@ -6,10 +6,13 @@ from collections.abc import Callable, Iterable
 from typing import Any, Protocol
 
 from ma2ml_env.errors import MA2MLError
+from ma2ml_env.families import FAMILIES
 from ma2ml_env.published.networks import architecture, entry
 from ma2ml_env.search_space import SearchSpace
-from ma2ml_env.search_spaces import fbnetv3, nasnet, residual
 from ma2ml_env.types import AgentID
+
+Closest = Callable[[Any, SearchSpace], list[tuple[Any, list[str]]]]
+"""From something published and a search space to what the space can represent of it, each with what had to change."""
 
 
 class HasSearchSpaces(Protocol):
@@ -80,7 +83,7 @@ def actions(name: str, env: HasSearchSpaces, *, nearest: bool = False) -> list[A
     """
     what = architecture(name)
     agent, space = _agent(name, what, env)
-    closest = NEAREST.get(entry(name).family)
+    closest = _closest(entry(name).family)
     try:
         return [Action.of(space.encode(what), agent, ())]
     except ValueError as error:
@@ -103,16 +106,6 @@ def _agent(name: str, what: Any, env: HasSearchSpaces) -> tuple[AgentID, SearchS
     raise MA2MLError(f"{name} is a {kind}, which no agent of this environment chooses; they choose {chosen}")
 
 
-def _strict(what: nasnet.Genotype, space: SearchSpace) -> list[tuple[nasnet.Genotype, list[str]]]:
-    """The same blocks under the strict rule of concatenation."""
-    changes = [
-        f"the {cell} cell concatenates the unused states {part.unused} instead of {part.outputs}"
-        for cell, part in (("normal", what.normal), ("reduction", what.reduction))
-        if sorted(part.outputs) != list(part.unused)
-    ]
-    return [(nasnet.Genotype(nasnet.Cell(what.normal.blocks), nasnet.Cell(what.reduction.blocks)), changes)]
-
-
 def _some_subpolicies(what: Any, space: SearchSpace) -> list[tuple[Any, list[str]]]:
     """As many sub-policies at a time as an action says."""
     from ma2ml_env.search_spaces.autoaugment import SUBPOLICIES, Policy
@@ -125,17 +118,9 @@ def _some_subpolicies(what: Any, space: SearchSpace) -> list[tuple[Any, list[str
     return parts
 
 
-def _released(what: Any, space: SearchSpace) -> list[tuple[Any, list[str]]]:
-    return [fbnetv3.nearest_values(what)]
-
-
-def _residual(what: residual.Architecture, space: SearchSpace) -> list[tuple[Any, list[str]]]:
-    return [residual.nearest_values(what, space)]
-
-
-NEAREST: dict[str, Callable[[Any, SearchSpace], list[tuple[Any, list[str]]]]] = {
-    "nasnet": _strict,
-    "fbnetv3": _released,
-    "residual": _residual,
-    "policy": _some_subpolicies,
-}
+def _closest(family: str) -> Closest | None:
+    """From what was published to what a space can represent of it; None where the family has no such function."""
+    if family == "policy":
+        return _some_subpolicies
+    nearest = FAMILIES[family].load("nearest") if family in FAMILIES and FAMILIES[family].nearest else None
+    return None if nearest is None else lambda what, space: [nearest(what, space)]

@@ -2,37 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any
 
 from ma2ml_env.errors import MA2MLError, UnknownNameError, nearest
+from ma2ml_env.families import FAMILIES
 from ma2ml_env.models import build_network, count
-from ma2ml_env.models.darts import DARTSSkeleton
-from ma2ml_env.models.fbnetv3 import FBNetV3Skeleton
-from ma2ml_env.models.nasnet import NASNetSkeleton
-from ma2ml_env.models.residual import ResidualSkeleton
 from ma2ml_env.published.catalog import ENTRIES, Entry
-from ma2ml_env.published.cells import darts_genotype, nasnet_genotype
-from ma2ml_env.published.fbnetv3 import fbnetv3_architecture
-from ma2ml_env.published.residual import residual_architecture
 from ma2ml_env.types import Cost
 
 if TYPE_CHECKING:
     from torch import nn
 
-SKELETONS: Mapping[str, Any] = {
-    "nasnet": NASNetSkeleton,
-    "darts": DARTSSkeleton,
-    "fbnetv3": FBNetV3Skeleton,
-    "residual": ResidualSkeleton,
-}
-ARCHITECTURES: Mapping[str, Callable[[str], Any]] = {
-    "nasnet": nasnet_genotype,
-    "darts": darts_genotype,
-    "fbnetv3": fbnetv3_architecture,
-    "residual": residual_architecture,
-}
 LARGEST_CIFAR_LIKE = 64
 
 
@@ -109,7 +91,7 @@ def architecture(name: str) -> Any:
         from ma2ml_env.search_spaces.autoaugment import PUBLISHED_POLICIES
 
         return PUBLISHED_POLICIES[name]
-    return found.network["model"] if found.family == "timm" else ARCHITECTURES[found.family](name)
+    return found.network["model"] if found.family == "timm" else FAMILIES[found.family].load("published")(name)
 
 
 def network(
@@ -135,7 +117,7 @@ def network(
     if found.family == "fbnetv3":
         what = replace(what, resolution=chosen.get("image_size", what.resolution))
         chosen["image_size"] = what.resolution
-    make = SKELETONS.get(found.family)
+    make = FAMILIES[found.family].load("skeleton") if found.family in FAMILIES else None
     options = {option: value for option, value in chosen.items() if option in _options(found.family)}
     sizes = {"image_size": chosen["image_size"], "num_classes": chosen["num_classes"]}
     return Network(what, make(**options) if make else None, in_channels=in_channels, drop_path=drop_path, **sizes)
@@ -153,7 +135,9 @@ def _resolve(found: Entry, given: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _options(family: str) -> tuple[str, ...]:
-    return tuple(option.name for option in fields(SKELETONS[family])) if family in SKELETONS else ()
+    if family not in FAMILIES:
+        return ()
+    return tuple(option.name for option in fields(FAMILIES[family].load("skeleton")))
 
 
 def _require_options(name: str, given: Iterable[str], known: Iterable[str]) -> None:

@@ -153,11 +153,15 @@ def fbnetv3() -> SearchSpace:
     return SearchSpace(decisions, _architecture, values=_values, default=default)
 
 
-def nearest_values(architecture: Architecture) -> tuple[dict[str, Any], list[str]]:
-    """The choices of the space that come closest to an architecture, and what had to change.
+def nearest_values(architecture: Architecture, space: SearchSpace | None = None) -> tuple[dict[str, Any], list[str]]:
+    """Nearest choices of the space to an architecture, and what had to change.
+
+    Args:
+        architecture: what to represent.
+        space: not needed, as this space has one form only.
 
     Raises:
-        ValueError: if its blocks do not form seven stages.
+        ValueError: if the architecture's blocks do not form seven stages.
 
     Source: ours.
     """

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from ma2ml_env.errors import MA2MLError, UnknownNameError, nearest
+from ma2ml_env.errors import MA2MLError, require_known
 from ma2ml_env.search_space import Decision, SearchSpace
 
 WORDS = {
@@ -61,8 +61,8 @@ class Block:
         if len(self.inputs) != 2 or len(self.operations) != 2:
             raise MA2MLError(f"a block has 2 inputs and 2 operations, not {self.inputs} and {self.operations}")
         for operation in self.operations:
-            require(operation, tuple(self.vocabulary), "operation")
-        require(self.combine, COMBINERS, "combiner")
+            require_known(operation, tuple(self.vocabulary), "operation")
+        require_known(self.combine, COMBINERS, "combiner")
 
 
 @dataclass(frozen=True)
@@ -215,13 +215,19 @@ def _values(genotype: Genotype) -> dict[str, Any]:
     return values
 
 
-def require(value: str, allowed: tuple[str, ...], what: str) -> None:
-    """Check that a name is one of those allowed.
+def nearest_genotype(genotype: Genotype, space: SearchSpace) -> tuple[Genotype, list[str]]:
+    """Nearest genotype under the strict rule of concatenation: the same blocks, all unused states concatenated.
 
-    Raises:
-        ValueError: if it is not, with the nearest one.
+    Args:
+        genotype: what to represent.
+        space: not needed, as every nasnet space has this rule.
 
-    Source: ours.
+    Returns:
+        The genotype, and what had to change.
     """
-    if value not in allowed:
-        raise UnknownNameError(f"unknown {what} {value!r}; {nearest(value, allowed)}")
+    changes = [
+        f"the {cell} cell concatenates the unused states {part.unused} instead of {part.outputs}"
+        for cell, part in (("normal", genotype.normal), ("reduction", genotype.reduction))
+        if sorted(part.outputs) != list(part.unused)
+    ]
+    return Genotype(Cell(genotype.normal.blocks), Cell(genotype.reduction.blocks)), changes

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from ma2ml_env import catalog
 from ma2ml_env.errors import MA2MLError, UnknownNameError, nearest
+from ma2ml_env.families import FAMILIES
 from ma2ml_env.files import replacing
 from ma2ml_env.models import build_network
 from ma2ml_env.tasks.task import Task
@@ -113,7 +114,7 @@ def load_model(path: str | Path) -> Classifier:
 def _built(description: dict[str, Any]) -> Classifier:
     task = _part(description["task"], catalog.TASKS, "task of the model")
     skeleton = _part(description["network"], catalog.NETWORKS, "network of the model")
-    genotype_type = catalog.load(catalog.GENOTYPES[description["network"]["kind"]])
+    genotype_type = FAMILIES[description["network"]["kind"]].load("architecture")
     genotype = TypeAdapter(genotype_type).validate_json(json.dumps(description["genotype"]))
     normalization = TypeAdapter(Normalization).validate_json(json.dumps(description["normalization"]))
     network = build_network(
