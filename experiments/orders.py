@@ -44,7 +44,7 @@ def score(trials: Sequence[Trial]) -> Scores:
 
 def on_surrogate(real: AutoMLEnv, file: Path, seeds: int) -> dict[str, Scores]:
     """Scores of each learner's runs, shape (seeds, 2)."""
-    env = AutoMLEnv(real.search_spaces, SurrogateEvaluator(ENV, file), real.reward)
+    env = AutoMLEnv(real.search_spaces, SurrogateEvaluator(real, file), real.reward)
     return {
         name: np.array(
             [

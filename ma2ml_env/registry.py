@@ -51,7 +51,8 @@ class EnvEntry:
             agent: catalog.build(spec, catalog.SEARCH_SPACES, f"{self.id}, agent {agent!r}")
             for agent, spec in self.agents.items()
         }
-        evaluator = catalog.build(self.evaluator, catalog.EVALUATORS, f"{self.id}, evaluator", search_spaces=spaces)
+        given = {"search_spaces": spaces, "make_env": make}
+        evaluator = catalog.build(self.evaluator, catalog.EVALUATORS, f"{self.id}, evaluator", **given)
         return AutoMLEnv(
             spaces,
             evaluator,
@@ -77,7 +78,7 @@ class EnvEntry:
         for spec, catalogue in places:
             for name in catalog.parameters(spec, catalogue, self.id):
                 offered.setdefault(name, spec)
-        for injected in ("search_spaces", "result"):
+        for injected in ("search_spaces", "make_env", "result"):
             offered.pop(injected, None)
         for name, value in values.items():
             if name not in offered:

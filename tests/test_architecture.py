@@ -11,7 +11,18 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 ENV, AGENTS = ROOT / "ma2ml_env", ROOT / "agents" / "ma2ml_agents"
-FLOORS = (
+ENV_FLOORS = (
+    ("errors",),
+    ("decision", "families", "files", "tasks", "types"),
+    ("catalog", "reward", "search_space"),
+    ("env", "search_spaces", "trials"),
+    ("augment", "benchmark_tables", "models", "wrappers"),
+    ("published", "render", "surrogate", "testing", "training"),
+    ("evaluators", "registry"),
+    ("making",),
+    ("registration",),
+)
+AGENT_FLOORS = (
     ("learner",),
     ("building_blocks",),
     ("learners",),
@@ -20,7 +31,7 @@ FLOORS = (
     ("benchmark", "importance", "testing"),
     ("commands",),
 )
-"""`ma2ml_agents` from the ground up: what stands on a floor imports from its own folder and from the floors below."""
+"""Each package from the ground up: a folder or file imports from itself and from the floors below."""
 KNOW_NO_ENVIRONMENT = ("learner", "building_blocks", "learners")
 LEARNERS = sorted(path.stem for path in (AGENTS / "learners").glob("*.py") if path.stem != "__init__")
 
@@ -60,15 +71,17 @@ def rooms(package: str, path: Path, root: Path) -> set[str]:
     return {module.split(".")[1] for module in inside(package, imports(path)) if "." in module} - {own}
 
 
-@pytest.mark.parametrize("path", sorted(AGENTS.rglob("*.py")), ids=lambda path: str(path.relative_to(ROOT)))
-def test_nothing_imports_a_folder_above_it(path: Path) -> None:
-    floor = {room: number for number, rooms_there in enumerate(FLOORS) for room in rooms_there}
-    room = path.relative_to(AGENTS).parts[0].removesuffix(".py")
-    if room == "__init__":
-        return
-    assert room in floor, f"{room} stands on no floor"
-    for other in rooms("ma2ml_agents", path, AGENTS):
-        assert floor.get(other, -1) < floor[room], f"{path} imports {other}"
+@pytest.mark.parametrize("package", ["ma2ml_env", "ma2ml_agents"])
+def test_nothing_imports_what_stands_above_it_or_beside_it(package: str) -> None:
+    root, floors = {"ma2ml_env": (ENV, ENV_FLOORS), "ma2ml_agents": (AGENTS, AGENT_FLOORS)}[package]
+    floor = {room: number for number, floor_rooms in enumerate(floors) for room in floor_rooms}
+    for path in root.rglob("*.py"):
+        room = path.relative_to(root).parts[0].removesuffix(".py")
+        if room == "__init__":
+            continue
+        assert room in floor, f"{room} stands on no floor"
+        for other in rooms(package, path, root):
+            assert floor.get(other, -1) < floor[room], f"{path} imports {other}"
 
 
 @pytest.mark.parametrize("room", KNOW_NO_ENVIRONMENT)
@@ -131,7 +144,7 @@ def test_search_spaces_know_neither_networks_nor_training(path: Path) -> None:
 @pytest.mark.parametrize("path", sorted((ENV / "models").glob("*.py")), ids=lambda path: path.name)
 def test_models_know_only_search_spaces(path: Path) -> None:
     own = {module.split(".")[1] for module in inside("ma2ml_env", imports(path)) if "." in module}
-    assert own <= {"errors", "models", "search_spaces", "types"}
+    assert own <= {"errors", "families", "models", "search_spaces", "types"}
 
 
 def test_importing_the_environment_loads_no_torch() -> None:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from functools import cache, cached_property
 from pathlib import Path
 from statistics import NormalDist
@@ -39,33 +39,33 @@ class Results(NamedTuple):
 
 @dataclass(frozen=True)
 class SurrogateEvaluator:
-    """Predicts what an environment would answer.
+    """Predicts the results of another environment's evaluator.
 
-    FLOPs and parameters are exact; accuracy and seconds are predicted, and noise of the measured size is put on the
-    accuracy, seeded by environment and pipeline. No training fails here: one that diverges is one of low accuracy.
+    FLOPs and parameters are exact; accuracy and seconds are predicted. Noise of the measured size, seeded by
+    environment and pipeline, is added to the accuracy. No training fails here: one that diverges has a low accuracy.
 
     Args:
-        imitates: id of the environment.
+        real: the environment that is imitated; its evaluator prices pipelines.
         file: the surrogate.
-        noisy: whether there is noise.
+        noisy: whether noise is added.
 
     Raises:
         ValueError: if the file is damaged, or was fitted to another definition of that environment.
 
-    Source: ours, after NAS-Bench-301, whose surrogate has no noise.
+    Source: after NAS-Bench-301, whose surrogate has no noise.
     """
 
-    imitates: str
+    real: AutoMLEnv = field(repr=False, compare=False)
     file: Path
     noisy: bool = True
     instant: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
-        surrogate, real = _surrogate(self.file), _real(self.imitates)
-        if surrogate.definition != real.definition:
+        surrogate = _surrogate(self.file)
+        if surrogate.definition != self.real.definition:
             raise MA2MLError(
                 f"{self.file} was fitted to trials of {surrogate.env} under the definition {surrogate.definition}, "
-                f"but {self.imitates} is {real.definition}: its decisions or its training differ; fit it again"
+                f"but {self.real.name} is {self.real.definition}: its decisions or its training differ; fit it again"
             )
 
     def __call__(self, pipeline: Pipeline, *, seed: int) -> Result:
@@ -78,7 +78,7 @@ class SurrogateEvaluator:
 
     def cost(self, pipeline: Pipeline) -> Cost:
         """FLOPs and parameters of a pipeline's network, exact."""
-        return _real(self.imitates).cost(pipeline)
+        return self.real.cost(pipeline)
 
     def evaluate_batch(self, actions: Mapping[AgentID, Any], seed: int) -> Results:
         """What evaluating each of B pipelines gives: equal to B single evaluations.
@@ -105,7 +105,7 @@ class SurrogateEvaluator:
         return {"kind": "surrogate", "imitates": model.definition, "model": model.digest, "noisy": self.noisy}
 
     def _predict(self, actions: Mapping[AgentID, Integers]) -> Results:
-        real = _real(self.imitates)
+        real = self.real
         flops, params = counted = costs(real, actions)
         accuracy, seconds = _surrogate(self.file).predict(self._features(actions, counted))
         return Results(accuracy, flops, params, seconds)
@@ -113,10 +113,10 @@ class SurrogateEvaluator:
     @cached_property
     def _features(self) -> Features:
         changes = _surrogate(self.file).image_changes
-        return Features(_real(self.imitates).search_spaces, None if changes is None else np.array(changes))
+        return Features(self.real.search_spaces, None if changes is None else np.array(changes))
 
     def _checked(self, actions: Mapping[AgentID, Any]) -> dict[AgentID, Integers]:
-        spaces = _real(self.imitates).search_spaces
+        spaces = self.real.search_spaces
         if set(actions) != set(spaces):
             raise MA2MLError(f"actions are for {list(spaces)}, not for {list(actions)}")
         arrays = {agent: np.asarray(actions[agent]) for agent in spaces}
@@ -136,38 +136,36 @@ class SurrogateEvaluator:
 
 
 def surrogate(
-    search_spaces: Mapping[AgentID, SearchSpace], imitates: str, file: str | None = None, noisy: bool = True
+    search_spaces: Mapping[AgentID, SearchSpace],
+    make_env: Callable[[str], AutoMLEnv],
+    imitates: str,
+    file: str | None = None,
+    noisy: bool = True,
 ) -> SurrogateEvaluator:
-    """A `SurrogateEvaluator` for environments of the same decisions.
+    """Returns a `SurrogateEvaluator` for environments of the same decisions.
 
     Args:
         search_spaces: of the environment that it is for.
-        imitates: id of the environment that it stands for.
+        make_env: makes the imitated environment from its id.
+        imitates: id of the imitated environment.
         file: the surrogate; None for the one that is shipped for that environment.
-        noisy: whether there is noise.
+        noisy: whether noise is added.
 
     Raises:
         ValueError: if the decisions differ from those of the imitated environment, or as `SurrogateEvaluator` does.
     """
-    real = _real(imitates).search_spaces
-    decisions, wanted = ({a: s.decisions for a, s in spaces.items()} for spaces in (search_spaces, real))
+    real = make_env(imitates)
+    decisions, wanted = ({a: s.decisions for a, s in spaces.items()} for spaces in (search_spaces, real.search_spaces))
     if decisions != wanted:
         different = [agent for agent in {**decisions, **wanted} if decisions.get(agent) != wanted.get(agent)]
         raise MA2MLError(f"a surrogate of {imitates} has its agents and decisions; these differ: {different}")
     shipped = SHIPPED / f"{imitates.rpartition('/')[2]}.surrogate.xz"
-    return SurrogateEvaluator(imitates, shipped if file is None else Path(file), noisy)
+    return SurrogateEvaluator(real, shipped if file is None else Path(file), noisy)
 
 
 @cache
 def _surrogate(file: Path) -> Surrogate:
     return load_surrogate(file)
-
-
-@cache
-def _real(env_id: str) -> AutoMLEnv:
-    from ma2ml_env import registry
-
-    return registry.make(env_id)
 
 
 def _rows(pipeline: Pipeline) -> dict[AgentID, Integers]:

@@ -62,7 +62,7 @@ def test_a_surrogate_is_tested_on_runs_that_it_has_not_seen(runs: list[str], tmp
     assert [line[:44].strip() for line in said] == ["run evolved", "what the noise allows (evolved)"]
     env = ma2ml_env.make(ENV)
     trials = TrialStore(runs[2], env.definition).load(env.decode)
-    surrogate = AutoMLEnv(env.search_spaces, SurrogateEvaluator(ENV, Path(file)), env.reward)
+    surrogate = AutoMLEnv(env.search_spaces, SurrogateEvaluator(ma2ml_env.make(ENV), Path(file)), env.reward)
     predicted = np.array([surrogate.expected(trial.pipeline).accuracy for trial in trials])
     measured = np.array([trial.result.accuracy for trial in trials])
     assert str(Agreement.of(measured, predicted)) in said[0]

@@ -160,7 +160,7 @@ def test_a_surrogate_of_another_environment_is_made_from_its_own_trials(tmp_path
         trials.append(Trial(number, 0, pipeline, result, result.accuracy))
     real.definition = ma2ml_env.make("ma2ml/synthetic-v0").definition
     fit(real, gather(real, {"run": trials})).save(tmp_path / "file.xz")
-    evaluator = SurrogateEvaluator("ma2ml/synthetic-v0", tmp_path / "file.xz")
+    evaluator = SurrogateEvaluator(ma2ml_env.make("ma2ml/synthetic-v0"), tmp_path / "file.xz")
     batch = evaluator.evaluate_batch(actions, 0)
     assert batch.flops.tolist() == [trial.result.flops for trial in trials]
     assert kendalltau(batch.accuracy, [trial.result.accuracy for trial in trials]).statistic > 0.3

@@ -85,7 +85,7 @@ def _test(
     """
     surrogate = load_surrogate(file)
     env = ma2ml_env.make(surrogate.env)
-    evaluator = SurrogateEvaluator(surrogate.env, file, noisy=False)
+    evaluator = SurrogateEvaluator(env, file, noisy=False)
     found = {name: evaluations(run) for name, run in _runs(env, trials).items()}
     labels, runs = _labels(found), list[tuple[str, Floats, Floats]]()
     for name, run in found.items():

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ma2ml_agents.importance.choices import Choices, Floats, Integers, Score
-from ma2ml_env import AutoMLEnv, Trial, registry
+from ma2ml_env import AutoMLEnv, Trial
 from ma2ml_env.errors import MA2MLError
 from ma2ml_env.evaluators.surrogate import SurrogateEvaluator
 from ma2ml_env.surrogate.costs import costs
@@ -87,7 +87,7 @@ def fit_trees(env: AutoMLEnv, trials: Sequence[Trial], seed: int = 0) -> Trees:
 def _reader(env: AutoMLEnv) -> Callable[[Mapping[str, Integers]], Floats]:
     """From actions to what the models read; costs are among it where they can be told."""
     features = Features(env.search_spaces)
-    priced = registry.make(env.evaluator.imitates) if isinstance(env.evaluator, SurrogateEvaluator) else env
+    priced = env.evaluator.real if isinstance(env.evaluator, SurrogateEvaluator) else env
     known = hasattr(priced.evaluator, "cost")
 
     def read(actions: Mapping[str, Integers]) -> Floats:
