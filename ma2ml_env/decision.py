@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import pairwise
+from itertools import islice, pairwise
 from numbers import Real
 from typing import Any
 
@@ -17,6 +17,9 @@ from ma2ml_env.errors import MA2MLError, UnknownNameError, nearest
 Condition = tuple[tuple[int, tuple[int, ...]], ...]
 """When a decision is active: (index of an earlier decision, indices of its choices that allow it), all of them at once;
 empty for always."""
+
+MOST_CHOICES = 1_000_000
+"""Of one decision."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +50,10 @@ class Decision:
     active: Mapping[str, Sequence[Any]] | tuple[tuple[str, tuple[Any, ...]], ...] = ()
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "choices", tuple(self.choices))
+        choices = self.choices if isinstance(self.choices, tuple) else tuple(islice(self.choices, MOST_CHOICES + 1))
+        object.__setattr__(self, "choices", choices)
+        if len(choices) > MOST_CHOICES:
+            raise MA2MLError(f"decision {self.name!r} has more than {MOST_CHOICES:,} choices, the most there may be")
         if not self.choices:
             raise MA2MLError(f"decision {self.name!r} has no choices; it needs at least one")
         if self.ordered and not rises_or_falls(self.choices):

@@ -76,6 +76,17 @@ def require_known(name: str, names: Collection[str], what: str) -> None:
         raise UnknownNameError(f"unknown {what} {name!r}; {nearest(name, names)}")
 
 
+def require_range(name: str, value: float, least: float, most: float) -> None:
+    """Checks that a number is in [least, most].
+
+    Raises:
+        MA2MLError: if it is not, or is no number.
+    """
+    if not isinstance(value, int | float) or not least <= value <= most:
+        low, high = (f"{bound:,}" if isinstance(bound, int) else f"{bound:.4g}" for bound in (least, most))
+        raise MA2MLError(f"{name} must be in {low}..{high}, not {value!r}")
+
+
 def missing_extra(needs: str, extra: str) -> MissingExtraError:
     """Error for an optional library that is not installed.
 
@@ -97,4 +108,5 @@ __all__ = [
     "missing_extra",
     "nearest",
     "require_known",
+    "require_range",
 ]

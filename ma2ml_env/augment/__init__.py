@@ -110,6 +110,9 @@ def _check(images: Tensor) -> None:
         raise MA2MLError(f"images are (N, C, H, W) with C = 1 or 3, not {tuple(images.shape)}")
     if images.dtype != torch.uint8 and not images.is_floating_point():
         raise MA2MLError(f"images are uint8 in 0..255 or floating in [0, 1], not {images.dtype}")
+    if images.is_floating_point() and images.numel() and not bool(((images >= 0) & (images <= 1)).all()):
+        low, high = images.min().item(), images.max().item()
+        raise MA2MLError(f"floating images are in [0, 1], these in [{low:.4g}, {high:.4g}]; divide 0..255 by 255")
 
 
 __all__ = ["apply_operation", "augment", "magnitude_value"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from ma2ml_env.errors import MA2MLError
 from ma2ml_env.search_space import JointSpace, SearchSpace
 from ma2ml_env.types import AgentID, Cost, JointAction, Pipeline, Result
 
+MOST_ENTRIES = 50_000_000
 STRUCTURE = 0x5EED
 """Keeps the tables' random stream apart from that of a learner with the same small seed."""
 
@@ -55,6 +57,14 @@ class SyntheticEvaluator:
         for name in ("structure_seed", "pairs_within", "pairs_across", "noise"):
             if not getattr(self, name) >= 0:
                 raise MA2MLError(f"{name} must be at least 0, not {getattr(self, name)}")
+        sizes = sorted((n for nvec in self.nvec.values() for n in nvec), reverse=True)
+        pairs = min(self.pairs_within + self.pairs_across, math.comb(len(sizes), 2))
+        entries = sum(n * n for n in sizes) + pairs * math.prod(sizes[:2])
+        if entries > MOST_ENTRIES:
+            raise MA2MLError(
+                f"its tables would hold {entries:,} numbers, at most {MOST_ENTRIES:,} are allowed; "
+                f"the largest decision has {sizes[0]:,} choices"
+            )
 
     def __call__(self, pipeline: Pipeline, *, seed: int) -> Result:
         """The noisy score of a pipeline."""

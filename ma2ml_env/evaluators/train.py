@@ -13,15 +13,16 @@ from typing import Any
 import torch
 from torch import nn
 
-from ma2ml_env.errors import MA2MLError
+from ma2ml_env.errors import MA2MLError, require_range
 from ma2ml_env.models import build_network, count
 from ma2ml_env.models.dropout import add_dropout
 from ma2ml_env.search_spaces.recipe import Recipe
 from ma2ml_env.tasks.task import Images, Splits, Task
-from ma2ml_env.training.classifier import Classifier
+from ma2ml_env.training.classifier import Classifier, ImageForm, described_network
 from ma2ml_env.training.loop import DivergedError, Fitting, Normalization, accuracy, fit
 from ma2ml_env.types import Cost, Pipeline, Result
 
+MOST_EPOCHS, MOST_THREADS = 1_000_000, 4096
 TRAINING_VERSION = 1
 """Raised by whatever changes the accuracy that a pipeline gets; stored results of another version are refused."""
 MEASURED_IMAGES = 2000
@@ -65,9 +66,8 @@ class TrainEvaluator:
         measured = (0, *(self.measured_epochs or ()))
         if any(later <= earlier for earlier, later in pairwise(measured)):
             raise MA2MLError(f"measured_epochs ascend and are at least 1, not {list(measured[1:])}")
-        for name in ("epochs", "retrain_epochs", "threads"):
-            if getattr(self, name) < 1:
-                raise MA2MLError(f"{name} must be at least 1, not {getattr(self, name)}")
+        for name, most in {"epochs": MOST_EPOCHS, "retrain_epochs": MOST_EPOCHS, "threads": MOST_THREADS}.items():
+            require_range(name, getattr(self, name), 1, most)
         if self.device not in ("cpu", "cuda") and not self.device.startswith("cuda:"):
             raise MA2MLError(f"unknown device {self.device!r}; it is 'cpu', 'cuda' or 'cuda:0', 'cuda:1', ...")
         if self.device != "cpu" and not torch.cuda.is_available():
@@ -88,8 +88,8 @@ class TrainEvaluator:
         Raises:
             ValueError: for fewer than one epoch.
         """
-        if epochs is not None and epochs < 1:
-            raise MA2MLError(f"epochs must be at least 1, not {epochs}")
+        if epochs is not None:
+            require_range("epochs", epochs, 1, MOST_EPOCHS)
         started = time.perf_counter()
         epochs = epochs or self.epochs
         cost = self.cost(pipeline)
@@ -131,11 +131,13 @@ class TrainEvaluator:
         return network
 
     def prepare(self) -> None:
-        """Read the images, so that missing data is noticed before anything is trained.
+        """Read the images and check that a model can be saved, so that a fault is noticed before anything is trained.
 
         Raises:
-            ValueError: if the task's files are not there.
+            MA2MLError: if the task's files are not there, or the final model could not be saved.
         """
+        described_network(self.network)
+        ImageForm.of(self.task)
         _on_device(self.task, self.device)
 
     def retrain(self, pipeline: Pipeline, *, seed: int) -> tuple[Classifier, float]:

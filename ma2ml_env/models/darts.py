@@ -6,8 +6,10 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from ma2ml_env.errors import MA2MLError, require_known
+from ma2ml_env.errors import require_known, require_range
 from ma2ml_env.models.layers import (
+    MOST_CELLS,
+    MOST_FILTERS,
     RELU,
     Chain,
     Classifier,
@@ -53,9 +55,8 @@ class DARTSSkeleton:
 
     def __post_init__(self) -> None:
         require_known(self.stem, STEMS, "stem")
-        for name, least in {"filters": 2, "layers": 3}.items():
-            if getattr(self, name) < least:
-                raise MA2MLError(f"{name} must be at least {least}, not {getattr(self, name)}")
+        require_range("filters", self.filters, 2, MOST_FILTERS)
+        require_range("layers", self.layers, 3, MOST_CELLS)
 
     @property
     def reductions(self) -> tuple[int, int]:

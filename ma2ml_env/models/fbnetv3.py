@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
-from ma2ml_env.errors import MA2MLError
+from ma2ml_env.errors import MA2MLError, require_range
 from ma2ml_env.models.layers import (
+    MOST_FILTERS,
     Activation,
     Chain,
     Classifier,
@@ -47,8 +48,7 @@ class FBNetV3Skeleton:
     resolution_scale: float = 1.0
 
     def __post_init__(self) -> None:
-        if self.head_width < 1:
-            raise MA2MLError(f"head_width must be at least 1, not {self.head_width}")
+        require_range("head_width", self.head_width, 1, MOST_FILTERS)
         if not 0.0 < self.resolution_scale <= 1.0:
             raise MA2MLError(f"resolution_scale is in (0, 1], not {self.resolution_scale}")
 

@@ -11,6 +11,8 @@ from typing import Literal, NamedTuple
 from ma2ml_env.errors import MA2MLError
 
 Size = tuple[int, int]
+MOST_FILTERS, MOST_CELLS, MOST_STAGES = 2**16, 1000, 16
+"""Sizes above every published network's, so that a slip of the keyboard is refused before it fills the memory."""
 
 
 class Conv(NamedTuple):

@@ -6,8 +6,17 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ma2ml_env.errors import MA2MLError, require_known
-from ma2ml_env.models.layers import RELU, Classifier, Conv, GlobalPool, chain_cost
+from ma2ml_env.errors import MA2MLError, require_known, require_range
+from ma2ml_env.models.layers import (
+    MOST_CELLS,
+    MOST_FILTERS,
+    MOST_STAGES,
+    RELU,
+    Classifier,
+    Conv,
+    GlobalPool,
+    chain_cost,
+)
 from ma2ml_env.models.nasnet_cells import auxiliary_chain, cell_plan, norm
 from ma2ml_env.models.plan import Auxiliary, CellPlan, NetworkPlan
 from ma2ml_env.search_spaces.nasnet import Genotype
@@ -55,10 +64,11 @@ class NASNetSkeleton:
     def __post_init__(self) -> None:
         require_known(self.stem, STEMS, "stem")
         require_known(self.style, STYLES, "style")
-        smallest = {"filters": 4 if self.stem == "imagenet" else 1, "repeats": 1, "stages": 1}
-        for name, least in smallest.items():
-            if getattr(self, name) < least:
-                raise MA2MLError(f"{name} must be at least {least}, not {getattr(self, name)}")
+        require_range("filters", self.filters, 4 if self.stem == "imagenet" else 1, MOST_FILTERS)
+        require_range("repeats", self.repeats, 1, MOST_CELLS)
+        require_range("stages", self.stages, 1, MOST_STAGES)
+        if self.stem_multiplier is not None:
+            require_range("stem_multiplier", self.stem_multiplier, 1 / self.filters, MOST_FILTERS)
         if self.auxiliary and self.stages < 2:
             raise MA2MLError("an auxiliary classifier stands before the last reduction, so it needs at least 2 stages")
 

@@ -89,13 +89,15 @@ def _decode_all(files: Sequence[Path], target: Path, shape: tuple[int, ...]) -> 
     partial, free = target.with_suffix(".partial"), shutil.disk_usage(target.parent).free
     if free < math.prod(shape):  # a full disk would kill the process that writes to the mapped file
         raise OSError(f"{math.prod(shape) / 1e9:,.1f} GB are needed, {free / 1e9:,.1f} GB are free")
+    from PIL.Image import DecompressionBombError
+
     array = np.lib.format.open_memmap(partial, mode="w+", dtype=np.uint8, shape=shape)
     unreadable: list[str] = []
 
     def decode(row: int) -> None:
         try:
             array[row] = read_image(files[row], shape[-1])
-        except (OSError, SyntaxError) as error:
+        except (OSError, SyntaxError, ValueError, DecompressionBombError) as error:
             unreadable.append(f"{files[row]} ({error})")
 
     with ThreadPoolExecutor() as pool:
@@ -104,5 +106,7 @@ def _decode_all(files: Sequence[Path], target: Path, shape: tuple[int, ...]) -> 
     array.flush()
     if unreadable:
         partial.unlink()
-        raise MA2MLError(f"{len(unreadable)} images cannot be read: {shortened(sorted(unreadable))}; get them again")
+        raise DamagedFileError(
+            f"{len(unreadable)} images cannot be read: {shortened(sorted(unreadable))}; get them again"
+        )
     partial.replace(target)

@@ -9,12 +9,13 @@ from pathlib import Path
 
 import numpy as np
 
-from ma2ml_env.errors import MA2MLError
+from ma2ml_env.errors import MA2MLError, require_range
 from ma2ml_env.tasks.decoded import decoded
 from ma2ml_env.tasks.location import data_folder, missing, shortened
 from ma2ml_env.tasks.task import Images, Splits
 
 ALL_CLASSES = 1000
+LARGEST_IMAGE = 4096
 SUBSET_SEED, SPLIT_SEED = 0, 0
 VALIDATION_SHARE = 0.04
 SUFFIXES = (".jpeg", ".jpg", ".png")
@@ -54,10 +55,8 @@ class ImageNet:
     cache: str | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
-        if not 2 <= self.num_classes <= ALL_CLASSES:
-            raise MA2MLError(f"num_classes must be in 2..{ALL_CLASSES}, not {self.num_classes}")
-        if self.image_size < 1:
-            raise MA2MLError(f"image_size must be at least 1, not {self.image_size}")
+        require_range("num_classes", self.num_classes, 2, ALL_CLASSES)
+        require_range("image_size", self.image_size, 1, LARGEST_IMAGE)
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -105,6 +104,11 @@ def _load(folder: Path, kept: Path, image_size: int, classes: tuple[str, ...]) -
     return Splits(*splits)
 
 
+def _is_image(path: Path) -> bool:
+    """Whether it is a file with an image's ending; macOS leaves others of hidden names, such as `._a.JPEG`."""
+    return path.suffix.lower() in SUFFIXES and not path.name.startswith(".") and path.is_file()
+
+
 def _listed(folder: Path, classes: tuple[str, ...]) -> list[list[list[str]]]:
     """The files of every class, relative to `folder`: of train, of validation and of test."""
     wanted = [f"{part}/{name}" for part in ("train", "val") for name in classes]
@@ -115,9 +119,7 @@ def _listed(folder: Path, classes: tuple[str, ...]) -> list[list[list[str]]]:
             "train/<class>/*.JPEG and val/<class>/*.JPEG, from https://image-net.org/download.php (ILSVRC 2012)."
         )
         raise missing(f"ImageNet with {len(classes)} classes", folder, absent, how)
-    found = {
-        name: [f"{name}/{p.name}" for p in (folder / name).iterdir() if p.suffix.lower() in SUFFIXES] for name in wanted
-    }
+    found = {name: [f"{name}/{p.name}" for p in (folder / name).iterdir() if _is_image(p)] for name in wanted}
     few = [name for name, files in found.items() if len(files) < (2 if name.startswith("train") else 1)]
     if few:
         raise MA2MLError(

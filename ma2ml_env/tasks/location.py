@@ -20,14 +20,22 @@ def data_folder(root: str | None, below: str = "") -> Path:
         root: that folder, as the user gave it; None for the usual place.
         below: a subfolder of the usual place.
 
+    Raises:
+        MissingDataError: if that is in a home folder and there is none.
+
     Returns:
         `root`, else `below` in the folder that the environment variable `MA2ML_DATA` names, else in `~/.cache/ma2ml`.
 
     Source: ours.
     """
-    if root is not None:
-        return Path(root).expanduser()
-    return Path(os.environ.get(VARIABLE) or DEFAULT).expanduser() / below
+    place = Path(root) if root is not None else Path(os.environ.get(VARIABLE) or DEFAULT, below)
+    try:
+        return place.expanduser()
+    except RuntimeError as error:
+        raise MissingDataError(
+            f"there is no home folder to find {place} in: name a folder of data by the setting root or by the "
+            f"environment variable {VARIABLE}"
+        ) from error
 
 
 def shortened(items: Iterable[str]) -> str:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from pydantic import TypeAdapter
@@ -14,14 +14,67 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from ma2ml_env import catalog
-from ma2ml_env.errors import MA2MLError, UnknownNameError, nearest
+from ma2ml_env.errors import DamagedFileError, MA2MLError, UnknownNameError, nearest, require_range
 from ma2ml_env.families import FAMILIES
 from ma2ml_env.files import replacing
-from ma2ml_env.models import build_network
-from ma2ml_env.tasks.task import Task
+from ma2ml_env.models import build_network, count
 from ma2ml_env.training.loop import Normalization
 
-FORMAT = "ma2ml-classifier-1"
+FORMAT = "ma2ml-classifier-2"
+WITH_TASK = "ma2ml-classifier-1"
+"""The format of 0.1.0, which names a task of this package in place of the form of its images."""
+LARGEST_IMAGE, MOST_CLASSES = 2**14, 10**6
+
+
+class HasImageForm(Protocol):
+    """Whatever has the fields of an `ImageForm`, as every task has."""
+
+    @property
+    def name(self) -> str:
+        """Of the images, for messages."""
+
+    @property
+    def image_size(self) -> int:
+        """Rows and columns."""
+
+    @property
+    def channels(self) -> int:
+        """1 or 3."""
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Names of the classes, in the order of the labels."""
+
+
+@dataclass(frozen=True)
+class ImageForm:
+    """Form of the images that a model classifies, and its answers.
+
+    Attributes:
+        name: of the task that the model was trained for.
+        image_size: rows and columns; images are square.
+        channels: 1 or 3.
+        classes: names of the classes, in the order of the logits.
+
+    Raises:
+        MA2MLError: for sizes out of range, or no classes.
+    """
+
+    name: str
+    image_size: int
+    channels: int
+    classes: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        require_range("image_size", self.image_size, 1, LARGEST_IMAGE)
+        require_range("the number of classes", len(self.classes), 1, MOST_CLASSES)
+        if self.channels not in (1, 3):
+            raise MA2MLError(f"channels are 1 or 3, not {self.channels}")
+
+    @classmethod
+    def of(cls, task: HasImageForm) -> ImageForm:
+        """The form of a task's images."""
+        return cls(str(task.name), int(task.image_size), int(task.channels), tuple(map(str, task.classes)))
 
 
 class Classifier(nn.Module):
@@ -32,20 +85,26 @@ class Classifier(nn.Module):
         genotype: what the architecture agent chose.
         skeleton: what the genotype was put into.
         normalization: of the network's input.
-        task: what it was trained for.
+        images: the task that it was trained for, of which it keeps the form of the images alone.
 
-    Source: ours.
+    Attributes:
+        images: form of the images, and the names of the classes.
     """
 
     def __init__(
-        self, network: nn.Module, genotype: Any, skeleton: Any, normalization: Normalization, task: Task
+        self, network: nn.Module, genotype: Any, skeleton: Any, normalization: Normalization, images: HasImageForm
     ) -> None:
         super().__init__()
         self.network = network
         self.genotype = genotype
         self.skeleton = skeleton
         self.normalization = normalization
-        self.task = task
+        self.images = ImageForm.of(images)
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Names of the classes, in the order of the logits."""
+        return self.images.classes
 
     def forward(self, pixels: Tensor) -> Tensor:
         """Logits.
@@ -59,7 +118,7 @@ class Classifier(nn.Module):
         Raises:
             ValueError: if the images are of another type or shape.
         """
-        expected = (self.task.channels, self.task.image_size, self.task.image_size)
+        expected = (self.images.channels, self.images.image_size, self.images.image_size)
         if pixels.dtype != torch.uint8 or tuple(pixels.shape[1:]) != expected:
             raise MA2MLError(f"images must be uint8 of shape (N, {', '.join(map(str, expected))}), "
                              f"not {pixels.dtype} of {tuple(pixels.shape)}")  # fmt: skip
@@ -70,19 +129,19 @@ class Classifier(nn.Module):
     def predict(self, pixels: Tensor) -> list[str]:
         """The class name of each image; arguments and errors as in `forward`."""
         self.eval()
-        return [self.task.classes[index] for index in self(pixels).argmax(dim=1).tolist()]
+        return [self.classes[index] for index in self(pixels).argmax(dim=1).tolist()]
 
     def save(self, path: str | Path) -> None:
         """Write the model to one safetensors file, replacing it at once.
 
         Raises:
-            ValueError: if its network or task is not one that this package can build by name.
+            MA2MLError: if its network is not one that this package can build by name.
         """
         description = {
-            "network": _described(self.skeleton, catalog.NETWORKS),
+            "network": described_network(self.skeleton),
             "genotype": asdict(self.genotype),
-            "task": _described(self.task, catalog.TASKS),
-            "normalization": asdict(self.normalization),
+            "images": asdict(self.images),
+            "normalization": {"mean": self.normalization.mean, "std": self.normalization.std},
         }
         weights = {name: tensor.contiguous() for name, tensor in self.network.state_dict().items()}
         with replacing(path) as temporary:
@@ -100,32 +159,37 @@ def load_model(path: str | Path) -> Classifier:
             metadata = file.metadata() or {}
             weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
     except (OSError, SafetensorError) as error:
-        raise MA2MLError(f"cannot load a model from {path}: {error}") from error
-    if metadata.get("format") != FORMAT:
-        raise MA2MLError(f"{path} is not a model of format {FORMAT}")
+        raise DamagedFileError(f"cannot load a model from {path}: {error}") from error
+    if metadata.get("format") not in (FORMAT, WITH_TASK):
+        raise DamagedFileError(f"{path} is not a model of format {FORMAT}")
     try:
-        model = _built(json.loads(metadata["description"]))
+        model = _built(json.loads(metadata["description"]), sum(tensor.numel() for tensor in weights.values()))
         model.network.load_state_dict(weights)
-    except (KeyError, TypeError, ValueError, RuntimeError) as error:
-        raise MA2MLError(f"{path} does not describe its own weights: {error}") from error
+    except (KeyError, TypeError, ValueError, AttributeError, ArithmeticError, RuntimeError) as error:
+        raise DamagedFileError(f"{path} does not describe its own weights: {error}") from error
     return model.eval()
 
 
-def _built(description: dict[str, Any]) -> Classifier:
-    task = _part(description["task"], catalog.TASKS, "task of the model")
+def _built(description: dict[str, Any], numbers: int) -> Classifier:
+    """The model of a description, of as many parameters as a file of so many numbers can hold."""
+    if "task" in description:
+        images = ImageForm.of(_part(description["task"], catalog.TASKS, "task of the model"))
+    else:
+        images = _typed(ImageForm, description["images"])
     skeleton = _part(description["network"], catalog.NETWORKS, "network of the model")
-    genotype_type = FAMILIES[description["network"]["kind"]].load("architecture")
-    genotype = TypeAdapter(genotype_type).validate_json(json.dumps(description["genotype"]))
-    normalization = TypeAdapter(Normalization).validate_json(json.dumps(description["normalization"]))
-    network = build_network(
-        genotype,
-        skeleton,
-        image_size=task.image_size,
-        in_channels=task.channels,
-        num_classes=len(task.classes),
-        drop_path=0.0,
-    )
-    return Classifier(network, genotype, skeleton, normalization, task)
+    genotype = _typed(FAMILIES[description["network"]["kind"]].load("architecture"), description["genotype"])
+    moments = {name: _typed(tuple[float, ...], description["normalization"][name]) for name in ("mean", "std")}
+    if {len(values) for values in moments.values()} != {images.channels}:
+        raise MA2MLError(f"the normalization is of {len(moments['mean'])} channels, not {images.channels}")
+    shapes = {"image_size": images.image_size, "in_channels": images.channels, "num_classes": len(images.classes)}
+    if (needed := count(genotype, skeleton, **shapes).params) > numbers:
+        raise MA2MLError(f"its network has {needed:,} parameters, it holds {numbers:,} numbers")
+    network = build_network(genotype, skeleton, **shapes, drop_path=0.0)
+    return Classifier(network, genotype, skeleton, Normalization(**moments), images)
+
+
+def _typed(kind: Any, value: Any) -> Any:
+    return TypeAdapter(kind).validate_json(json.dumps(value))
 
 
 def _part(spec: dict[str, Any], catalogue: dict[str, str], where: str) -> Any:
@@ -135,9 +199,15 @@ def _part(spec: dict[str, Any], catalogue: dict[str, str], where: str) -> Any:
     return catalog.build(spec, catalogue, where)
 
 
-def _described(part: Any, catalogue: dict[str, str]) -> dict[str, Any]:
-    """The spec from which `catalog.build` makes an equal part."""
-    for kind, reference in catalogue.items():
-        if reference == f"{type(part).__module__}:{type(part).__qualname__}":
-            return {"kind": kind, **asdict(part)}
-    raise MA2MLError(f"a model with a {type(part).__name__} cannot be saved; these can: {sorted(catalogue)}")
+def described_network(skeleton: Any) -> dict[str, Any]:
+    """The spec from which `catalog.build` makes an equal skeleton.
+
+    Raises:
+        MA2MLError: if the catalogue has no such skeleton, so that a model with it cannot be saved.
+    """
+    for kind, reference in catalog.NETWORKS.items():
+        if reference == f"{type(skeleton).__module__}:{type(skeleton).__qualname__}":
+            return {"kind": kind, **asdict(skeleton)}
+    raise MA2MLError(
+        f"a model with a {type(skeleton).__name__} cannot be saved; these networks can: {sorted(catalog.NETWORKS)}"
+    )

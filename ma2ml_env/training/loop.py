@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -38,15 +38,24 @@ class Network(Protocol):
         """Tell scheduled drop-path how far the training is, in [0, 1]."""
 
 
-@dataclass(frozen=True)
-class Normalization:
-    """Channel means and standard deviations of pixels in [0, 1].
+class Normalization(nn.Module):
+    """Standardizes pixels by the channels' means and standard deviations; a part of a saved or exported network.
+
+    Args:
+        mean: per channel, of pixels in [0, 1].
+        std: per channel, of pixels in [0, 1].
 
     Source: the usual input standardization.
     """
 
-    mean: tuple[float, ...]
-    std: tuple[float, ...]
+    offset: Tensor
+    scale: Tensor
+
+    def __init__(self, mean: Sequence[float], std: Sequence[float]) -> None:
+        super().__init__()
+        self.mean, self.std = tuple(mean), tuple(std)
+        self.register_buffer("offset", (torch.tensor(self.mean) * 255.0).view(1, -1, 1, 1))
+        self.register_buffer("scale", (torch.tensor(self.std) * 255.0).reciprocal().view(1, -1, 1, 1))
 
     @classmethod
     def of(cls, images: Images) -> Normalization:
@@ -54,15 +63,14 @@ class Normalization:
         pixels = images.pixels[:: max(1, len(images) // MEASURED)].float().div(255.0)
         deviation = pixels.std(dim=(0, 2, 3))
         return cls(
-            tuple(pixels.mean(dim=(0, 2, 3)).tolist()),
-            tuple(torch.where(deviation > 0, deviation, torch.ones_like(deviation)).tolist()),
+            pixels.mean(dim=(0, 2, 3)).tolist(),
+            torch.where(deviation > 0, deviation, torch.ones_like(deviation)).tolist(),
         )
 
-    def __call__(self, pixels: Tensor) -> Tensor:
-        """Uint8 (N, C, H, W) to standardized float32, channels last."""
-        mean = torch.tensor(self.mean, device=pixels.device).mul_(255.0).view(1, -1, 1, 1)
-        scale = torch.tensor(self.std, device=pixels.device).mul_(255.0).reciprocal_().view(1, -1, 1, 1)
-        return pixels.float().sub_(mean).mul_(scale).contiguous(memory_format=torch.channels_last)
+    def forward(self, pixels: Tensor) -> Tensor:
+        """Uint8 (N, C, H, W), on any device, to standardized float32, channels last."""
+        offset, scale = self.offset.to(pixels.device), self.scale.to(pixels.device)
+        return ((pixels.float() - offset) * scale).contiguous(memory_format=torch.channels_last)
 
 
 @dataclass(frozen=True)

@@ -59,7 +59,7 @@ def test_what_was_stopped_is_stored_as_pruned(env: AutoMLEnv, pipeline, tmp_path
 
 
 def test_fidelity_out_of_range_or_not_offered_is_refused(env: AutoMLEnv, pipeline) -> None:
-    with pytest.raises(ValueError, match="epochs must be at least 1, not 0"):
+    with pytest.raises(ValueError, match=r"epochs must be in 1\.\.1,000,000, not 0"):
         env.evaluate(pipeline, epochs=0)
     synthetic = ma2ml_env.make("ma2ml/synthetic-v0")
     default = synthetic.decode({agent: space.default for agent, space in synthetic.search_spaces.items()})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import subprocess
 import sys
 from dataclasses import replace
@@ -15,6 +16,9 @@ import torch
 from image_files import CIFAR, write_cifar, write_imagenet
 from PIL import Image, ImageOps
 
+from ma2ml_env.augment import augment
+from ma2ml_env.errors import DamagedFileError, MissingDataError
+from ma2ml_env.search_spaces.autoaugment import Operation, Policy, SubPolicy
 from ma2ml_env.tasks import cifar, decoded, imagenet
 from ma2ml_env.tasks.cifar import CIFAR10, CIFAR100
 from ma2ml_env.tasks.imagenet import ImageNet
@@ -65,6 +69,9 @@ def test_five_thousand_images_of_the_whole_cifar_are_held_out() -> None:
 
 FINGERPRINT = """
 import hashlib, sys
+from ma2ml_env.augment import augment
+from ma2ml_env.errors import DamagedFileError, MissingDataError
+from ma2ml_env.search_spaces.autoaugment import Operation, Policy, SubPolicy
 from ma2ml_env.tasks import cifar
 from ma2ml_env.tasks.imagenet import ImageNet
 cifar.TRAIN_IMAGES, cifar.TEST_IMAGES = 1000, 100
@@ -239,3 +246,40 @@ def test_unreadable_images_are_named_together_and_nothing_is_kept(tmp_path) -> N
     assert truncated.name in str(error.value)
     assert good.name not in str(error.value)
     assert not [path for path in (tmp_path / "decoded").iterdir() if path.suffix != ".lock"]
+
+
+def test_hidden_files_and_folders_named_like_images_are_no_images(tmp_path) -> None:
+    write_imagenet(tmp_path, PROXY)
+    task = replace(PROXY, root=str(tmp_path))
+    before = task.load().train.pixels.clone()
+    for name in task.classes:
+        (tmp_path / "train" / name / f"._{name}_0.JPEG").write_bytes(b"\x00\x05\x16\x07macOS")
+        (tmp_path / "train" / name / "old.jpeg").mkdir()
+    imagenet._load.cache_clear()
+    assert torch.equal(task.load().train.pixels, before)
+
+
+def test_an_image_of_absurd_size_is_named_and_not_decoded(tmp_path, monkeypatch) -> None:
+    write_imagenet(tmp_path, PROXY)
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
+    with pytest.raises(DamagedFileError, match=r"images cannot be read: .*decompression bomb"):
+        replace(PROXY, root=str(tmp_path)).load()
+
+
+def test_without_a_home_the_error_names_the_variable(monkeypatch) -> None:
+    monkeypatch.delenv("MA2ML_DATA", raising=False)
+
+    def no_home(path: Path) -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.setattr(Path, "expanduser", no_home)
+    with pytest.raises(MissingDataError, match=r"no home folder .* setting root .* variable MA2ML_DATA"):
+        CIFAR10().load()
+
+
+def test_floating_images_of_0_to_255_are_refused() -> None:
+    images = torch.full((1, 1, 4, 4), 200.0)
+    with pytest.raises(ValueError, match=r"floating images are in \[0, 1\], these in \[200, 200\]; divide"):
+        augment(images, Policy((SubPolicy((Operation("Invert", 1.0),)),)), torch.Generator().manual_seed(0))
+    with pytest.raises(ValueError, match=r"these in \[nan, nan\]"):
+        augment(images * math.nan, Policy((SubPolicy((Operation("Invert", 1.0),)),)), torch.Generator())

@@ -187,8 +187,8 @@ def test_an_image_too_small_for_the_reductions_is_refused_at_build_time():
     [
         ({"stem": "imagnet"}, "did you mean 'imagenet'"),
         ({"style": "enass"}, "did you mean 'enas'"),
-        ({"filters": 0}, "filters must be at least 1"),
-        ({"repeats": 0}, "repeats must be at least 1"),
+        ({"filters": 0}, "filters must be in 1"),
+        ({"repeats": 0}, "repeats must be in 1"),
         ({"stages": 1, "auxiliary": True}, "at least 2 stages"),
     ],
 )

@@ -97,7 +97,7 @@ def test_a_model_of_an_environment_is_kept_and_loaded(env_id, data, tmp_path):
     model.save(tmp_path / "model.safetensors")
     test = env.evaluator.task.load().test
     named = ma2ml_env.load_model(tmp_path / "model.safetensors").predict(test.pixels)
-    right = [name == model.task.classes[label] for name, label in zip(named, test.labels.tolist(), strict=True)]
+    right = [name == model.classes[label] for name, label in zip(named, test.labels.tolist(), strict=True)]
     assert sum(right) / len(test) == pytest.approx(accuracy)
 
 

@@ -70,6 +70,16 @@ def test_parts_of_ones_own_are_named_by_module_and_name(tmp_path: Path, monkeypa
         ("mine/g-v0: {summary: x, summary: y}", "'summary' is given twice"),
         ({"mine/g-v0": {**GOOD, "reward": {"kind": "os:name"}}}, "'os:name' is a str; a kind is a class or a function"),
         ({"mine/g-v0": {**GOOD, "reward": {"kind": "flops_constrained", "constraint": -1}}}, "must be above 0, not -1"),
+        ({"mine/g-v0": {**GOOD, "agents": {"a": {"kind": "plain", "nvec": [10**9]}}}}, "nvec must be in 1..1,000,000"),
+        (
+            {"mine/g-v0": {**GOOD, "agents": {"a": {"kind": "plain", "nvec": [2], "repeat": 10**9}}}},
+            "repeat must be in",
+        ),
+        ({"mine/g-v0": {**GOOD, "agents": {"a": {"kind": "plain", "nvec": [2] * 99, "repeat": 99}}}}, "not 9801"),
+        (
+            {"mine/g-v0": {**GOOD, "agents": {"a": {"kind": "plain", "nvec": [10**5]}}}},
+            "would hold 10,000,000,000 numbers",
+        ),
         ("mine/g-v0: [", "not valid YAML"),
         ("- a list", "mapping from id to entry"),
         ("mine/g-v0: !!python/object/apply:os.getcwd []", "not valid YAML"),

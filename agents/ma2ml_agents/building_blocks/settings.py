@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable
 from typing import Any
 
 from ma2ml_env.errors import MA2MLError, UnknownNameError
 from ma2ml_env.errors import nearest as nearest
+
+EXPONENT = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+")
+"""Numbers such as 4e5, which YAML 1.1 reads as text."""
 
 
 def check_range(config: Any, low: float, high: float = math.inf, *, names: Iterable[str]) -> None:
