@@ -6,12 +6,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ma2ml_env.env import AutoMLEnv
+from ma2ml_env.evaluator import Evaluator
 from ma2ml_env.making import make, make_aec, make_joint
 from ma2ml_env.registration import register_file, register_shipped
 from ma2ml_env.registry import env_ids
 from ma2ml_env.search_space import Decision, SearchSpace
 from ma2ml_env.trials.optuna_export import to_optuna
-from ma2ml_env.types import Evaluator, Pipeline, Result, RewardFn, Trial
+from ma2ml_env.types import Pipeline, Result, RewardFn, Trial
 
 if TYPE_CHECKING:
     from ma2ml_env.training.classifier import Classifier

@@ -42,7 +42,7 @@ EVALUATORS = {
 }
 REWARDS = {
     "accuracy": "ma2ml_env.reward:accuracy",
-    "flops_constrained": "ma2ml_env.reward:flops_constrained",
+    "flops_constrained": "ma2ml_env.reward:FLOPsConstrained",
 }
 NESTED = {"task": TASKS, "network": NETWORKS}
 
@@ -109,11 +109,16 @@ def build(spec: Spec, catalogue: Mapping[str, str], where: str, **injected: Any)
 def build_reward(spec: Spec, where: str) -> Callable[[Any], float]:
     """The reward function that a spec describes, a function of a result alone; raises as `build` does.
 
+    Its kind is a function of a result and of settings, or a class that is made from the settings and then called.
     It is asked for the reward of a failed pipeline at once: what it refuses shows here, not after a training.
     """
     make, arguments = _resolve(spec, REWARDS, where, {"result": None})
-    del arguments["result"]
-    reward = partial(make, **arguments) if arguments else make
+    arguments.pop("result", None)
+    reward: Callable[[Any], float] = make
+    if inspect.isclass(make):
+        reward = make(**arguments)
+    elif arguments:
+        reward = partial(make, **arguments)
     reward(Result(accuracy=0.0, flops=1.0, params=1.0, seconds=0.0, error="not evaluated"))
     return reward
 

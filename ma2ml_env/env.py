@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 from pettingzoo import ParallelEnv
 
 from ma2ml_env.errors import MA2MLError, UnsupportedError
+from ma2ml_env.evaluator import Evaluator, NoiseFree, Priced
 from ma2ml_env.search_space import SearchSpace, decode_joint
-from ma2ml_env.types import AgentID, Cost, Evaluator, Pipeline, Result, RewardFn, Trial, check_seed
+from ma2ml_env.types import AgentID, Cost, Pipeline, Result, RewardFn, Trial, check_seed
 
 INFO_KEYS = ("accuracy", "flops", "params", "failed")
 RENDER_MODES = ("ansi", "rgb_array")
@@ -247,13 +248,11 @@ class AutoMLEnv(ParallelEnv[AgentID, Observation, Any]):  # type: ignore[misc]  
         Raises:
             ValueError: if it cannot.
         """
-        cost = getattr(self.evaluator, "cost", None)
-        if cost is None:
+        if not isinstance(self.evaluator, Priced):
             raise UnsupportedError(
                 f"{self.name} tells no cost beforehand: its evaluator is {type(self.evaluator).__name__}"
             )
-        told: Cost = cost(pipeline)
-        return told
+        return self.evaluator.cost(pipeline)
 
     def expected(self, pipeline: Pipeline) -> Result:
         """The noise-free result of a pipeline, where the evaluator knows it.
@@ -261,13 +260,11 @@ class AutoMLEnv(ParallelEnv[AgentID, Observation, Any]):  # type: ignore[misc]  
         Raises:
             ValueError: if this environment has none, as where a network is trained.
         """
-        expected = getattr(self.evaluator, "expected", None)
-        if expected is None:
+        if not isinstance(self.evaluator, NoiseFree):
             raise UnsupportedError(
                 f"{self.name} has no noise-free result: its evaluator is {type(self.evaluator).__name__}"
             )
-        result: Result = expected(pipeline)
-        return result
+        return self.evaluator.expected(pipeline)
 
     def state(self) -> Observation:
         """The global state, one-hot: (the pipeline is still to be chosen, it has been evaluated)."""

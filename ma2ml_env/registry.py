@@ -13,6 +13,7 @@ from typing import Any
 from ma2ml_env import catalog
 from ma2ml_env.env import AutoMLEnv
 from ma2ml_env.errors import MA2MLError, UnknownNameError, nearest
+from ma2ml_env.evaluator import Defined
 from ma2ml_env.files import read_yaml
 from ma2ml_env.search_space import Decision, SearchSpace
 from ma2ml_env.types import AgentID
@@ -58,7 +59,7 @@ class EnvEntry:
             evaluator,
             catalog.build_reward(self.reward, f"{self.id}, reward"),
             name=self.id,
-            definition=_definition(spaces, getattr(evaluator, "definition", self.evaluator)),
+            definition=_definition(spaces, evaluator.definition if isinstance(evaluator, Defined) else self.evaluator),
             **options,
         )
 

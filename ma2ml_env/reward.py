@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
+
 from ma2ml_env.errors import MA2MLError
 from ma2ml_env.types import Result
 
@@ -43,3 +46,28 @@ def flops_constrained(result: Result, *, constraint: float, exponent: float = -0
     if ratio <= 0 or (one_sided and ratio <= 1):
         return float(result.accuracy)
     return float(result.accuracy * ratio**exponent)
+
+
+@dataclass(frozen=True)
+class FLOPsConstrained:
+    """The reward `flops_constrained` of fixed settings; its arguments and errors are that function's."""
+
+    constraint: float
+    exponent: float = -0.07
+    one_sided: bool = False
+
+    def __post_init__(self) -> None:
+        self(Result(accuracy=0.0, flops=1.0, params=1.0, seconds=0.0, error="not evaluated"))
+
+    def __call__(self, result: Result) -> float:
+        """The reward of a result."""
+        return flops_constrained(result, constraint=self.constraint, exponent=self.exponent, one_sided=self.one_sided)
+
+
+@runtime_checkable
+class Constrained(Protocol):
+    """A reward that depends on a FLOPs constraint."""
+
+    @property
+    def constraint(self) -> float:
+        """Multiply-accumulates of one image that are allowed."""

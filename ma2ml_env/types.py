@@ -187,18 +187,6 @@ class Trial:
         return f"reward {self.reward:.4f}, accuracy {outcome.accuracy:.2%}{flops}{params}"
 
 
-class Evaluator(Protocol):
-    """Scores a pipeline; any callable of this shape serves.
-
-    A failure of the trained pipeline (a loss that is not a number, memory, time) is a `Result` with
-    an error; any other exception is a bug of the evaluator.
-    """
-
-    def __call__(self, pipeline: Pipeline, *, seed: int) -> Result:
-        """Evaluate `pipeline` under the environment's `seed`."""
-        ...
-
-
 class RewardFn(Protocol):
     """Turns a result into the shared reward."""
 
@@ -241,5 +229,5 @@ def check_seed(seed: Any) -> int:
 
 
 __all__ = [
-    "MAX_SEED", "AgentID", "Cost", "Evaluator", "JointAction", "Pipeline", "Result", "RewardFn", "Trial", "check_seed",
+    "MAX_SEED", "AgentID", "Cost", "JointAction", "Pipeline", "Result", "RewardFn", "Trial", "check_seed",
 ]  # fmt: skip

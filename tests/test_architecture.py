@@ -14,7 +14,7 @@ ENV, AGENTS = ROOT / "ma2ml_env", ROOT / "agents" / "ma2ml_agents"
 ENV_FLOORS = (
     ("errors",),
     ("decision", "families", "files", "tasks", "types"),
-    ("catalog", "reward", "search_space"),
+    ("catalog", "evaluator", "reward", "search_space"),
     ("env", "search_spaces", "trials"),
     ("augment", "benchmark_tables", "models", "wrappers"),
     ("published", "render", "surrogate", "testing", "training"),
@@ -100,7 +100,23 @@ def test_learners_never_import_one_another(name: str) -> None:
 
 def test_env_imports_only_types_and_search_space_of_this_package() -> None:
     own = {module.split(".")[1] for module in inside("ma2ml_env", imports(ENV / "env.py")) if "." in module}
-    assert own == {"errors", "search_space", "types"}
+    assert own == {"errors", "evaluator", "search_space", "types"}
+
+
+def test_the_abilities_of_evaluators_know_only_the_types() -> None:
+    assert inside("ma2ml_env", imports(ENV / "evaluator.py")) == inside(
+        "ma2ml_env.types", imports(ENV / "evaluator.py")
+    )
+
+
+@pytest.mark.parametrize("path", sorted(ENV.rglob("*.py")) + sorted(AGENTS.rglob("*.py")), ids=lambda path: path.stem)
+def test_no_ability_of_an_evaluator_or_reward_is_fished_for_by_name(path: Path) -> None:
+    if set(path.parts) & set(ELSEWHERE):
+        return
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        fishing = isinstance(node, ast.Call) and ast.unparse(node.func) in ("getattr", "hasattr")
+        if fishing and isinstance(node.args[1], ast.Constant):
+            assert not ast.unparse(node.args[0]).endswith(("evaluator", "reward")), f"{path}:{node.lineno}"
 
 
 def test_the_errors_know_nothing_of_this_package() -> None:

@@ -7,13 +7,14 @@ from dataclasses import dataclass, field
 from functools import cache, cached_property
 from pathlib import Path
 from statistics import NormalDist
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ma2ml_env.env import AutoMLEnv
 from ma2ml_env.errors import MA2MLError
+from ma2ml_env.evaluator import BatchResults
 from ma2ml_env.search_space import SearchSpace
 from ma2ml_env.surrogate.columns import Integers
 from ma2ml_env.surrogate.costs import costs
@@ -23,18 +24,6 @@ from ma2ml_env.types import AgentID, Cost, Pipeline, Result
 
 SHIPPED = Path(__file__).parents[1] / "data"
 STANDARD_NORMAL = NormalDist()
-
-
-class Results(NamedTuple):
-    """The results of B pipelines, each of shape (B,), in the units of `Result`.
-
-    Source: ours.
-    """
-
-    accuracy: NDArray[np.float64]
-    flops: NDArray[np.int64]
-    params: NDArray[np.int64]
-    seconds: NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -80,7 +69,7 @@ class SurrogateEvaluator:
         """FLOPs and parameters of a pipeline's network, exact."""
         return self.real.cost(pipeline)
 
-    def evaluate_batch(self, actions: Mapping[AgentID, Any], seed: int) -> Results:
+    def evaluate_batch(self, actions: Mapping[AgentID, Any], seed: int) -> BatchResults:
         """What evaluating each of B pipelines gives: equal to B single evaluations.
 
         Args:
@@ -98,17 +87,25 @@ class SurrogateEvaluator:
         accuracy = np.clip(exact.accuracy + deviation * _normal(checked, seed), 0.0, 1.0)
         return exact._replace(accuracy=accuracy)
 
+    def expected_batch(self, actions: Mapping[AgentID, Any]) -> BatchResults:
+        """Predicted results of B pipelines without noise; arguments and errors as of `evaluate_batch`."""
+        return self._predict(self._checked(actions))
+
+    def cost_batch(self, actions: Mapping[AgentID, Any]) -> Integers:
+        """FLOPs and parameters of B pipelines' networks, exact, shape (2, B); arguments as of `evaluate_batch`."""
+        return costs(self.real, actions)
+
     @property
     def definition(self) -> dict[str, Any]:
         """What a result depends on beside pipeline and seed."""
         model = _surrogate(self.file)
         return {"kind": "surrogate", "imitates": model.definition, "model": model.digest, "noisy": self.noisy}
 
-    def _predict(self, actions: Mapping[AgentID, Integers]) -> Results:
+    def _predict(self, actions: Mapping[AgentID, Integers]) -> BatchResults:
         real = self.real
         flops, params = counted = costs(real, actions)
         accuracy, seconds = _surrogate(self.file).predict(self._features(actions, counted))
-        return Results(accuracy, flops, params, seconds)
+        return BatchResults(accuracy, flops, params, seconds)
 
     @cached_property
     def _features(self) -> Features:
@@ -172,7 +169,7 @@ def _rows(pipeline: Pipeline) -> dict[AgentID, Integers]:
     return {agent: np.array([action]) for agent, action in pipeline.action.items()}
 
 
-def _only(results: Results) -> Result:
+def _only(results: BatchResults) -> Result:
     accuracy, flops, params, seconds = (column.item() for column in results)
     return Result(accuracy, flops, params, seconds)
 

@@ -131,14 +131,21 @@ class TrainEvaluator:
         return network
 
     def prepare(self) -> None:
-        """Read the images and check that a model can be saved, so that a fault is noticed before anything is trained.
+        """Read the images, so that missing data is noticed before anything is trained.
 
         Raises:
-            MA2MLError: if the task's files are not there, or the final model could not be saved.
+            MissingDataError: if the task's files are not there.
+        """
+        _on_device(self.task, self.device)
+
+    def check_savable(self) -> None:
+        """Check, before anything is trained, that the model of `retrain` can be saved.
+
+        Raises:
+            MA2MLError: if it cannot: the network is of no kind that this package builds by name.
         """
         described_network(self.network)
         ImageForm.of(self.task)
-        _on_device(self.task, self.device)
 
     def retrain(self, pipeline: Pipeline, *, seed: int) -> tuple[Classifier, float]:
         """Train the final model on train and validation together.

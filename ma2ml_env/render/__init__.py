@@ -7,6 +7,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from ma2ml_env.evaluator import Illustrated
+from ma2ml_env.reward import Constrained
+
 if TYPE_CHECKING:
     from ma2ml_env.env import AutoMLEnv
     from ma2ml_env.render.page import Page
@@ -44,12 +47,12 @@ def compose(env: AutoMLEnv, trial: Trial | None) -> Page:
 
     if trial is None:
         return Page(env.name, "no pipeline has been evaluated yet", {"agents": overview(env.search_spaces)})
-    sample_images = getattr(env.evaluator, "sample_images", None)
-    images = None if sample_images is None else sample_images(SAMPLES)
+    images = env.evaluator.sample_images(SAMPLES) if isinstance(env.evaluator, Illustrated) else None
     columns = {agent: panel(part, images) for agent, part in trial.pipeline.items()}
-    constraint = getattr(env.reward, "keywords", {}).get("constraint")
-    columns["result"] = result_panel(trial, constraint)
-    outcome = "failed" if trial.result.failed else f"reward {trial.reward:.4f}"
+    columns["result"] = result_panel(trial, env.reward.constraint if isinstance(env.reward, Constrained) else None)
+    outcome = (
+        "too large" if trial.result.infeasible else "failed" if trial.result.failed else f"reward {trial.reward:.4f}"
+    )
     return Page(env.name, f"pipeline {trial.number}: {outcome}", columns)
 
 

@@ -106,10 +106,10 @@ def result_panel(trial: Trial, constraint: float | None) -> Panel:
     Source: ours.
     """
     result = trial.result
+    costs = (("multiply-accumulates", result.flops), ("parameters", result.params))
     rows = [
         ("reward", f"{trial.reward:.4f}"),
-        ("multiply-accumulates", _count(result.flops)),
-        ("parameters", _count(result.params)),
+        *((name, _count(number)) for name, number in costs if number),
         ("seconds", f"{result.seconds:.1f}"),
         ("seed", str(trial.seed)),
     ]

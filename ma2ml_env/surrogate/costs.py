@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from ma2ml_env.env import AutoMLEnv
+from ma2ml_env.evaluator import BatchPriced, TrainsNetworks
 from ma2ml_env.models.nasnet import NASNetSkeleton
 from ma2ml_env.surrogate.columns import Integers
 from ma2ml_env.surrogate.counts import NASNetCounter
@@ -28,10 +29,12 @@ def costs(env: AutoMLEnv, actions: Mapping[AgentID, Integers]) -> Integers:
 
     Source: ours.
     """
-    network = getattr(env.evaluator, "network", None)
-    if isinstance(network, NASNetSkeleton):
-        task = env.evaluator.task  # type: ignore[attr-defined]
-        return NASNetCounter(network, task.image_size, task.channels, len(task.classes))(actions["nas"])
+    evaluator = env.evaluator
+    if isinstance(evaluator, BatchPriced):
+        return evaluator.cost_batch(actions)
+    if isinstance(evaluator, TrainsNetworks) and isinstance(evaluator.network, NASNetSkeleton):
+        task = evaluator.task
+        return NASNetCounter(evaluator.network, task.image_size, task.channels, len(task.classes))(actions["nas"])
     rows = range(len(next(iter(actions.values()))))
     pipelines = (env.decode({agent: chosen[row] for agent, chosen in actions.items()}) for row in rows)
     return np.array([(cost.flops, cost.params) for cost in map(env.cost, pipelines)]).T

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ma2ml_env.env import AutoMLEnv
 from ma2ml_env.errors import MA2MLError
+from ma2ml_env.evaluator import Illustrated
 from ma2ml_env.search_spaces.autoaugment import MAGNITUDES, OPERATIONS, WITHOUT_MAGNITUDE, Operation, autoaugment
 from ma2ml_env.surrogate.noise import Floats
 
@@ -73,10 +74,12 @@ def changes_in(env: AutoMLEnv) -> Floats | None:
 
     Source: ours.
     """
-    sample: Any = getattr(env.evaluator, "sample_images", None)
     decisions = autoaugment().decisions
-    if sample is None or all(space.decisions != decisions for space in env.search_spaces.values()):
+    if not isinstance(env.evaluator, Illustrated) or all(
+        space.decisions != decisions for space in env.search_spaces.values()
+    ):
         return None
+    sample = env.evaluator.sample_images
     return measured_changes(sample(max(1, min(IMAGES, VALUES // sample(1)[0].numel()))))
 
 

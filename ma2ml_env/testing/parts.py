@@ -9,8 +9,10 @@ from typing import Any
 import cloudpickle
 import numpy as np
 
+from ma2ml_env.evaluator import Evaluator
 from ma2ml_env.search_space import SearchSpace, decode_joint
-from ma2ml_env.types import AgentID, Evaluator, Result
+from ma2ml_env.testing.abilities import check_abilities
+from ma2ml_env.types import AgentID, Result
 
 
 def check_search_space(space: SearchSpace, *, samples: int = 20, seed: int = 0) -> None:
@@ -55,6 +57,8 @@ def check_evaluator(
 
     Its result must depend on pipeline and seed alone (apart from the seconds), hold numbers in their ranges, and leave
     the global random states as they are; a failed pipeline has accuracy 0; and the evaluator must survive pickling.
+    What it can beside that (`ma2ml_env.evaluator`) must agree with it: costs with those of the result, a batch with
+    single evaluations, no noise-free accuracy above a known optimum. Nothing is retrained.
 
     Args:
         evaluator: to check.
@@ -76,13 +80,11 @@ def check_evaluator(
         result = evaluator(pipeline, seed=seed)
         assert _random_states() == before, "the evaluator uses a global random state"
         assert isinstance(result, Result), f"an evaluator returns a Result, not a {type(result).__name__}"
+        assert "not a finite number" not in (result.error or ""), result.error
         assert 0.0 <= result.accuracy <= 1.0, f"accuracy {result.accuracy} is not in [0, 1]"
         assert not result.failed or result.accuracy == 0.0, "a failed pipeline has accuracy 0"
-        for name in ("flops", "params", "seconds"):
-            value = getattr(result, name)
-            assert np.isfinite(value), f"{name} is {value}"
-            assert value >= 0, f"{name} is {value}"
         assert _facts(copy(pipeline, seed=seed)) == _facts(result), "a second evaluation of a pipeline differs"
+        check_abilities(evaluator, pipeline, result, seed=seed)
 
 
 def _check_inactive(space: SearchSpace, action: tuple[int, ...], built: Any) -> None:

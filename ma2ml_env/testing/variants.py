@@ -8,7 +8,8 @@ from typing import Any
 import cloudpickle
 
 from ma2ml_env.env import AutoMLEnv
-from ma2ml_env.types import Evaluator, JointAction, Pipeline, Result
+from ma2ml_env.evaluator import Evaluator
+from ma2ml_env.types import JointAction, Pipeline, Result
 from ma2ml_env.wrappers import wrap, wrap_aec, wrap_joint
 from ma2ml_env.wrappers.codebook import codebook_of
 

@@ -140,7 +140,7 @@ def test_a_network_that_cannot_be_saved_is_refused_before_it_is_trained(model: C
         mine.save(tmp_path / "model")
     assert not list(tmp_path.iterdir())
     with pytest.raises(MA2MLError, match=says):
-        TrainEvaluator(Digits(), MySkeleton(2, 1, 2), epochs=1, retrain_epochs=1).prepare()
+        TrainEvaluator(Digits(), MySkeleton(2, 1, 2), epochs=1, retrain_epochs=1).check_savable()
 
 
 def test_a_model_of_the_format_before_is_loaded(model: Classifier, saved: Path) -> None:

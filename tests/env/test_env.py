@@ -167,7 +167,7 @@ def test_the_flops_reward_is_its_formula() -> None:
 def test_most_random_architectures_exceed_the_constraint_of_digits_flops() -> None:
     env = ma2ml_env.make("ma2ml/digits-flops-v0")
     rng = np.random.default_rng(0)
-    constraint = env.reward.keywords["constraint"]
+    constraint = env.reward.constraint
     draws = ({agent: space.sample(rng) for agent, space in env.search_spaces.items()} for _ in range(300))
     assert np.median([env.evaluator.cost(env.decode(actions)).flops for actions in draws]) > constraint
 

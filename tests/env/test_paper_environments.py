@@ -125,7 +125,7 @@ def test_a_network_of_fbnetv3_is_trained_and_measured_at_its_own_resolution(data
 def test_the_two_proxies_differ_in_their_constraint_alone():
     six, eight = (ma2ml_env.make(f"ma2ml/imagenet200-{size}-v0") for size in ("600m", "800m"))
     assert six.definition == eight.definition
-    assert (six.reward.keywords["constraint"], eight.reward.keywords["constraint"]) == (600_000_000, 800_000_000)
+    assert (six.reward.constraint, eight.reward.constraint) == (600_000_000, 800_000_000)
 
 
 @pytest.mark.parametrize(("memory", "place"), [(2**30, "meta"), (2**10, "cpu")])

@@ -112,7 +112,7 @@ def test_settings_reach_evaluator_network_and_reward_and_leave_the_registry_alon
     env = ma2ml_env.make("ma2ml/digits-flops-v0", epochs=2, filters=4, constraint=123)
     assert env.evaluator.epochs == 2
     assert env.evaluator.network.filters == 4
-    assert env.reward.keywords["constraint"] == 123
+    assert env.reward.constraint == 123
     assert ma2ml_env.make("ma2ml/digits-flops-v0").evaluator.epochs == 5
     for wrong in ({"epochs": 0}, {"epochs": "five"}, {"device": "tpu"}, {"threads": 0}):
         with pytest.raises(ValueError, match=next(iter(wrong))):

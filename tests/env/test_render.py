@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import sys
-from functools import partial
 from itertools import combinations
 
 import numpy as np
@@ -14,7 +13,7 @@ from matplotlib.text import Text
 from ma2ml_env.env import AutoMLEnv
 from ma2ml_env.render import compose, draw
 from ma2ml_env.render.layout import BLOCK, arrange, control_points
-from ma2ml_env.reward import accuracy, flops_constrained
+from ma2ml_env.reward import FLOPsConstrained, accuracy
 from ma2ml_env.search_space import Decision, SearchSpace
 from ma2ml_env.search_spaces.autoaugment import autoaugment
 from ma2ml_env.search_spaces.darts import darts
@@ -50,10 +49,10 @@ IMAGES = {"aug": autoaugment(), "nas": nasnet(), "hpo": recipe()}
 TEXTS = {"said": SearchSpace([Decision(f"d{i}", (1, 2)) for i in range(60)], Sentence)}
 NUMBERS = {"arch": plain([3, 4], 20), "reg": plain([2]), "hpo": plain([5], 7)}
 PAGES = {
-    "images": (IMAGES, Trained(), partial(flops_constrained, constraint=1e6)),
+    "images": (IMAGES, Trained(), FLOPsConstrained(1e6)),
     "darts without images": ({"aug": autoaugment(), "nas": darts()}, broken, accuracy),
     "texts": (TEXTS, broken, accuracy),
-    "tables": (NUMBERS, broken, partial(flops_constrained, constraint=1e6)),
+    "tables": (NUMBERS, broken, FLOPsConstrained(1e6)),
 }
 
 

@@ -18,6 +18,7 @@ from ma2ml_agents.runs.folder import run_folder
 from ma2ml_agents.search import Callbacks, run_search
 from ma2ml_agents.search.loop import CHECKPOINT_FOLDER
 from ma2ml_env import AutoMLEnv, Pipeline, Result, Trial
+from ma2ml_env.evaluator import KnownOptimum, NoiseFree
 from ma2ml_env.files import replacing, write_text
 
 if TYPE_CHECKING:
@@ -116,11 +117,11 @@ def true_value(env: AutoMLEnv, pipeline: Pipeline, observed: float) -> float:
 
 
 def optimum(env: AutoMLEnv) -> float | None:
-    """Returns the highest true value, where the evaluator knows `optimum_accuracy` and cost does not matter."""
-    accuracy = getattr(env.evaluator, "optimum_accuracy", None)
-    if accuracy is None:
+    """Returns the highest true value, where the evaluator knows its optimum and cost does not matter."""
+    if not isinstance(env.evaluator, KnownOptimum):
         return None
-    cheap, dear = (float(env.reward(Result(float(accuracy), size, size, 0.0))) for size in (1.0, 1e18))
+    accuracy = float(env.evaluator.optimum_accuracy)
+    cheap, dear = (float(env.reward(Result(accuracy, size, size, 0.0))) for size in (1.0, 1e18))
     return cheap if cheap == dear else None
 
 
@@ -134,4 +135,4 @@ def random_mean(env: AutoMLEnv, count: int = REFERENCE_PIPELINES) -> float | Non
 
 
 def _knows_true_values(env: AutoMLEnv) -> bool:
-    return hasattr(env.evaluator, "expected")
+    return isinstance(env.evaluator, NoiseFree)

@@ -23,6 +23,7 @@ from ma2ml_agents.benchmark.progress import Failure, GridProgress, describe
 from ma2ml_agents.benchmark.statistics import check_packages
 from ma2ml_agents.runs.folder import run_folder
 from ma2ml_env.errors import MA2MLError
+from ma2ml_env.evaluator import Preparing
 
 IDENTITY = {"kind": "benchmark"}
 OURS = ("ma2ml", "ma2ml_lite", "ma2ml_on_policy")
@@ -191,6 +192,6 @@ def _one_thread() -> Iterator[None]:
 def _prepare(cells: Sequence[Cell]) -> None:
     """Lets every environment fetch its data once, before processes ask for it at the same time."""
     for problem in {cell.problem.name: cell.problem for cell in cells}.values():
-        prepare = getattr(problem.entry.build().evaluator, "prepare", None)
-        if prepare is not None:
-            prepare()
+        evaluator = problem.entry.build().evaluator
+        if isinstance(evaluator, Preparing):
+            evaluator.prepare()

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 
 import numpy as np
 
 from ma2ml_agents.importance.choices import Choices, Floats, Integers, Score
 from ma2ml_env import AutoMLEnv, Result
-from ma2ml_env.errors import MA2MLError
-from ma2ml_env.evaluators.surrogate import SurrogateEvaluator
+from ma2ml_env.errors import UnsupportedError
+from ma2ml_env.evaluator import NoiseFree, NoiseFreeBatched
 
 
 def true_reward(env: AutoMLEnv) -> Score:
@@ -24,8 +23,8 @@ def true_reward(env: AutoMLEnv) -> Score:
 
     Source: ours.
     """
-    if not hasattr(env.evaluator, "expected"):
-        raise MA2MLError(
+    if not isinstance(env.evaluator, NoiseFree):
+        raise UnsupportedError(
             f"{env.name} evaluates by {type(env.evaluator).__name__}, which tells no noise-free result at once; give "
             "the folder or the trials.db of a run on it, or an instant environment such as ma2ml/digits-surrogate-v0"
         )
@@ -40,8 +39,8 @@ def true_reward(env: AutoMLEnv) -> Score:
 def _results(env: AutoMLEnv, choices: Choices, pipelines: Integers) -> Iterator[Result]:
     """The noise-free results, at once where the evaluator can."""
     actions = choices.split(pipelines)
-    if isinstance(env.evaluator, SurrogateEvaluator):
-        batch = replace(env.evaluator, noisy=False).evaluate_batch(actions, seed=0)
+    if isinstance(env.evaluator, NoiseFreeBatched):
+        batch = env.evaluator.expected_batch(actions)
         for numbers in zip(*(column.tolist() for column in batch), strict=True):
             yield Result(*numbers)
         return

@@ -11,7 +11,7 @@ import numpy as np
 from ma2ml_agents.importance.choices import Choices, Floats, Integers, Score
 from ma2ml_env import AutoMLEnv, Trial
 from ma2ml_env.errors import MA2MLError
-from ma2ml_env.evaluators.surrogate import SurrogateEvaluator
+from ma2ml_env.evaluator import Priced
 from ma2ml_env.surrogate.costs import costs
 from ma2ml_env.surrogate.features import Features
 from ma2ml_env.surrogate.fit import LEAST, TREE_SETTINGS, TREES
@@ -87,13 +87,12 @@ def fit_trees(env: AutoMLEnv, trials: Sequence[Trial], seed: int = 0) -> Trees:
 def _reader(env: AutoMLEnv) -> Callable[[Mapping[str, Integers]], Floats]:
     """From actions to what the models read; costs are among it where they can be told."""
     features = Features(env.search_spaces)
-    priced = env.evaluator.real if isinstance(env.evaluator, SurrogateEvaluator) else env
-    known = hasattr(priced.evaluator, "cost")
+    known = isinstance(env.evaluator, Priced)
 
     def read(actions: Mapping[str, Integers]) -> Floats:
         actions = {agent: space.canonical(actions[agent]) for agent, space in env.search_spaces.items()}
         rows = len(next(iter(actions.values())))
-        counted = costs(priced, actions) if known else np.zeros((2, rows), dtype=np.int64)
+        counted = costs(env, actions) if known else np.zeros((2, rows), dtype=np.int64)
         return np.stack(list(features(actions, counted).values()), axis=1)
 
     return read

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from ma2ml_agents.learner import Actions
 from ma2ml_env import AutoMLEnv, Pipeline, Result
 from ma2ml_env.errors import MA2MLError
+from ma2ml_env.evaluator import Priced
 
 CostFunction = Callable[[Actions], tuple[NDArray[np.float64], NDArray[np.float64]]]
 """From B joint actions, {agent: (B, K) integers}, to (flops, params), each of shape (B,)."""
@@ -79,7 +80,7 @@ class CostBounds:
 
 def cost_function(env: AutoMLEnv) -> CostFunction | None:
     """Returns the costs of joint actions as a function, None where the environment is not priced."""
-    if getattr(env.evaluator, "cost", None) is None:
+    if not isinstance(env.evaluator, Priced):
         return None
 
     def costs(actions: Actions) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
