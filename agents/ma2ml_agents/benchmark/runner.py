@@ -5,7 +5,6 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
-import threading
 import traceback
 from collections.abc import Callable, Iterator, Mapping, MutableSequence, Sequence
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
@@ -21,6 +20,7 @@ from ma2ml_agents.benchmark.index import Index, Run, unique, write_index
 from ma2ml_agents.benchmark.logs import LoggedRun, read_logs
 from ma2ml_agents.benchmark.progress import Failure, GridProgress, describe
 from ma2ml_agents.benchmark.statistics import check_packages
+from ma2ml_agents.executors.process_group import end_with_driver
 from ma2ml_agents.runs.folder import run_folder
 from ma2ml_env.errors import MA2MLError
 from ma2ml_env.evaluator import Preparing
@@ -160,15 +160,8 @@ def _start_worker(evaluated: MutableSequence[int]) -> None:
     global _evaluated
     _evaluated = evaluated
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the driver stops its workers
-    threading.Thread(target=_die_with_driver, daemon=True).start()
+    end_with_driver()
     torch.set_num_threads(1)
-
-
-def _die_with_driver() -> None:
-    driver = multiprocessing.parent_process()
-    if driver is not None:
-        driver.join()
-    os._exit(1)
 
 
 @contextmanager

@@ -5,17 +5,18 @@ from __future__ import annotations
 from concurrent.futures import Future
 from typing import Any
 
-from ma2ml_agents.executors.base import Evaluate, guarded
+from ma2ml_agents.executors.base import Evaluate, ManagedExecutor, guarded
 from ma2ml_env import Pipeline, Result
 
 
-class InlineExecutor:
+class InlineExecutor(ManagedExecutor):
     """Evaluates in this process, one pipeline at a time, before `submit` returns.
 
-    Args:
-        evaluate: as `env.evaluate`. What it raises becomes a failed result.
+    An exception becomes a failed result. What it has done to the process cannot be undone, so a pipeline that leaves
+    its process broken also fails those after it; worker processes are replaced instead.
 
-    Source: ours.
+    Args:
+        evaluate: as `env.evaluate`.
     """
 
     capacity = 1

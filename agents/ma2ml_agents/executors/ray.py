@@ -7,29 +7,32 @@ import threading
 import time
 from collections import deque
 from collections.abc import Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, wait
 from dataclasses import dataclass
 from typing import Any
 
 import cloudpickle
 
 from ma2ml_agents.executors import ray_cluster
-from ma2ml_agents.executors.base import Evaluate, failed_result
+from ma2ml_agents.executors.base import Evaluate, ManagedExecutor, Raised, failed_result, in_background, raised
 from ma2ml_agents.executors.inline import InlineExecutor
+from ma2ml_agents.executors.pickling import dumps
+from ma2ml_agents.executors.process_group import kill_group_with_leader, lead_group
 from ma2ml_env import Pipeline, Result
 from ma2ml_env.errors import MA2MLError
 
-MOST_TRIALS = 10_000
+SHUTDOWN_SECONDS = 10.0
 REFRESH_SECONDS, PING_SECONDS = 1.0, 1.0
 TRIES_AFTER_CRASH, TRIES_AFTER_LOSS = 1, 3
 
 
-class RayExecutor:
+class RayExecutor(ManagedExecutor):
     """Evaluates on a Ray cluster, in one worker process (a Ray actor) per trial that runs at the same time.
 
-    A pipeline that raises or takes longer than `timeout` is a failed result. One whose worker dies is tried once
-    more, since Ray cannot tell whether the pipeline killed it; one whose node is lost is evaluated elsewhere, and
-    has failed only after `TRIES_AFTER_LOSS` more nodes. A node that joins is used from the next result on.
+    A pipeline that raises or takes longer than `timeout` is a failed result, and its worker is replaced. One whose
+    worker dies is tried once more, since Ray cannot tell whether the pipeline killed it; one whose node is lost is
+    evaluated elsewhere, and has failed only after `TRIES_AFTER_LOSS` more nodes. A node that joins is used from the
+    next result on. Evaluations may start processes of their own, which end with the worker.
 
     Args:
         evaluate: as `env.evaluate`; put into the cluster once, with cloudpickle. The packages that it needs
@@ -61,7 +64,7 @@ class RayExecutor:
     ) -> None:
         _check(cpus_per_trial, gpus_per_trial, timeout)
         try:
-            payload = cloudpickle.dumps(evaluate)
+            payload = dumps(evaluate)
         except Exception as error:
             raise MA2MLError(
                 f"this evaluator cannot be sent to a cluster ({error}); use the inline executor"
@@ -77,7 +80,7 @@ class RayExecutor:
         self._closed = False
         self._workers: set[_Worker] = set()
         self._idle: deque[_Worker] = deque()
-        self._threads = ThreadPoolExecutor(MOST_TRIALS, thread_name_prefix="evaluation")
+        self._submitted: set[Future[Result]] = set()
         try:
             self._check_room()
         except ValueError:
@@ -88,7 +91,10 @@ class RayExecutor:
         """Evaluate on the next place of the cluster that is free."""
         if time.monotonic() - self._refreshed > REFRESH_SECONDS:
             self._refresh()
-        return self._threads.submit(self._run, pipeline, seed, fidelity)
+        future = in_background(self._run, pipeline, seed, fidelity)
+        self._submitted.add(future)
+        future.add_done_callback(self._submitted.discard)
+        return future
 
     def shutdown(self) -> None:
         """Kill the workers and leave the cluster; evaluations under way are abandoned."""
@@ -98,7 +104,7 @@ class RayExecutor:
             self._closed = True
         for worker in list(self._workers):
             self._kill(worker)
-        self._threads.shutdown(wait=True, cancel_futures=True)
+        wait(list(self._submitted), SHUTDOWN_SECONDS)
         if self._owns_connection:
             self._ray.shutdown()
 
@@ -119,9 +125,9 @@ class RayExecutor:
 
     def _run(self, pipeline: Pipeline, seed: int, fidelity: Mapping[str, Any]) -> Result:
         try:
-            request = cloudpickle.dumps((pipeline, seed, fidelity))
+            request = dumps((pipeline, seed, fidelity))
         except Exception as error:
-            return failed_result(f"this pipeline cannot be sent to another process ({error})")
+            return raised(error, context="this pipeline cannot be sent to another process: ")
         crashes = losses = 0
         while True:
             outcome = self._attempt(request)
@@ -151,7 +157,10 @@ class RayExecutor:
             return self._death(error, worker.node)
         except errors.RayTaskError as error:
             result = failed_result(_last_line(error), time.monotonic() - started)
-        self._idle.append(worker)
+        if isinstance(result, Raised):
+            self._kill(worker)  # nobody knows in what state the exception has left the process
+        else:
+            self._idle.append(worker)
         return result
 
     def _ready_worker(self) -> _Worker | None:
@@ -209,6 +218,8 @@ class _Remote:
     """The life of a worker process on the cluster."""
 
     def __init__(self, payload: bytes, path: list[str]) -> None:
+        lead_group()
+        kill_group_with_leader()
         sys.path.extend(folder for folder in path if folder not in sys.path)
         self._inline = InlineExecutor(cloudpickle.loads(payload))
 
