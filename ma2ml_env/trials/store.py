@@ -66,6 +66,22 @@ class TrialStore:
         """
         self._insert(trial, trial.number)
 
+    def replace(self, trial: Trial) -> None:
+        """Store a trial in place of the one of the same number, which moves to the table `replaced`.
+
+        Raises:
+            TrialLogError: if there is none of this number.
+        """
+        with self._errors():
+            connection = self._opened()
+            with schema.transaction(connection):
+                connection.execute("CREATE TABLE IF NOT EXISTS replaced AS SELECT * FROM trials WHERE FALSE")
+                connection.execute("INSERT INTO replaced SELECT * FROM trials WHERE number = ?", (trial.number,))
+                if not connection.execute("DELETE FROM trials WHERE number = ?", (trial.number,)).rowcount:
+                    raise TrialLogError(f"{self.path} holds no trial {trial.number} to replace")
+                marks = ", ".join("?" * len(COLUMNS))
+                connection.execute(f"INSERT INTO trials VALUES ({marks})", _row(trial, trial.number, self.definition))
+
     def append(self, trial: Trial) -> None:
         """Store a trial under the next free number, whatever other processes append meanwhile."""
         self._insert(trial, None)

@@ -177,7 +177,8 @@ def test_a_search_of_another_kind_is_refused_or_ends_as_if_it_began_anew(change:
     first = {agent: space.default for agent, space in env.search_spaces.items()}
     other = {"seed": {"seed": 1}, "window": {"window": 6}, "warm_start": {"warm_start": [first]}, "reward": {}}[change]
     target = env if change != "reward" else AutoMLEnv(env.search_spaces, env.evaluator, lambda r: 100 * r.accuracy)
-    with pytest.raises(TrialLogError, match="not what is proposed there now"):
+    message = "has a window of 1, this one 6" if change == "window" else "not what is proposed there now"
+    with pytest.raises(TrialLogError, match=message):
         search(target, 30, out, **other)
 
 

@@ -120,8 +120,9 @@ def test_a_damaged_checkpoint_is_announced_and_rebuilt_from_the_trials(tmp_path:
     notices: list[str] = []
     trials = run_search(env, learner_for(env, "ma2ml"), 20, out=tmp_path, callbacks=Callbacks(on_notice=notices.append))
     assert summary(trials) == summary(run_search(env, learner_for(env, "ma2ml"), 20))
-    assert len(notices) == 1
-    assert "damaged" in notices[0]
+    assert notices[0] == f"12 trials taken over from {tmp_path / 'trials.db'}"
+    assert "damaged" in notices[1]
+    assert len(notices) == 2
 
 
 def test_the_trials_of_another_learner_are_refused_and_kept(tmp_path: Path) -> None:

@@ -62,6 +62,11 @@ def save(folder: Path, checkpoint: Checkpoint) -> None:
     temporary.replace(folder / FILE)
 
 
+def remove(folder: Path) -> None:
+    """Remove the folder's checkpoint, if there is one."""
+    (folder / FILE).unlink(missing_ok=True)
+
+
 def load(folder: Path) -> Checkpoint | None:
     """The folder's checkpoint, None if there is none.
 

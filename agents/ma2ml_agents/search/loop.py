@@ -10,13 +10,15 @@ from typing import Any
 
 import numpy as np
 
-from ma2ml_agents.executors import Executor, InlineExecutor
+from ma2ml_agents.executors import Executor, InlineExecutor, Raised
 from ma2ml_agents.learner import Batch
 from ma2ml_agents.search import checkpoint
 from ma2ml_agents.search.callbacks import Callbacks
 from ma2ml_agents.search.cost import UsesCost, cost_function
+from ma2ml_agents.search.failures import FailureWatch
 from ma2ml_agents.search.learner_clock import LearnerClock
 from ma2ml_agents.search.plan import DEFAULT_WINDOW, SearchPlan, updates_before
+from ma2ml_agents.search.record import open_record
 from ma2ml_agents.search.results import KnownResults, StoredTrials, compact
 from ma2ml_env import Pipeline, Result, Trial
 from ma2ml_env.trials import TrialStore
@@ -37,11 +39,12 @@ class SearchLoop:
     def __init__(self, plan: SearchPlan, executor: Executor, callbacks: Callbacks) -> None:
         self.plan, self.env, self.learner = plan, plan.env, plan.learner
         self.executor, self.callbacks = executor, callbacks
-        self.window = self._window()
+        self.window = 1
         self.deadline = None if plan.time_limit is None else time.monotonic() + plan.time_limit
         self.store = None if plan.out is None else TrialStore(plan.out / TRIALS_FILE, plan.env.definition)
         self.checkpoints = None if plan.out is None else plan.out / CHECKPOINT_FOLDER
         self.known = KnownResults(plan)
+        self.failures = FailureWatch(plan.give_up_after, callbacks.on_notice)
         self.given = [self.env.decode(action) for action in plan.warm_start]
         self.trials: dict[int, Trial] = {}
         self.proposals: dict[int, Pipeline] = {}
@@ -57,10 +60,7 @@ class SearchLoop:
 
     def run(self) -> list[Trial]:
         """Search until the budget is spent; returns the finished trials by number."""
-        self.stored = StoredTrials(self.plan, self.store)
-        self.known.take(self.stored.all())
-        if isinstance(self.learner, UsesCost) and (cost := cost_function(self.env)) is not None:
-            self.learner.use_cost(cost)
+        self._begin()
         self._restore()
         while (first := self.updates * self.learner.batch_size) < self.plan.budget:
             self._propose()
@@ -71,11 +71,29 @@ class SearchLoop:
         self._save()
         return [self.trials[number] for number in sorted(self.trials)]
 
+    def _begin(self) -> None:
+        """Find what an earlier session left, and hand the learner the cost of pipelines."""
+        self.stored = StoredTrials(self.plan, self.store)
+        self.record = open_record(self.plan, self._usual_window(), self.stored, self.callbacks.on_notice)
+        self.window = self.record.window
+        if self.window > 1 and self.plan.window is None and not self.stored:
+            self.callbacks.on_notice(
+                f"proposals run ahead of results by a window of {self.window}, so that workers need not wait; "
+                "window=1 makes each proposal as informed as can be"
+            )
+        if self.stored.retried and self.checkpoints is not None:
+            checkpoint.remove(self.checkpoints)  # the learner in it has learned from results that are replaced
+        given = range(min(self.record.given, self.stored.first_missing))
+        self.given = [self.stored[number].pipeline for number in given] + self.given[len(given) :]
+        self.known.take(self.stored.finished())
+        if isinstance(self.learner, UsesCost) and (cost := cost_function(self.env)) is not None:
+            self.learner.use_cost(cost)
+
     def keep_finished(self) -> None:
         """Record the evaluations that were finished when the search was interrupted."""
         for future, number in list(self.running.items()):
             if future.done() and not future.cancelled() and future.exception() is None:
-                self._record(number, future.result())
+                self._record(number, _plain(future.result()))
 
     def _restore(self) -> None:
         """Take the learner from the checkpoint, if there is one of use; else replaying will rebuild it."""
@@ -84,7 +102,13 @@ class SearchLoop:
         first = [pipeline.key for pipeline in self.given]
         settings = getattr(self.learner, "config", None)
         self.origin = checkpoint.fingerprint(
-            self.learner.state_dict(), settings, self.plan.seed, self.window, first, self.plan.bounds, self.plan.pruner
+            self.learner.state_dict(),
+            settings,
+            self.plan.seed,
+            self.window,
+            first,
+            self.plan.bounds,
+            self.plan.pruner,
         )
         try:
             found = checkpoint.load(self.checkpoints)
@@ -129,7 +153,7 @@ class SearchLoop:
         self.proposed = number + 1
         if number >= self.plan.budget:
             return
-        known = self.stored.of(number, pipeline)
+        known = self.stored.of(number, pipeline, replaceable=self.record.given <= number < self.record.replaceable)
         if known is None:
             self.waiting.append(number)
         else:
@@ -152,7 +176,8 @@ class SearchLoop:
         for future in wait(list(self.running), timeout=timeout, return_when=FIRST_COMPLETED).done:
             number = self.running.pop(future)
             self.under_way.discard(self.proposals[number].key)
-            self._record(number, future.result())
+            self._record(number, _plain(future.result()))
+            self.failures.see(number, future.result())
 
     def _submit(self) -> None:
         """Keep the executor busy; a pipeline that is known or being evaluated waits for that result."""
@@ -188,7 +213,8 @@ class SearchLoop:
         pipeline = self.proposals[number]
         trial = Trial(number, self.plan.seed, pipeline, result, float(self.env.reward(result)))
         if self.store is not None:
-            self.store.add(trial)
+            store = self.store.replace if number in self.stored else self.store.add
+            store(trial)
         self.known.add(trial)
         self._finish(trial, fresh=True)
 
@@ -231,12 +257,8 @@ class SearchLoop:
         """Returns S_i of `rows` episodes."""
         return {agent: np.repeat(shown[None], rows, axis=0) for agent, shown in self.observations.items()}
 
-    def _window(self) -> int:
-        """Returns the window of the plan, else one that suits the executor."""
-        if self.learner.on_policy:
-            return 1
-        if self.plan.window is not None:
-            return self.plan.window
+    def _usual_window(self) -> int:
+        """Returns the window that suits the executor."""
         return 1 if isinstance(self.executor, InlineExecutor) else max(DEFAULT_WINDOW, self.executor.capacity)
 
     def close(self) -> None:
@@ -244,3 +266,8 @@ class SearchLoop:
         self.known.close()
         if self.store is not None:
             self.store.close()
+
+
+def _plain(result: Result) -> Result:
+    """A result as it is stored, without a traceback."""
+    return result.plain() if isinstance(result, Raised) else result

@@ -15,7 +15,6 @@ from ma2ml_env.trials import TrialStore
 from ma2ml_env.types import JointAction, check_seed
 
 DEFAULT_WINDOW = 4
-SEED_LIMIT = 2**63
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
@@ -21,20 +22,30 @@ class StoredTrials:
         plan: of the search.
         store: the log; None where nothing is kept.
 
+    Attributes:
+        path: of the log, None where nothing is kept.
+        retried: numbers of failed trials that are evaluated again.
+        first_missing: the lowest number of which there is no trial.
+        next_number: one more than the highest number.
+
     Raises:
         TrialLogError: if the log cannot be used, or another seed or reward function wrote it.
     """
 
     def __init__(self, plan: SearchPlan, store: TrialStore | None) -> None:
-        self._path = store.path if store else None
+        self.path = store.path if store else None
         self._trials = {} if store is None else {trial.number: trial for trial in store.load(plan.env.decode)}
+        failed = (trial.number for trial in self._trials.values() if trial.state == "failed")
+        self.retried = frozenset(failed if plan.retry_failed else ())
+        self.first_missing = next(number for number in itertools.count() if number not in self._trials)
+        self.next_number = max(self._trials, default=-1) + 1
         for trial in self._trials.values():
             if trial.seed != plan.seed or trial.reward != float(plan.env.reward(trial.result)):
                 raise self._of_another_search(trial.number)
 
-    def all(self) -> list[Trial]:
-        """Returns all of them, by number."""
-        return [self._trials[number] for number in sorted(self._trials)]
+    def finished(self) -> list[Trial]:
+        """Returns all that are not evaluated again, by number."""
+        return [self._trials[number] for number in sorted(self._trials) if number not in self.retried]
 
     def holds(self, numbers: range) -> bool:
         """Whether all of these are there."""
@@ -46,20 +57,32 @@ class StoredTrials:
     def __getitem__(self, number: int) -> Trial:
         return self._trials[number]
 
-    def of(self, number: int, pipeline: Pipeline) -> Trial | None:
-        """Returns the trial of this number, None if it is not there.
+    def __contains__(self, number: int) -> bool:
+        return number in self._trials
+
+    def of(self, number: int, pipeline: Pipeline, *, replaceable: bool) -> Trial | None:
+        """Returns the trial of this number, None if it is not there or evaluated again.
+
+        Args:
+            number: of the trial.
+            pipeline: that is proposed there.
+            replaceable: whether it may be of another pipeline, which has the effect that it is not there.
 
         Raises:
-            TrialLogError: if it is of another pipeline.
+            TrialLogError: if it is of another pipeline and may not be.
         """
         found = self._trials.get(number)
-        if found is not None and found.pipeline != pipeline:
+        if found is None or number in self.retried:
+            return None
+        if found.pipeline != pipeline:
+            if replaceable:
+                return None
             raise self._of_another_search(number)
         return found
 
     def _of_another_search(self, number: int) -> TrialLogError:
         return TrialLogError(
-            f"trial {number} of {self._path} is not what is proposed there now: the file is from another learner (or "
+            f"trial {number} of {self.path} is not what is proposed there now: the file is from another learner (or "
             "this one is not fresh), setting, seed, reward, warm start or version; choose another folder"
         )
 

@@ -1,0 +1,120 @@
+"""`search.json`: what a search folder holds beside its trials, and whether another search may go on from it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from ma2ml_agents.search.identity import SOURCE, describe_problem, differences
+from ma2ml_agents.search.plan import SearchPlan
+from ma2ml_agents.search.results import StoredTrials
+from ma2ml_env.errors import DamagedFileError, MA2MLError
+from ma2ml_env.files import write_text
+from ma2ml_env.trials import TrialLogError
+
+RECORD_FILE = "search.json"
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class SearchRecord:
+    """What decides the trials of a search beside its learner.
+
+    Attributes:
+        window: how far proposals run ahead of results.
+        problem: the decisions and the evaluator.
+        given: number of first trials that are data for the learner, not proposals of it, since failed ones among them
+            were evaluated again.
+        replaceable: trials from `given` up to this number were proposed from results that have been replaced.
+    """
+
+    window: int
+    problem: Mapping[str, Any]
+    given: int = 0
+    replaceable: int = 0
+
+
+def open_record(
+    plan: SearchPlan, default_window: int, stored: StoredTrials, notice: Callable[[str], None]
+) -> SearchRecord:
+    """Returns the record of a search, new or that of its folder, and writes what is new in it.
+
+    Args:
+        plan: of the search.
+        default_window: of a new search whose plan leaves the window open.
+        stored: the trials in the folder. Where they have no record, because an earlier version wrote them, nothing is
+            compared, and the window that the plan leaves open is 1, as it was then.
+        notice: receives what was taken over.
+
+    Raises:
+        TrialLogError: if the stored trials are of another problem or window.
+        DamagedFileError: if the record cannot be read.
+    """
+    found = None if plan.out is None else _load(plan.out / RECORD_FILE)
+    wanted = plan.window or (found.window if found else 1 if stored else default_window)
+    window = 1 if plan.learner.on_policy else wanted
+    record = SearchRecord(window, json.loads(json.dumps(describe_problem(plan.env))))
+    if found is not None:
+        if stored:
+            _compare(found, record, plan, notice)
+        record = replace(record, given=found.given, replaceable=found.replaceable)
+    if stored:
+        notice(f"{len(stored)} trials taken over from {stored.path}")
+    if stored.retried:
+        notice(f"{len(stored.retried)} failed trials are evaluated again; the learner gets all trials there as data")
+        record = replace(record, given=stored.first_missing, replaceable=stored.next_number)
+    if plan.out is not None and record != found:
+        _save(plan.out, record)
+    return record
+
+
+def _compare(found: SearchRecord, here: SearchRecord, plan: SearchPlan, notice: Callable[[str], None]) -> None:
+    if found.window != here.window:
+        raise TrialLogError(
+            f"the search in {plan.out} has a window of {found.window}, this one {here.window}; leave the window open, "
+            "or choose another folder"
+        )
+    changes = list(differences(found.problem, here.problem))
+    code = [name for name, there, now in changes if _is_code(name, there, now)]
+    others = [f"{name} is {there} there, {now} here" for name, there, now in changes if name not in code]
+    if others:
+        raise TrialLogError(
+            f"the trials in {plan.out} are of another problem ({'; '.join(others)}); choose another folder"
+        )
+    if code and not plan.retry_failed:
+        raise TrialLogError(
+            f"the trials in {plan.out} were evaluated by other source code ({', '.join(code)}); choose another folder "
+            "or, if the finished ones are still valid, keep them and evaluate the failed ones again with retry_failed "
+            "(--retry-failed)"
+        )
+    if code:
+        notice(f"the source code has changed ({', '.join(code)}); finished trials are kept")
+
+
+def _is_code(name: str, there: Any, here: Any) -> bool:
+    """Whether a difference is one of source code: of its text, or of what it reads at all."""
+    parts = name.split(".")
+    return parts[0] == "evaluator" and (parts[-1] == SOURCE or ("reads" in parts and None in (there, here)))
+
+
+def _load(path: Path) -> SearchRecord | None:
+    if not path.exists():
+        return None
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+        if document.pop("format") != FORMAT:
+            raise DamagedFileError(f"{path} was written by a later version")
+        return SearchRecord(**document)
+    except (json.JSONDecodeError, KeyError, TypeError, AttributeError, UnicodeDecodeError) as error:
+        raise DamagedFileError(f"{path} is damaged; restore it, or choose another folder") from error
+
+
+def _save(out: Path, record: SearchRecord) -> None:
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        write_text(out / RECORD_FILE, json.dumps({"format": FORMAT, **asdict(record)}, indent=2) + "\n")
+    except OSError as error:
+        raise MA2MLError(f"cannot write in the folder {out}: {error.strerror}") from error
