@@ -7,7 +7,7 @@ import inspect
 import json
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Any, get_type_hints
+from typing import Any, cast, get_type_hints
 
 from ma2ml_env.errors import MA2MLError, UnknownNameError
 from ma2ml_env.errors import nearest as nearest
@@ -114,13 +114,13 @@ def build_reward(spec: Spec, where: str) -> Callable[[Any], float]:
     """
     make, arguments = _resolve(spec, REWARDS, where, {"result": None})
     arguments.pop("result", None)
-    reward: Callable[[Any], float] = make
+    reward: Any = make
     if inspect.isclass(make):
         reward = make(**arguments)
     elif arguments:
         reward = partial(make, **arguments)
     reward(Result(accuracy=0.0, flops=1.0, params=1.0, seconds=0.0, error="not evaluated"))
-    return reward
+    return cast("Callable[[Any], float]", reward)
 
 
 def parameters(spec: Spec, catalogue: Mapping[str, str], where: str) -> list[str]:
