@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, make_dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -173,7 +173,8 @@ class TrainOptions:
         return {**search, **evaluation, "log": self.loggers()}
 
 
-GROUPS = {"search": SearchOptions, "evaluation": EvaluationOptions, "output": OutputOptions}
+DESCRIPTION = "Search for a pipeline, retrain the best one, save the model."
+GROUPS: dict[str, type] = {"search": SearchOptions, "evaluation": EvaluationOptions, "output": OutputOptions}
 
 
 def parse_train(argv: Sequence[str], prog: str) -> TrainOptions:
@@ -188,32 +189,25 @@ def parse_train(argv: Sequence[str], prog: str) -> TrainOptions:
         SystemExit: with code 2 for an unknown option or a value of a wrong type, with 0 after `--help`.
     """
     named = _named_learner(argv)
-    description = "Search for a pipeline, retrain the best one, save the model."
     if named is None and {"-h", "--help"} & set(argv):
-        tyro.cli(
-            tyro.conf.OmitArgPrefixes[make_dataclass("Train", GROUPS.items())],
-            args=["--help"],
-            prog=prog,
-            description=f"{description} `{prog} --algo NAME --help` also lists the settings of a learner.",
-            registry=help_registry(*GROUPS.values()),
-        )
+        _parse(GROUPS, ["--help"], prog, f"{DESCRIPTION} `{prog} --algo NAME --help` also lists a learner's settings.")
     algo = named or SearchOptions.algo
     config = learner_class(algo).Config
     _check_names(algo, config)
-    command = make_dataclass("Train", [*GROUPS.items(), ("learner", config)])
-    parsed: Any = tyro.cli(
-        tyro.conf.OmitArgPrefixes[command],
-        args=list(argv),
-        prog=prog,
-        description=description,
-        registry=help_registry(*GROUPS.values(), config),
-    )
+    parsed = _parse({**GROUPS, "learner": config}, argv, prog, DESCRIPTION)
     return TrainOptions(parsed.search, parsed.evaluation, parsed.output, parsed.learner)
 
 
+def _parse(groups: Mapping[str, type], argv: Sequence[str], prog: str, description: str) -> Any:
+    """Parses arguments into an object with an attribute per group; each group is a box in the help."""
+    kind: Any = tyro.conf.OmitArgPrefixes[make_dataclass("Train", groups.items())]  # type: ignore[misc]
+    helped = help_registry(*groups.values())
+    return tyro.cli(kind, args=list(argv), prog=prog, description=description, registry=helped)
+
+
 def _named_learner(argv: Sequence[str]) -> str | None:
-    """Value of `--algo`, None if it is not given."""
-    algo = make_dataclass("Algo", [("algo", str | None, None)])
+    """Returns the value of `--algo`, None if it is not given."""
+    algo: Any = make_dataclass("Algo", [("algo", str | None, None)])
     parsed, _ = tyro.cli(algo, args=list(argv), add_help=False, return_unknown_args=True)
     named: str | None = parsed.algo
     return named

@@ -6,6 +6,7 @@ import importlib.util
 import os
 import secrets
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
@@ -159,7 +160,7 @@ class SearchLog:
         self._notice = notice
         self._loggers: dict[str, Logger] = {}
         for name in names:
-            self._guard(name, lambda name=name: self._loggers.update({name: LOGGERS[name](folder, config)}))
+            self._guard(name, partial(self._start, name, folder, config))
 
     def __bool__(self) -> bool:
         return bool(self._loggers)
@@ -168,12 +169,15 @@ class SearchLog:
         """Logs numbers, except where an earlier session has logged this step."""
         for name, logger in list(self._loggers.items()):
             if step > logger.last_step:
-                self._guard(name, lambda logger=logger: logger.log(step, numbers))
+                self._guard(name, partial(logger.log, step, numbers))
 
     def close(self) -> None:
         """Closes the loggers that have not failed."""
         for name, logger in list(self._loggers.items()):
             self._guard(name, logger.close)
+
+    def _start(self, name: str, folder: Path, config: Mapping[str, Any]) -> None:
+        self._loggers[name] = LOGGERS[name](folder, config)
 
     def _guard(self, name: str, action: Callable[[], None]) -> None:
         try:
