@@ -77,7 +77,7 @@ def test_one_evaluation_is_too_few_to_test_a_surrogate(runs: list[str], tmp_path
     env = ma2ml_env.make(ENV)
     run_search(env, make_learner("random_search", agent_specs(env), seed=0), 1, out=tmp_path / "short")
     assert main(["surrogate", "test", file, str(tmp_path / "short")]) == 2
-    assert "takes at least 2 evaluations" in capsys.readouterr().err
+    assert "requires at least 2 evaluations" in capsys.readouterr().err
 
 
 def test_a_surrogate_of_another_definition_is_not_tested(runs: list[str], tmp_path: Path, capsys) -> None:

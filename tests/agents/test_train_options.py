@@ -7,9 +7,10 @@ import sys
 from dataclasses import dataclass
 
 import pytest
+import tyro
 
 from ma2ml_agents.commands import main
-from ma2ml_agents.commands.options import field_docs, parse_settings
+from ma2ml_agents.commands.options import field_docs, help_registry, parse_settings
 from ma2ml_agents.commands.train_options import parse_train
 from ma2ml_agents.learners.ma2ml import MA2ML
 from ma2ml_agents.learners.random_search import RandomSearch
@@ -81,6 +82,22 @@ def test_a_setting_with_the_name_of_an_option_is_refused(monkeypatch: pytest.Mon
     monkeypatch.setitem(sys.modules, "mine", sys.modules[__name__])
     with pytest.raises(MA2MLError, match=r"mine:Clash has a setting 'workers'.*rename it"):
         parse("--algo", "mine:Clash")
+
+
+@dataclass
+class Required:
+    name: str
+    """What must be given."""
+    count: int = 3
+    """What may be given."""
+
+
+def test_a_field_without_a_default_must_be_given(capsys: pytest.CaptureFixture[str]) -> None:
+    registry = help_registry(Required)
+    assert tyro.cli(Required, args=["--name", "x"], registry=registry) == Required("x")
+    with pytest.raises(SystemExit):
+        tyro.cli(Required, args=[], registry=registry)
+    assert "--name" in capsys.readouterr().err
 
 
 class Documented:

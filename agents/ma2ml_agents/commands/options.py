@@ -12,6 +12,7 @@ from pathlib import Path
 from textwrap import dedent
 from typing import Any, get_type_hints
 
+import tyro
 import yaml
 from tyro.conf import UseAppendAction
 from tyro.constructors import ConstructorRegistry, StructConstructorSpec, StructFieldSpec, StructTypeInfo
@@ -116,4 +117,6 @@ def _documented(cls: type) -> Iterator[tuple[str, str]]:
 
 
 def _default(field: dataclasses.Field[Any]) -> Any:
-    return field.default_factory() if field.default_factory is not dataclasses.MISSING else field.default
+    if field.default_factory is not dataclasses.MISSING:
+        return field.default_factory()
+    return tyro.MISSING if field.default is dataclasses.MISSING else field.default
