@@ -119,6 +119,16 @@ def test_no_ability_of_an_evaluator_or_reward_is_fished_for_by_name(path: Path) 
             assert not ast.unparse(node.args[0]).endswith(("evaluator", "reward")), f"{path}:{node.lineno}"
 
 
+@pytest.mark.parametrize("path", sorted((ENV / "wrappers").glob("*.py")), ids=lambda path: path.name)
+def test_wrappers_know_neither_registry_nor_parts(path: Path) -> None:
+    assert rooms("ma2ml_env", path, ENV) <= {"decision", "env", "errors", "search_space", "types", "wrappers"}
+
+
+def test_the_registry_knows_neither_wrappers_nor_other_registries() -> None:
+    assert not rooms("ma2ml_env", ENV / "registry.py", ENV) & {"wrappers", "making", "registration"}
+    assert rooms("ma2ml_env", ENV / "making.py", ENV) >= {"registry", "wrappers"}
+
+
 def test_the_errors_know_nothing_of_this_package() -> None:
     assert not inside("ma2ml_env", imports(ENV / "errors.py"))
     assert inside("ma2ml_env", imports(ENV / "files.py")) <= inside("ma2ml_env.errors", imports(ENV / "files.py"))

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, TypeVar, overload
 
-from ma2ml_env.catalog import nearest
 from ma2ml_env.env import AutoMLEnv
-from ma2ml_env.errors import MA2MLError
+from ma2ml_env.errors import MA2MLError, UnknownNameError, nearest
 from ma2ml_env.types import AgentID
 from ma2ml_env.wrappers.base import Wrapper
 from ma2ml_env.wrappers.codebook import CODEBOOK_VERSION, codebook_of, draw_codebook
@@ -123,7 +122,7 @@ def _wrapped(
 ) -> WrapperT:
     if variant not in family:
         names = [*family] if "native" in family else ["native", *family]
-        raise MA2MLError(f"unknown variant {variant!r}; {nearest(variant, names)}")
+        raise UnknownNameError(f"unknown variant {variant!r}; {nearest(variant, names)}")
     wrapper = family[variant]
     _check_options(variant, wrapper.options, options)
     return wrapper(env, **options)
@@ -133,7 +132,7 @@ def _check_options(variant: str, allowed: tuple[str, ...], options: Mapping[str,
     for option in options:
         if option not in allowed:
             hint = nearest(option, allowed) if allowed else "it has none"
-            raise MA2MLError(f"the variant {variant!r} has no option {option!r}; {hint}")
+            raise UnknownNameError(f"the variant {variant!r} has no option {option!r}; {hint}")
 
 
 __all__ = [

@@ -9,10 +9,9 @@ import numpy as np
 from gymnasium.spaces import Box, Dict, Discrete, Space
 from numpy.typing import NDArray
 
-from ma2ml_env.catalog import nearest
 from ma2ml_env.decision import Condition
 from ma2ml_env.env import NO_EPISODE, AutoMLEnv
-from ma2ml_env.errors import MA2MLError
+from ma2ml_env.errors import MA2MLError, UnknownNameError, nearest
 from ma2ml_env.search_space import SearchSpace
 from ma2ml_env.types import AgentID
 from ma2ml_env.wrappers.base import equal_length, whole_number, whole_numbers
@@ -159,7 +158,7 @@ class AgentTokens:
 
     def __init__(self, spaces: Mapping[AgentID, SearchSpace], mask: str) -> None:
         if mask not in MASKS:
-            raise MA2MLError(f"unknown mask {mask!r}; {nearest(mask, MASKS)}")
+            raise UnknownNameError(f"unknown mask {mask!r}; {nearest(mask, MASKS)}")
         self.mask = mask
         self.length = equal_length(spaces)
         width = max(int(space.nvec.max()) for space in spaces.values())

@@ -153,6 +153,10 @@ class LosesItsSeed(ma2ml_env.AutoMLEnv):
         return super().reset(self.evaluation_seed + 1 if seed is None else seed, options)
 
 
+class HasASeed(ma2ml_env.AutoMLEnv):
+    seed = 0
+
+
 class MakesNewSpaces(ma2ml_env.AutoMLEnv):
     def action_space(self, agent):
         return type(super().action_space(agent))(self.search_spaces[agent].nvec)
@@ -181,6 +185,7 @@ class LeaksItsState(ma2ml_env.AutoMLEnv):
         (PaysOneAgentLess, 4),
         (LeaksItsState, 7),
         (LosesItsSeed, 9),
+        (HasASeed, 12),
     ],
 )
 def test_check_env_names_the_convention_that_does_not_hold(broken, number):

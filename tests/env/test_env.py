@@ -94,6 +94,34 @@ def test_the_seed_is_the_last_one_given_and_a_step_does_not_advance_it() -> None
     assert seen == [0, 7, 7, 9]
 
 
+@pytest.mark.parametrize("seed", [3, np.int64(3), np.uint8(3), np.array(3)])
+def test_a_seed_of_any_integer_type_is_an_int(seed) -> None:
+    seen = []
+
+    def evaluate(pipeline, *, seed):
+        seen.append(seed)
+        return Result(0.5, 0, 0, 0.0)
+
+    env = small(evaluate)
+    env.reset(seed=seed)
+    env.step({"a": 0, "b": [0, 0]})
+    env.evaluate(env.decode({"a": 0, "b": [0, 0]}), seed=seed)
+    assert seen == [3, 3]
+    assert {type(each) for each in (*seen, env.evaluation_seed, env.last_trial.seed)} == {int}
+
+
+@pytest.mark.parametrize("seed", [-1, 2**63, np.int8(-1), 0.0, np.float64(1.0), "1", [1]])
+def test_a_seed_that_cannot_be_stored_is_refused_in_one_line(seed) -> None:
+    env = small()
+    env.reset(seed=4)
+    says = r"^a seed is a whole number from 0 to 2\*\*63 - 1, not "
+    with pytest.raises(ValueError, match=says):
+        env.reset(seed=seed)
+    with pytest.raises(ValueError, match=says):
+        env.evaluate(env.decode({"a": 0, "b": [0, 0]}), seed=seed)
+    assert env.evaluation_seed == 4
+
+
 def test_an_accuracy_that_is_no_number_is_a_failed_pipeline_with_reward_0() -> None:
     for broken in (math.nan, math.inf, 1.5, -0.1):
         env = small(lambda pipeline, *, seed, broken=broken: Result(broken, 5, 5, 0.0))

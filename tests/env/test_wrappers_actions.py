@@ -12,7 +12,7 @@ from small_games import NVECS, four_agents, game
 from ma2ml_env import Decision, SearchSpace
 from ma2ml_env.testing import play
 from ma2ml_env.trials import top_k
-from ma2ml_env.wrappers import BoxEnv, FlatEnv, PaddedEnv, codebook_of, draw_codebook
+from ma2ml_env.wrappers import AECTokensEnv, BoxEnv, FlatEnv, PaddedEnv, TokensEnv, codebook_of, draw_codebook
 
 WRAPPERS = {"padded": PaddedEnv, "flat": FlatEnv, "box": BoxEnv}
 
@@ -61,6 +61,36 @@ def test_box_clips_and_takes_any_number(x, choice):
     env = BoxEnv(game("hpo"))
     for action in (x, [x], np.array(x), np.array([x])):
         assert env.to_native({"hpo": action}) == {"hpo": (choice,)}
+
+
+def test_equal_boxes_have_one_space_as_long_as_the_longest_module():
+    env = BoxEnv(game(), equal=True)
+    assert env.possible_agents == ["agent_0", "agent_1", "agent_2"]
+    assert {env.action_space(agent).shape for agent in env.possible_agents} == {(5,)}
+    assert env.action_space("agent_0") == env.action_space("agent_1") == env.action_space("agent_2")
+
+
+def test_equal_boxes_mean_what_unequal_ones_do_and_ignore_the_rest():
+    equal, native = BoxEnv(game(), equal=True), BoxEnv(game())
+    rng = np.random.default_rng(0)
+    for _ in range(50):
+        numbers = rng.uniform(-0.2, 1.2, size=(3, 5))
+        of_modules = zip(native.possible_agents, numbers, strict=True)
+        expected = native.to_native({module: row[: len(NVECS[module])] for module, row in of_modules})
+        assert equal.to_native(dict(zip(equal.possible_agents, numbers, strict=True))) == expected
+
+
+@pytest.mark.parametrize("action", ["no action", [0.5] * 7])
+@pytest.mark.parametrize("make", [PaddedEnv, FlatEnv, lambda env: BoxEnv(env, equal=True), TokensEnv, AECTokensEnv])
+def test_numbered_agents_are_named_as_the_library_knows_them(make, action):
+    env = make(game())
+    env.reset()
+    agent = env.possible_agents[0]
+    with pytest.raises(ValueError, match="agent 'agent_0'") as refused:
+        env.step(action if isinstance(env, AECTokensEnv) else {**dict.fromkeys(env.possible_agents, 0), agent: action})
+    with pytest.raises(ValueError, match="agent 'agent_0'"):
+        env.to_native({**dict.fromkeys(env.possible_agents, 0), agent: action})
+    assert "aug" not in str(refused.value)
 
 
 @pytest.mark.parametrize(

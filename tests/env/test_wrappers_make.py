@@ -2,17 +2,32 @@
 
 from __future__ import annotations
 
+import sys
+import typing
+
 import gymnasium
 import numpy as np
 import pettingzoo
 import pytest
+from pettingzoo.utils.wrappers import OrderEnforcingWrapper
 from small_games import game
 
 import ma2ml_env
 from ma2ml_env import AutoMLEnv, registry
 from ma2ml_env.registration import joint_ids
 from ma2ml_env.testing import play
-from ma2ml_env.wrappers import AEC, JOINT, PARALLEL, variant_options, wrap, wrap_aec, wrap_joint
+from ma2ml_env.wrappers import (
+    AEC,
+    JOINT,
+    PARALLEL,
+    AECVariant,
+    JointVariant,
+    ParallelVariant,
+    variant_options,
+    wrap,
+    wrap_aec,
+    wrap_joint,
+)  # fmt: skip
 
 INSTANT = "ma2ml/synthetic-v0"
 FAMILIES = [(wrap, PARALLEL), (wrap_aec, AEC), (wrap_joint, JOINT)]
@@ -93,6 +108,36 @@ def test_every_variant_can_be_made_by_id_with_all_options(make, variant, kind, t
     assert play(env, action) == play(ma2ml_env.make(INSTANT, noise=0.0), action)
     assert log.exists()
     assert "pipeline 0" in env.render()
+
+
+@pytest.mark.parametrize(("function", "family"), [*FAMILIES, *MAKERS])
+def test_every_variant_has_its_type(function, family):
+    returned = {}
+    for overload in typing.get_overloads(function):
+        hints = typing.get_type_hints(overload, vars(sys.modules[function.__module__]))
+        for variant in typing.get_args(hints["variant"]):
+            returned[variant] = hints["return"]
+    native = {"native": AutoMLEnv} if "native" not in family else {}
+    assert returned == {**native, **family}
+
+
+@pytest.mark.parametrize("function", [function for function, _ in [*FAMILIES, *MAKERS]])
+def test_no_type_is_lost_where_the_variant_is_not_known_before(function):
+    hints = typing.get_type_hints(function, vars(sys.modules[function.__module__]))
+    assert hints["return"] in (ParallelVariant, AECVariant, JointVariant)
+
+
+@pytest.mark.parametrize("seed", [np.int64(5), 5])
+def test_a_gymnasium_environment_takes_seeds_of_any_integer_type(seed):
+    env = gymnasium.make(joint_ids(INSTANT)["native"])
+    env.reset(seed=seed)
+    assert env.unwrapped.evaluation_seed == 5
+
+
+@pytest.mark.parametrize("variant", ["native", "tokens"])
+def test_pettingzoos_wrappers_find_no_seed_to_call(variant):
+    wrapped = OrderEnforcingWrapper(ma2ml_env.make_aec(INSTANT, variant))
+    assert callable(getattr(wrapped, "seed", print))
 
 
 def codebook_action(env):

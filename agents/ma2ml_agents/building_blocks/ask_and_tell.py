@@ -14,6 +14,8 @@ from ma2ml_agents.learner import Actions, AgentSpec, Batch, Observations
 
 Trial = TypeVar("Trial")
 """What the library calls a proposal that it waits to hear of."""
+LIBRARY_SEEDS = 2**32
+"""Number of seeds that the libraries accept; larger ones are folded."""
 
 
 class AskAndTell(ABC, Generic[Trial]):
@@ -24,7 +26,7 @@ class AskAndTell(ABC, Generic[Trial]):
 
     Args:
         specs: the agents.
-        seed: of the optimizer.
+        seed: of the optimizer, at least 0.
 
     Source: Optuna's and SMAC's ask-and-tell interfaces.
     """
@@ -38,7 +40,7 @@ class AskAndTell(ABC, Generic[Trial]):
 
     @abstractmethod
     def begin(self, seed: int) -> None:
-        """Make a new optimizer over the decisions of `layout`."""
+        """Make a new optimizer over the decisions of `layout`; `seed` is below `LIBRARY_SEEDS`."""
 
     @abstractmethod
     def ask(self) -> tuple[list[int], Trial]:
@@ -88,7 +90,7 @@ class AskAndTell(ABC, Generic[Trial]):
         self.seed = seed
         self._history: list[Any] = []
         self._open: deque[tuple[list[int], Trial]] = deque()
-        self.begin(seed)
+        self.begin(seed % LIBRARY_SEEDS)
 
     def _ask(self) -> list[int]:
         joint, trial = self.ask()

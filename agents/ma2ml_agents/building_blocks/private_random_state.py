@@ -21,7 +21,7 @@ class PrivateRandomState:
     def __init__(self, seed: int) -> None:
         self._outer = _global_states()
         random.seed(seed)
-        np.random.seed(seed)  # noqa: NPY002 - the library draws from the global state
+        np.random.seed(seed % 2**32)  # noqa: NPY002 - the library draws from the global state
         torch.default_generator.manual_seed(seed)
         self._own = _global_states()
         _set_global_states(self._outer)

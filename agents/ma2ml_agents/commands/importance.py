@@ -23,6 +23,7 @@ from ma2ml_agents.search.loop import TRIALS_FILE
 from ma2ml_env import AutoMLEnv, registry
 from ma2ml_env.errors import DamagedFileError, MA2MLError, UnknownNameError
 from ma2ml_env.trials import TrialStore
+from ma2ml_env.types import check_seed
 
 ENUMERABLE = 100_000
 """Number of pipelines up to which all are scored instead of some."""
@@ -51,6 +52,7 @@ class ImportanceOptions:
 def main(argv: Sequence[str], prog: str) -> None:
     """Reports the importance of agents and decisions in a run or an environment."""
     options = tyro.cli(ImportanceOptions, args=list(argv), prog=prog, registry=help_registry(ImportanceOptions))
+    check_seed(options.seed)
     register_environments([options.registry])
     overrides = parse_settings(options.set)
     console = Console(highlight=False)

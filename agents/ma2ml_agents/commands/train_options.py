@@ -16,6 +16,7 @@ from ma2ml_agents.search import CostBounds
 from ma2ml_agents.search.plan import check_limits
 from ma2ml_env import registry
 from ma2ml_env.errors import MA2MLError
+from ma2ml_env.types import check_seed
 
 
 def _cores() -> int:
@@ -114,8 +115,8 @@ class TrainOptions:
         """
         evaluation = self.evaluation
         check_limits(self.search.budget, self.search.window, self.search.time_limit)
-        least = (("workers", evaluation.workers, 1), ("seed", self.search.seed, 0))
-        for name, value, low in (*least, ("gpus_per_trial", evaluation.gpus_per_trial, 0)):
+        check_seed(self.search.seed)
+        for name, value, low in (("workers", evaluation.workers, 1), ("gpus_per_trial", evaluation.gpus_per_trial, 0)):
             if not value >= low:
                 raise MA2MLError(f"{name} must be at least {low}, not {value}")
         for name in ("timeout", "memory_limit", "cpus_per_trial"):
