@@ -238,3 +238,10 @@ def test_nothing_is_drawn_from_the_seed_of_the_process() -> None:
         other.act(observations_of(SPECS, 2))
         assert np.array_equal(joint, expected)
         one.update(batch_of(SPECS, joint))
+
+
+@pytest.mark.parametrize("name", ["tpe", "nsga2", "smac", "sb3_ppo", "sb3_a2c"])
+def test_seeds_larger_than_a_librarys_own_are_accepted_and_repeatable(name: str) -> None:
+    seen = observations_of(SPECS, 1)
+    first, again = (make_learner(name, SPECS, seed=2**63 - 1).act(seen) for _ in range(2))
+    np.testing.assert_equal(first, again)
