@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol, runtime_checkable
 
@@ -149,6 +149,30 @@ class Batch:
 
     def __len__(self) -> int:
         return len(self.rewards)
+
+
+JointCost = Callable[[NDArray[np.int64]], tuple[NDArray[np.float64], NDArray[np.float64]]]
+"""From canonical joint actions, all agents' decisions side by side, shape (n, D), to the FLOPs (multiply-accumulates
+of one image) and the trainable parameters of each, two arrays of shape (n,), before anything is evaluated."""
+
+
+@runtime_checkable
+class CostAware(Protocol):
+    """Optional ability of a learner: proposes within bounds on cost that are known before the evaluation.
+
+    A search with such a learner calls `use_cost` once, before anything else, if the environment can tell costs. The
+    learner must work without the call too. Costs are no part of its state.
+    """
+
+    def use_cost(self, cost: JointCost, *, max_flops: float | None = None, max_params: float | None = None) -> None:
+        """Accepts the cost of pipelines.
+
+        Args:
+            cost: about a millisecond per joint action.
+            max_flops: multiply-accumulates of one image that a pipeline may have; None for no bound.
+            max_params: trainable parameters that it may have; None for no bound.
+        """
+        ...
 
 
 @runtime_checkable

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ma2ml_agents.building_blocks.joint_action import Layout, rows_of
+from ma2ml_agents.building_blocks.new_proposals import NewProposals
 from ma2ml_agents.learner import Actions, AgentSpec, Observations
 from ma2ml_env.errors import MA2MLError
 
@@ -22,18 +23,20 @@ class Evolution(ABC):
     Args:
         specs: the agents; their D decisions are one genome.
         seed: of everything random in it.
+        distinct: whether known children are replaced by new neighbors.
 
     Raises:
         ValueError: if no decision has two choices.
-
-    Source: ours.
     """
 
     batch_size = 1
     on_policy = False
 
-    def __init__(self, specs: Sequence[AgentSpec], seed: int) -> None:
+    def __init__(self, specs: Sequence[AgentSpec], seed: int, *, distinct: bool = True) -> None:
         self.layout = Layout(specs)
+        self.proposals = NewProposals(self.layout, enabled=distinct)
+        self.known: list[list[int]] = []
+        self.proposed = 0
         self.rng = np.random.default_rng(seed)
         self.mutable: NDArray[np.int64] = np.flatnonzero(self.layout.nvec > 1)
         if not len(self.mutable):
@@ -45,7 +48,20 @@ class Evolution(ABC):
 
     def act(self, observations: Observations) -> Actions:
         """Propose B joint actions, all from what is known now."""
-        return self.layout.split(np.stack([self.propose() for _ in range(rows_of(observations))]))
+        drawn = []
+        for _ in range(rows_of(observations)):
+            drawn.append(self.proposals.draw(self._children, 1, self.rng.random))
+            self.proposed += 1
+        return self.layout.split(np.concatenate(drawn))
+
+    def learn(self, joint: NDArray[np.int64]) -> None:
+        """Notes joint actions, shape (B, D), as evaluated."""
+        self.proposals.learn(joint)
+        if self.proposals.enabled:
+            self.known += joint.tolist()
+
+    def _children(self, rows: int) -> NDArray[np.int64]:
+        return np.stack([self.propose() for _ in range(rows)])
 
     def random_genome(self) -> Genome:
         """A joint action of uniform decisions, canonical, shape (D,)."""
@@ -81,9 +97,17 @@ class Evolution(ABC):
         return canonical
 
     def state_dict(self) -> dict[str, Any]:
-        """The random state."""
-        return {"rng": self.rng.bit_generator.state}
+        """Random state, number of proposals, known pipelines and open proposals."""
+        return {
+            "rng": self.rng.bit_generator.state,
+            "proposed": self.proposed,
+            "known": list(self.known),
+            "proposals": self.proposals.state_dict(),
+        }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Take over the random state."""
+        """Takes over what `state_dict` holds."""
         self.rng.bit_generator.state = state["rng"]
+        self.proposed, self.known = state["proposed"], list(state["known"])
+        known = np.array(self.known, dtype=np.int64).reshape(-1, len(self.layout))
+        self.proposals.load_state_dict(state["proposals"], known)

@@ -9,9 +9,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ma2ml_agents.building_blocks.feasibility import Feasibility
 from ma2ml_agents.building_blocks.joint_action import Layout, rows_of
 from ma2ml_agents.building_blocks.new_proposals import Joint, NewProposals
-from ma2ml_agents.learner import Actions, AgentSpec, Batch, Observations
+from ma2ml_agents.learner import Actions, AgentSpec, Batch, JointCost, Observations
+
+COSTED = 200
+"""Most candidates whose cost is computed for one choice among them."""
 
 
 class History:
@@ -98,6 +102,13 @@ class HistoryLearner(ABC):
         self.rng = np.random.default_rng(seed)
         self.history = History(len(self.layout))
         self.proposals = NewProposals(self.layout, enabled=distinct)
+        self.feasibility = Feasibility()
+
+    def use_cost(self, cost: JointCost, *, max_flops: float | None = None, max_params: float | None = None) -> None:
+        """Keeps all proposals within bounds."""
+        self.feasibility = Feasibility(cost, max_flops=max_flops, max_params=max_params)
+        if self.feasibility.bounded:
+            self.proposals.restrict(self.feasibility.admits)
 
     @abstractmethod
     def propose(self, rows: int) -> Joint:
@@ -131,8 +142,8 @@ class HistoryLearner(ABC):
         self.proposals.load_state_dict(state["proposals"], self.history.actions)
 
     def random(self, rows: int) -> Joint:
-        """Uniform joint actions, shape (rows, D)."""
-        return self.layout.uniform(rows, self.rng)
+        """Uniform joint actions, feasible where costs are known, shape (rows, D)."""
+        return self.feasibility.draw(lambda count: self.layout.uniform(count, self.rng), rows)
 
     def random_new(self, rows: int) -> Joint:
         """Uniform new joint actions, shape (rows, D), remembered as proposed."""
@@ -151,9 +162,21 @@ class HistoryLearner(ABC):
         """
         shuffled = self.rng.permutation(len(candidates))
         order = shuffled[np.argsort(-scores[shuffled], kind="stable")]
-        chosen = candidates[order][self.proposals.distinct(candidates[order])[:rows]]
+        chosen = self._feasible(candidates[order][self.proposals.distinct(candidates[order])], rows)
         self.proposals.remember(chosen)
         return np.concatenate([chosen, self.random_new(rows - len(chosen))]) if len(chosen) < rows else chosen
+
+    def _feasible(self, ordered: Joint, rows: int) -> Joint:
+        """The first feasible of the first few joint actions, at most `rows`, as costs take a millisecond each."""
+        if not self.feasibility.bounded:
+            return ordered[:rows]
+        found = ordered[:0]
+        for start in range(0, min(len(ordered), COSTED), rows):
+            some = ordered[start : start + rows]
+            found = np.concatenate([found, some[self.feasibility.admits(some)]])
+            if len(found) >= rows:
+                break
+        return found[:rows]
 
     def model_rng(self, results: int) -> np.random.Generator:
         """Random numbers for a model fitted to the first `results` results: the same whenever it is refitted."""

@@ -212,3 +212,22 @@ def clipped_surrogate_loss(log_prob_BN: Tensor, old_log_prob_BN: Tensor, advanta
     clipped_BN = ratio_BN.clamp(1.0 - clip, 1.0 + clip)
     advantage_BN = advantage_BN.detach()
     return -torch.minimum(ratio_BN * advantage_BN, clipped_BN * advantage_BN).sum(dim=1).mean()
+
+
+def quantile_loss(q_B: Tensor, r_B: Tensor, quantile: float) -> Tensor:
+    """Mean quantile regression loss, minimal where q is the quantile of the rewards.
+
+        rho_tau(u) = max(tau u, (tau - 1) u),  u = R - Q
+
+    Args:
+        q_B: estimates, shape (B,).
+        r_B: rewards, shape (B,).
+        quantile: tau in [0, 1].
+
+    Returns:
+        Scalar, at least 0.
+
+    Source: Koenker and Bassett, "Regression Quantiles"; L2NAS trains its critic by it.
+    """
+    error_B = r_B - q_B
+    return torch.maximum(quantile * error_B, (quantile - 1.0) * error_B).mean()

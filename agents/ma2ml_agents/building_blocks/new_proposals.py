@@ -20,6 +20,9 @@ Uniform = Callable[[tuple[int, int]], NDArray[np.floating[Any]]]
 Value = Callable[[Joint], NDArray[np.floating[Any]]]
 """From joint actions, shape (n, D), to a score of each, shape (n,); the highest is preferred."""
 
+Feasible = Callable[[Joint], NDArray[np.bool_]]
+"""From joint actions, shape (n, D), to whether each may be evaluated, shape (n,)."""
+
 
 class NewProposals:
     """Draws joint actions, none of which was proposed or evaluated before.
@@ -42,6 +45,11 @@ class NewProposals:
         self.enabled = enabled
         self._known: set[bytes] = set()
         self._open: deque[Joint] = deque()
+        self._feasible: Feasible | None = None
+
+    def restrict(self, feasible: Feasible) -> None:
+        """Avoids infeasible pipelines like known ones."""
+        self._feasible = feasible
 
     @property
     def open(self) -> Joint:
@@ -62,7 +70,7 @@ class NewProposals:
         """
         drawn = self._layout.canonical(sample(rows)).copy()
         for row in range(rows):
-            if not self.is_new(drawn[row : row + 1])[0]:
+            if not self.admits(drawn[row : row + 1])[0]:
                 neighbors = self._neighbors(sample, uniform)
                 if len(neighbors):
                     drawn[row] = neighbors[0 if value is None else int(np.argmax(value(neighbors)))]
@@ -72,6 +80,13 @@ class NewProposals:
     def is_new(self, joint: Joint) -> NDArray[np.bool_]:
         """Whether each joint action, shape (n, D), was neither proposed nor evaluated; all are if disabled."""
         return np.array([not self.enabled or name not in self._known for name in self._names(joint)], dtype=bool)
+
+    def admits(self, joint: Joint) -> NDArray[np.bool_]:
+        """Whether each joint action, shape (n, D), is new and feasible."""
+        admitted = self.is_new(joint)
+        if self._feasible is not None and admitted.any():
+            admitted[admitted] = self._feasible(joint[admitted])
+        return admitted
 
     def distinct(self, joint: Joint) -> NDArray[np.int64]:
         """Row numbers of the new joint actions among `joint`, shape (n, D), each pipeline once, in order."""
@@ -114,9 +129,12 @@ class NewProposals:
             sampled = sample(self._candidates)
             kept = ~changed & self._layout.active(sampled)
             drawn = self._layout.canonical(np.where(kept, sampled, choices))
-            found |= {name: row for name, row in zip(self._names(drawn), drawn, strict=True) if name not in self._known}
+            found |= {name: row for name, row in zip(self._names(drawn), drawn, strict=True) if self._wanted(name, row)}
             rate *= GROWTH
         return np.array(list(found.values())[: self._candidates], dtype=np.int64).reshape(-1, len(nvec))
+
+    def _wanted(self, name: bytes, row: Joint) -> bool:
+        return name not in self._known and (self._feasible is None or bool(self._feasible(row[None])[0]))
 
     def _names(self, joint: Joint) -> list[bytes]:
         """The bytes of each joint action, in as few as the largest choice needs."""

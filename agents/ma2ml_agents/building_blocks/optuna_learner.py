@@ -21,13 +21,24 @@ class OptunaLearner(AskAndTell[optuna.Trial]):
         specs: the agents.
         seed: of the sampler.
         directions: `"maximize"` or `"minimize"` for each number that `objectives` returns.
+        distinct: whether known proposals are avoided.
+        ordered: whether decisions whose choices are ordered numbers are integers, not categories.
 
     Source: Optuna's ask-and-tell interface.
     """
 
-    def __init__(self, specs: Sequence[AgentSpec], seed: int, directions: Sequence[Direction]) -> None:
+    def __init__(
+        self,
+        specs: Sequence[AgentSpec],
+        seed: int,
+        directions: Sequence[Direction],
+        *,
+        distinct: bool = False,
+        ordered: bool = False,
+    ) -> None:
         self.directions = list(directions)
-        super().__init__(specs, seed)
+        self._integers = ordered
+        super().__init__(specs, seed, distinct=distinct)
 
     @abstractmethod
     def make_sampler(self, seed: int) -> optuna.samplers.BaseSampler:
@@ -37,8 +48,10 @@ class OptunaLearner(AskAndTell[optuna.Trial]):
         """Make a study in memory."""
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         self._space: dict[str, optuna.distributions.BaseDistribution] = {
-            str(decision): optuna.distributions.CategoricalDistribution(tuple(range(size)))
-            for decision, size in enumerate(self.layout.nvec.tolist())
+            str(decision): optuna.distributions.IntDistribution(0, size - 1)
+            if self._integers and ordered
+            else optuna.distributions.CategoricalDistribution(tuple(range(size)))
+            for decision, (size, ordered) in enumerate(zip(self.layout.nvec.tolist(), self.layout.ordered, strict=True))
         }
         self._study = optuna.create_study(sampler=self.make_sampler(seed), directions=self.directions)
 

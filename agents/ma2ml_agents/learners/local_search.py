@@ -74,7 +74,7 @@ class LocalSearch(HistoryLearner):
         while self.center >= 0:
             while self.queue:
                 row = np.array([self.queue.pop()])
-                if self.proposals.is_new(row)[0]:
+                if self.proposals.admits(row)[0]:
                     self.proposals.remember(row)
                     return row
             unexpanded = np.setdiff1d(self.history.ranking(), self.expanded)

@@ -10,11 +10,12 @@ from typing import Any, Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
+from ma2ml_agents.building_blocks.feasibility import Feasibility
 from ma2ml_agents.building_blocks.joint_action import Layout, rows_of
 from ma2ml_agents.building_blocks.natural_gradient import Categoricals, log_utility, piecewise_utility
 from ma2ml_agents.building_blocks.new_proposals import Joint, NewProposals
 from ma2ml_agents.building_blocks.settings import check_choice, check_range
-from ma2ml_agents.learner import Actions, AgentSpec, Batch, Observations
+from ma2ml_agents.learner import Actions, AgentSpec, Batch, JointCost, Observations
 
 Utility = Literal["log", "piecewise"]
 
@@ -79,6 +80,12 @@ class MIGO:
         self.path_weight, self.slowdown = 0.0, 1.0
         self.proposals = NewProposals(self.layout, enabled=self.config.distinct)
         self.known: list[list[int]] = []
+
+    def use_cost(self, cost: JointCost, *, max_flops: float | None = None, max_params: float | None = None) -> None:
+        """Keeps all proposals within bounds."""
+        feasibility = Feasibility(cost, max_flops=max_flops, max_params=max_params)
+        if feasibility.bounded:
+            self.proposals.restrict(feasibility.admits)
 
     def act(self, observations: Observations) -> Actions:
         """Samples B joint actions."""

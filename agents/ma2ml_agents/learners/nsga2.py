@@ -38,6 +38,8 @@ class NSGA2(OptunaLearner):
         objectives: Literal["reward", "accuracy_and_flops"] = "reward"
         """What is optimized: the reward, or accuracy upward and FLOPs downward at once, which gives a front of
         pipelines instead of one best. Source: ours."""
+        distinct: bool = True
+        """Never propose a known pipeline while new ones can be found."""
 
         def __post_init__(self) -> None:
             check_range(self, 2, names=["population"])
@@ -46,7 +48,7 @@ class NSGA2(OptunaLearner):
 
     def __init__(self, specs: Sequence[AgentSpec], config: Config | None = None, seed: int = 0) -> None:
         self.config = config or self.Config()
-        super().__init__(specs, seed, DIRECTIONS[self.config.objectives])
+        super().__init__(specs, seed, DIRECTIONS[self.config.objectives], distinct=self.config.distinct)
 
     def make_sampler(self, seed: int) -> optuna.samplers.BaseSampler:
         """Optuna's `NSGAIISampler`."""

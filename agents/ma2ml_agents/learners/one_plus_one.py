@@ -35,13 +35,15 @@ class OnePlusOne(Evolution):
         mutations: float = 0.75
         """Decisions that change on average, before at least one is made to. Source: tuned (`experiments/tuning.py`);
         the standard rate is 1, 1/D each."""
+        distinct: bool = True
+        """Never propose a known pipeline while new ones can be found."""
 
         def __post_init__(self) -> None:
             check_range(self, 0.0, names=["mutations"])
 
     def __init__(self, specs: Sequence[AgentSpec], config: Config | None = None, seed: int = 0) -> None:
-        super().__init__(specs, seed)
         self.config = config or self.Config()
+        super().__init__(specs, seed, distinct=self.config.distinct)
         self.parent: Genome | None = None
         self.best = -math.inf
 
@@ -57,7 +59,9 @@ class OnePlusOne(Evolution):
 
     def update(self, batch: Batch) -> dict[str, float]:
         """Keep the best, of equals the newest."""
-        for genome, reward in zip(self.layout.join(batch.actions), batch.rewards.tolist(), strict=True):
+        joint = self.layout.join(batch.actions)
+        self.learn(joint)
+        for genome, reward in zip(joint, batch.rewards.tolist(), strict=True):
             if reward >= self.best:
                 self.parent, self.best = genome, reward
         return {"best": self.best}

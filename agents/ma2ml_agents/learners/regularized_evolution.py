@@ -35,21 +35,21 @@ class RegularizedEvolution(Evolution):
         """P, how many pipelines are alive. Source: tuned (`experiments/tuning.py`); the paper's is 100."""
         sample: int = 10
         """S, how many of them compete to be the parent. Source: tuned; the paper's is 25."""
+        distinct: bool = True
+        """Never propose a known pipeline while new ones can be found."""
 
         def __post_init__(self) -> None:
             check_range(self, 1, names=["population", "sample"])
 
     def __init__(self, specs: Sequence[AgentSpec], config: Config | None = None, seed: int = 0) -> None:
-        super().__init__(specs, seed)
         self.config = config or self.Config()
-        self.proposed = 0
+        super().__init__(specs, seed, distinct=self.config.distinct)
         self.population: list[Genome] = []
         self.rewards: list[float] = []
 
     def propose(self) -> Genome:
         """A random pipeline until the population is full, then a child of the present one, shape (D,)."""
-        self.proposed += 1
-        if self.proposed <= self.config.population or not self.population:
+        if self.proposed < self.config.population or not self.population:
             return self.random_genome()
         rivals = self.rng.choice(len(self.population), min(self.config.sample, len(self.population)), replace=False)
         parent = self.population[max(rivals, key=lambda rival: self.rewards[rival])]
@@ -57,14 +57,15 @@ class RegularizedEvolution(Evolution):
 
     def update(self, batch: Batch) -> dict[str, float]:
         """Let the newest join and the oldest die."""
-        self.population = [*self.population, *self.layout.join(batch.actions)][-self.config.population :]
+        joint = self.layout.join(batch.actions)
+        self.learn(joint)
+        self.population = [*self.population, *joint][-self.config.population :]
         self.rewards = [*self.rewards, *batch.rewards.tolist()][-self.config.population :]
         return {"population_mean": float(np.mean(self.rewards))}
 
     def state_dict(self) -> dict[str, Any]:
         """The population and the random state."""
         return super().state_dict() | {
-            "proposed": self.proposed,
             "population": [genome.tolist() for genome in self.population],
             "rewards": list(self.rewards),
         }
@@ -72,5 +73,5 @@ class RegularizedEvolution(Evolution):
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Become the learner whose `state_dict` this is."""
         super().load_state_dict(state)
-        self.proposed, self.rewards = state["proposed"], list(state["rewards"])
+        self.rewards = list(state["rewards"])
         self.population = [np.array(genome) for genome in state["population"]]

@@ -31,6 +31,11 @@ class TPE(OptunaLearner):
         """Random pipelines at first. Source: Optuna's default."""
         candidates: int = 24
         """Candidates per proposal, of which the most promising is taken. Source: Optuna's default."""
+        ordered: bool = False
+        """Treat ordered decisions as integers, near ones alike; otherwise all are categories. Source: Optuna's integer
+        parameters."""
+        distinct: bool = True
+        """Never propose a known pipeline while new ones can be found."""
 
         def __post_init__(self) -> None:
             check_range(self, 0, names=["warmup"])
@@ -38,7 +43,7 @@ class TPE(OptunaLearner):
 
     def __init__(self, specs: Sequence[AgentSpec], config: Config | None = None, seed: int = 0) -> None:
         self.config = config or self.Config()
-        super().__init__(specs, seed, ["maximize"])
+        super().__init__(specs, seed, ["maximize"], distinct=self.config.distinct, ordered=self.config.ordered)
 
     def make_sampler(self, seed: int) -> optuna.samplers.BaseSampler:
         """Optuna's `TPESampler`."""

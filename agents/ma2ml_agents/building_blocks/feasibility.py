@@ -1,0 +1,67 @@
+"""Costs of joint actions before evaluation, and the choice of those within bounds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ma2ml_agents.building_blocks.new_proposals import Joint
+from ma2ml_agents.learner import JointCost
+
+REDRAWS = 50
+"""Rounds of rejection after which the cheapest draw is taken."""
+
+
+class Feasibility:
+    """Bounds on what a pipeline costs, known before it is evaluated; without `cost` everything is feasible.
+
+    Args:
+        cost: from joint actions, shape (n, D), to FLOPs and parameters, each of shape (n,); None if unknown.
+        max_flops: multiply-accumulates of one image at most; None for no bound.
+        max_params: trainable parameters at most; None for no bound.
+    """
+
+    def __init__(
+        self, cost: JointCost | None = None, *, max_flops: float | None = None, max_params: float | None = None
+    ) -> None:
+        self.cost = cost
+        self._bounds = np.array([np.inf if bound is None else bound for bound in (max_flops, max_params)])
+
+    @property
+    def bounded(self) -> bool:
+        """Whether some pipelines may cost too much."""
+        return self.cost is not None and bool(np.isfinite(self._bounds).any())
+
+    def excess(self, joint: Joint) -> NDArray[np.float64]:
+        """Largest cost relative to its bound, above 1 for infeasible joint actions, shape (n, D) to (n,)."""
+        if self.cost is None or not self.bounded or not len(joint):
+            return np.zeros(len(joint))
+        relative: NDArray[np.float64] = (np.stack(self.cost(joint), axis=1) / self._bounds).max(axis=1)
+        return relative
+
+    def admits(self, joint: Joint) -> NDArray[np.bool_]:
+        """Whether joint actions are within bounds, shape (n, D) to (n,)."""
+        return self.excess(joint) <= 1.0
+
+    def draw(self, sample: Callable[[int], Joint], rows: int) -> Joint:
+        """Feasible joint actions by rejection; after many rounds the cheapest that were drawn, shape (rows, D).
+
+        Args:
+            sample: from a number of rows to as many joint actions.
+            rows: number of joint actions.
+        """
+        drawn = sample(rows)
+        if not self.bounded:
+            return drawn
+        excess = self.excess(drawn)
+        for _ in range(REDRAWS):
+            over = np.flatnonzero(excess > 1.0)
+            if not len(over):
+                break
+            again = sample(rows)[over]
+            cheaper = self.excess(again)
+            better = cheaper < excess[over]
+            drawn[over[better]], excess[over[better]] = again[better], cheaper[better]
+        return drawn

@@ -1,0 +1,88 @@
+"""BANANAS: an ensemble of predictors, mutants of the best pipelines, and Thompson sampling."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from ma2ml_agents.building_blocks.encoding import one_hot
+from ma2ml_agents.building_blocks.history import HistoryLearner
+from ma2ml_agents.building_blocks.neighborhood import mutants
+from ma2ml_agents.building_blocks.new_proposals import Joint
+from ma2ml_agents.building_blocks.predictors import Fitting, fit_predictor
+from ma2ml_agents.building_blocks.settings import check_range
+from ma2ml_agents.learner import AgentSpec
+
+
+class BANANAS(HistoryLearner):
+    """Proposes the best of one draw per mutant from the predictive distribution of an ensemble of perceptrons.
+
+    The ensemble is fitted to all results whenever proposals are asked for; the mutants differ from one of the best
+    pipelines in one decision.
+
+    Args:
+        specs: the agents.
+        config: settings.
+        seed: of everything random in it.
+
+    Source: White et al., "BANANAS: Bayesian Optimization with Neural Architectures for Neural Architecture Search".
+    """
+
+    @dataclass
+    class Config:
+        """Settings of BANANAS."""
+
+        batch_size: int = 10
+        """Pipelines between two fits. Source: BANANAS."""
+        warmup: int = 10
+        """Random pipelines at first. Source: BANANAS."""
+        parents: int = 5
+        """Best pipelines that are mutated. Source: BANANAS mutates the best, and the next only for want of new ones."""
+        candidates: int = 100
+        """Mutants among which to choose. Source: BANANAS."""
+        members: int = 5
+        """Networks in the ensemble. Source: BANANAS."""
+        hidden_size: int = 64
+        """Units in each of two hidden layers. Source: BANANAS has ten layers of 20."""
+        epochs: int = 60
+        """Passes over the data per fit. Source: BANANAS makes 150."""
+        learning_rate: float = 3e-3
+        """Learning rate (Adam) of the networks. Source: BANANAS takes 0.01."""
+        weight_decay: float = 0.1
+        """Weight decay (AdamW) of the networks."""
+        distinct: bool = True
+        """Never propose a known pipeline while new ones can be found."""
+
+        def __post_init__(self) -> None:
+            check_range(
+                self,
+                1,
+                names=["batch_size", "warmup", "parents", "candidates", "members", "hidden_size", "epochs"],
+            )
+            check_range(self, 0.0, names=["learning_rate", "weight_decay"])
+
+    def __init__(self, specs: Sequence[AgentSpec], config: Config | None = None, seed: int = 0) -> None:
+        self.config = config or self.Config()
+        super().__init__(specs, seed, batch_size=self.config.batch_size, distinct=self.config.distinct)
+
+    def propose(self, rows: int) -> Joint:
+        """Joint actions, shape (rows, D)."""
+        joint, rewards = self.history.training_data()
+        if len(self.history) < self.config.warmup or not len(joint):
+            return self.random_new(rows)
+        config = self.config
+        fitting = Fitting(
+            config.members,
+            config.hidden_size,
+            config.epochs,
+            learning_rate=config.learning_rate,
+            weight_decay=config.weight_decay,
+        )
+        predictor = fit_predictor(one_hot(joint, self.layout), rewards, fitting, int(self.rng.integers(2**31)))
+        best = joint[np.argsort(-rewards, kind="stable")[: config.parents]]
+        parents = best[self.rng.integers(len(best), size=config.candidates)]
+        candidates = mutants(parents, np.ones(len(parents), dtype=np.int64), self.layout, self.rng)
+        mean, deviation = predictor.predict(one_hot(candidates, self.layout))
+        return self.best_new(candidates, self.rng.normal(mean, deviation), rows)

@@ -1,0 +1,157 @@
+"""NARS: a predictor pretrained on costs, a pool searched by rounds, then evolution on the predictor."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import qmc
+
+from ma2ml_agents.building_blocks.cost_encoder import CostEncoderPredictor, EncoderFitting
+from ma2ml_agents.building_blocks.encoding import one_hot
+from ma2ml_agents.building_blocks.history import HistoryLearner
+from ma2ml_agents.building_blocks.neighborhood import crossovers, mutants
+from ma2ml_agents.building_blocks.new_proposals import Joint
+from ma2ml_agents.building_blocks.settings import check_range
+from ma2ml_agents.learner import AgentSpec, JointCost
+
+GENERATIONS, GAIN = 50, 1e-6
+"""The inner evolution ends after so many generations, or when the best prediction gains less."""
+
+
+class NARS(HistoryLearner):
+    """Searches in two stages on a predictor whose encoder has learned what architectures cost.
+
+    First a pool of quasi-random pipelines: its head, then, round by round, the best predicted. After that an inner
+    evolution with mutation and crossover, whose best predicted new pipelines are proposed. The predictor is fitted to
+    all results whenever proposals are asked for. Without costs the encoder is not pretrained.
+
+    Args:
+        specs: the agents.
+        config: settings.
+        seed: of everything random in it.
+
+    Source: Dai et al., "FBNetV3: Joint Architecture-Recipe Search using Predictor Pretraining".
+    """
+
+    @dataclass
+    class Config:
+        """Settings of NARS; FBNetV3's authors have not published code."""
+
+        batch_size: int = 12
+        """Pipelines between two fits."""
+        pretraining: int = 2000
+        """Random pipelines whose costs pretrain the encoder."""
+        pool: int = 2048
+        """Quasi-random pipelines of the first stage, a power of two."""
+        first_round: int = 32
+        """Pipelines of the pool that are evaluated before the first fit."""
+        pool_results: int = 68
+        """Results after which evolution follows the pool."""
+        elite: int = 50
+        """Best predicted pipelines in the first population."""
+        random: int = 50
+        """Random pipelines in the first population."""
+        children: int = 1
+        """Mutants, and crossovers, of each pipeline of a generation."""
+        population: int = 100
+        """Best predicted pipelines of a generation that survive."""
+        epochs: int = 60
+        """Passes over the data per fit, in half of which a pretrained encoder is frozen."""
+        distinct: bool = True
+        """Never propose a known pipeline while new ones can be found."""
+
+        def __post_init__(self) -> None:
+            counts = ["batch_size", "pool", "first_round", "elite", "children", "population", "epochs"]
+            check_range(self, 1, names=counts)
+            check_range(self, 0, names=["pretraining", "pool_results", "random"])
+
+    def __init__(self, specs: Sequence[AgentSpec], config: Config | None = None, seed: int = 0) -> None:
+        self.config = config or self.Config()
+        super().__init__(specs, seed, batch_size=self.config.batch_size, distinct=self.config.distinct)
+        self._prepared: tuple[int, Joint, CostEncoderPredictor] | None = None
+
+    def use_cost(self, cost: JointCost, *, max_flops: float | None = None, max_params: float | None = None) -> None:
+        """Pretrains the encoder on costs, and keeps all proposals within bounds."""
+        super().use_cost(cost, max_flops=max_flops, max_params=max_params)
+        self._prepared = None
+
+    def propose(self, rows: int) -> Joint:
+        """Joint actions, shape (rows, D)."""
+        pool, predictor = self._prepare()
+        joint, rewards = self.history.training_data()
+        if len(self.history) < self.config.first_round or not len(joint):
+            return self.best_new(pool, -np.arange(len(pool), dtype=np.float64), rows)
+        fitted = copy.deepcopy(predictor)
+        fitted.fit(one_hot(joint, self.layout), rewards)
+        if len(self.history) >= self.config.pool_results:
+            pool = self._evolve(fitted, np.concatenate([pool, joint]))
+        return self.best_new(pool, self._predict(fitted, pool), rows)
+
+    def _prepare(self) -> tuple[Joint, CostEncoderPredictor]:
+        """Feasible pool and pretrained predictor, functions of the seed."""
+        if self._prepared is None or self._prepared[0] != self.seed:
+            rng = np.random.default_rng([self.seed, 0])
+            points = qmc.Sobol(len(self.layout), seed=rng).random(self.config.pool)
+            pool = self.layout.canonical((points * self.layout.nvec).astype(np.int64))
+            feasible = pool[self.feasibility.admits(pool)]
+            predictor = self._pretrained(rng)
+            self._prepared = (self.seed, feasible, predictor)
+        return self._prepared[1:]
+
+    def _pretrained(self, rng: np.random.Generator) -> CostEncoderPredictor:
+        seed, cost = int(rng.integers(2**31)), self.feasibility.cost
+        columns = np.repeat(self._changes_cost(rng), self.layout.nvec)
+        predictor = CostEncoderPredictor(columns, EncoderFitting(epochs=self.config.epochs), seed)
+        if cost is not None and self.config.pretraining:
+            joint = self.layout.uniform(self.config.pretraining, rng)
+            predictor.pretrain(one_hot(joint, self.layout), np.stack(cost(joint), axis=1))
+        return predictor
+
+    def _changes_cost(self, rng: np.random.Generator) -> NDArray[np.bool_]:
+        """Whether the agent of each decision changes the cost, seen by varying one agent at a time, shape (D,)."""
+        everything = np.ones(len(self.layout), dtype=bool)
+        if self.feasibility.cost is None:
+            return everything
+        base, other = self.layout.uniform(8, rng), self.layout.uniform(8, rng)
+        found = np.zeros_like(everything)
+        for agent in np.unique(self.layout.owner):
+            mine = self.layout.owner == agent
+            pair = [np.stack(self.feasibility.cost(x)) for x in (base, np.where(mine, other, base))]
+            found |= mine & bool((pair[0] != pair[1]).any())
+        return found if found.any() else everything
+
+    def _evolve(self, predictor: CostEncoderPredictor, known: Joint) -> Joint:
+        """Different pipelines of all generations of an inner evolution, feasible where costs are known."""
+        scores = self._predict(predictor, known)
+        elite = known[np.argsort(-scores, kind="stable")[: self.config.elite]]
+        fresh = self.random(self.config.random)
+        population, best = np.concatenate([elite, fresh]), -np.inf
+        seen = [population]
+        for _ in range(GENERATIONS):
+            population = np.unique(np.concatenate([population, self._children(population)]), axis=0)
+            scores = self._predict(predictor, population)
+            population = population[np.argsort(-scores, kind="stable")[: self.config.population]]
+            seen.append(population)
+            if scores.max() - best < GAIN:
+                break
+            best = float(scores.max())
+        return np.unique(np.concatenate(seen), axis=0)
+
+    def _children(self, population: Joint) -> Joint:
+        parents = np.repeat(population, self.config.children, axis=0)
+        count = len(parents)
+
+        def mutated(rows: int) -> Joint:
+            return mutants(parents, np.ones(rows, dtype=np.int64), self.layout, self.rng)
+
+        def crossed(rows: int) -> Joint:
+            return crossovers(parents, population[self.rng.integers(len(population), size=rows)], self.layout, self.rng)
+
+        return np.concatenate([self.feasibility.draw(sample, count) for sample in (mutated, crossed)])
+
+    def _predict(self, predictor: CostEncoderPredictor, joint: Joint) -> NDArray[np.float64]:
+        return predictor.predict(one_hot(joint, self.layout)) if len(joint) else np.empty(0)

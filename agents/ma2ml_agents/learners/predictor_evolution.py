@@ -1,0 +1,114 @@
+"""Predictor-guided evolution: an inner evolutionary search on predicted rewards, as of Once-for-All."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ma2ml_agents.building_blocks.encoding import one_hot
+from ma2ml_agents.building_blocks.history import HistoryLearner
+from ma2ml_agents.building_blocks.neighborhood import crossovers, shifted
+from ma2ml_agents.building_blocks.new_proposals import Joint
+from ma2ml_agents.building_blocks.predictors import Fitting, Predictor, fit_predictor
+from ma2ml_agents.building_blocks.settings import check_range
+from ma2ml_agents.learner import AgentSpec
+
+
+class PredictorEvolution(HistoryLearner):
+    """Evolves a population on what an ensemble predicts, and proposes the best of all it has seen.
+
+    The ensemble is fitted to all results whenever proposals are asked for. Given the cost of pipelines, the whole
+    population is feasible.
+
+    Args:
+        specs: the agents.
+        config: settings.
+        seed: of everything random in it.
+
+    Source: Cai et al., "Once-for-All: Train One Network and Specialize it for Efficient Deployment".
+    """
+
+    @dataclass
+    class Config:
+        """Settings of predictor-guided evolution."""
+
+        batch_size: int = 10
+        """Pipelines between two fits. Once-for-All fits once."""
+        warmup: int = 20
+        """Random pipelines at first. Once-for-All measures 16,000 sub-networks, without training any."""
+        population: int = 100
+        """Pipelines of a generation. Source: Once-for-All."""
+        generations: int = 30
+        """Generations of the inner search. Source: Once-for-All makes 500."""
+        parents: float = 0.25
+        """Part of a generation that survives. Source: Once-for-All."""
+        mutation_rate: float = 0.1
+        """Probability that a mutant changes each of its decisions. Source: Once-for-All."""
+        mutants: float = 0.5
+        """Part of the children that are mutants, the others being crossovers. Source: Once-for-All."""
+        optimism: float = 0.5
+        """Standard deviations of the ensemble that are added to its mean. Once-for-All takes the mean."""
+        members: int = 4
+        """Networks in the ensemble. Source: Once-for-All has one, of three layers of 400 units."""
+        hidden_size: int = 64
+        """Units in each of two hidden layers."""
+        epochs: int = 60
+        """Passes over the data per fit."""
+        distinct: bool = True
+        """Never propose a known pipeline while new ones can be found."""
+
+        def __post_init__(self) -> None:
+            check_range(self, 1, names=["batch_size", "warmup", "generations", "members", "hidden_size", "epochs"])
+            check_range(self, 2, names=["population"])
+            check_range(self, 0.0, 1.0, names=["parents", "mutation_rate", "mutants"])
+            check_range(self, 0.0, names=["optimism"])
+
+    def __init__(self, specs: Sequence[AgentSpec], config: Config | None = None, seed: int = 0) -> None:
+        self.config = config or self.Config()
+        super().__init__(specs, seed, batch_size=self.config.batch_size, distinct=self.config.distinct)
+
+    def propose(self, rows: int) -> Joint:
+        """Joint actions, shape (rows, D)."""
+        joint, rewards = self.history.training_data()
+        if len(self.history) < self.config.warmup or not len(joint):
+            return self.random_new(rows)
+        fitting = Fitting(self.config.members, self.config.hidden_size, self.config.epochs)
+        seed = int(self.rng.integers(2**31))
+        predictor = fit_predictor(one_hot(joint, self.layout), rewards, fitting, seed)
+        half = joint[np.argsort(-rewards, kind="stable")[: self.config.population // 2]]
+        first = np.concatenate([half, self.random(self.config.population - len(half))])
+        return self.best_new(*self._evolve(predictor, first), rows)
+
+    def _evolve(self, predictor: Predictor, population: Joint) -> tuple[Joint, NDArray[np.float64]]:
+        """All different pipelines of all generations, and their scores."""
+        seen, scores = population, self._score(predictor, population)
+        survivors = max(2, round(self.config.parents * self.config.population))
+        for _ in range(self.config.generations):
+            parents = seen[np.argsort(-scores, kind="stable")[:survivors]]
+            children = self._children(parents, self.config.population - survivors)
+            seen, first = np.unique(np.concatenate([seen, children]), axis=0, return_index=True)
+            scores = np.concatenate([scores, self._score(predictor, children)])[first]
+        return seen, scores
+
+    def _children(self, parents: Joint, count: int) -> Joint:
+        """Mutants and crossovers, each redrawn until it is feasible, shape (count, D)."""
+
+        def mutated(rows: int) -> Joint:
+            chosen = parents[self.rng.integers(len(parents), size=rows)]
+            changed = (self.rng.random(chosen.shape) < self.config.mutation_rate) & (self.layout.nvec > 1)
+            return shifted(chosen, changed & self.layout.active(chosen), self.layout, self.rng)
+
+        def crossed(rows: int) -> Joint:
+            mothers, fathers = (parents[self.rng.integers(len(parents), size=rows)] for _ in range(2))
+            return crossovers(mothers, fathers, self.layout, self.rng)
+
+        by_mutation = round(self.config.mutants * count)
+        draws = ((mutated, by_mutation), (crossed, count - by_mutation))
+        return np.concatenate([self.feasibility.draw(sample, rows) for sample, rows in draws])
+
+    def _score(self, predictor: Predictor, joint: Joint) -> NDArray[np.float64]:
+        mean, deviation = predictor.predict(one_hot(joint, self.layout))
+        return mean + self.config.optimism * deviation
