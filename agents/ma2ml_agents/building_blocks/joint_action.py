@@ -25,6 +25,7 @@ class Layout:
         owner: which policy makes each decision, shape (D,), values in 0..N-1.
         policies: N, the number of policies: one per agent, or 1.
         ordered: whether the choices of a decision are numbers that rise or fall, shape (D,), bool.
+        conditions: which choices activate decisions: (decision, earlier decision, mask over the choices of the latter).
         conditional: whether any decision can be inactive.
 
     Raises:
@@ -46,13 +47,13 @@ class Layout:
         self.policies = 1 if single_agent else len(specs)
         self.ordered: NDArray[np.bool_] = np.concatenate([spec.ordered or [False] * len(spec.nvec) for spec in specs])
         self._specs = tuple(specs)
-        self._conditions = [
+        self.conditions: list[tuple[int, int, NDArray[np.bool_]]] = [
             (place + start, parent + start, np.isin(np.arange(spec.nvec[parent]), allowed))
             for spec, start in zip(specs, (ends - sizes).tolist(), strict=True)
             for place, condition in enumerate(spec.active)
             for parent, allowed in condition
         ]
-        self.conditional = bool(self._conditions)
+        self.conditional = bool(self.conditions)
 
     def __len__(self) -> int:
         return len(self.nvec)
@@ -79,7 +80,7 @@ class Layout:
     def active(self, joint: NDArray[np.int64]) -> NDArray[np.bool_]:
         """Which decisions of joint actions have a meaning, shape (B, D) to (B, D)."""
         active = np.ones(joint.shape, dtype=np.bool_)
-        for place, parent, allows in self._conditions:
+        for place, parent, allows in self.conditions:
             active[:, place] &= active[:, parent] & allows[joint[:, parent]]
         return active
 
