@@ -138,6 +138,16 @@ class IndependentPolicy(JointPolicy):
         """Log-probabilities of every choice, shape (1, D, n); they do not depend on `actions`."""
         return self._table()[None]
 
+    @torch.no_grad()
+    def probabilities(self) -> Tensor:
+        """Probability of every choice, padded with 0, float64, shape (D, n)."""
+        return self._table().exp().double()
+
+    @torch.no_grad()
+    def set_probabilities(self, probabilities: Tensor) -> None:
+        """Become the policies with these probabilities of every choice, padded with 0, shape (D, n)."""
+        self.logits.copy_(probabilities.clamp(min=1e-12).log())
+
     def _table(self) -> Tensor:
         return masked_log_softmax(self.logits, self.padded)
 
@@ -212,6 +222,17 @@ def make_policy(name: str, layout: Layout, generator: torch.Generator) -> JointP
     if name == "lstm":
         return LSTMPolicy(layout, generator)
     raise MA2MLError(f"unknown policy {name!r}; choose from {list(get_args(PolicyName))}")
+
+
+def independent(policy: JointPolicy) -> IndependentPolicy:
+    """The policy itself, where its decisions are independent.
+
+    Raises:
+        TypeError: for another kind.
+    """
+    if not isinstance(policy, IndependentPolicy):
+        raise TypeError(f"this needs independent decisions, not a {type(policy).__name__}")
+    return policy
 
 
 def masked_log_softmax(scores: Tensor, padded: Tensor) -> Tensor:

@@ -11,15 +11,26 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from ma2ml_agents.building_blocks.acquisition import expected_improvement
 from ma2ml_agents.building_blocks.actor_critic import ActorCriticConfig, ActorCriticLearner
+from ma2ml_agents.building_blocks.candidate_pool import candidate_pool, climb, covering_design
+from ma2ml_agents.building_blocks.expected_value import ExpectedValue
 from ma2ml_agents.building_blocks.joint_action import rows_of
 from ma2ml_agents.building_blocks.losses import kl_penalty
 from ma2ml_agents.building_blocks.new_proposals import Joint, NewProposals
+from ma2ml_agents.building_blocks.policy import independent
+from ma2ml_agents.building_blocks.process_critic import ProcessCritic
+from ma2ml_agents.building_blocks.product_kernel import Floats
 from ma2ml_agents.building_blocks.replay import Replay
 from ma2ml_agents.building_blocks.settings import check_choice, check_range
 from ma2ml_agents.learner import Actions, AgentSpec, Batch, Observations
 
 TargetName = Literal["polyak", "previous"]
+CriticName = Literal["auto", "gp", "ensemble"]
+PARENTS = 10
+"""Best pipelines around which candidates lie."""
+WARMUP = 0x1A7
+"""Keeps the random stream of the first pipelines apart from that of later ones."""
 
 
 class MA2ML(ActorCriticLearner):
@@ -28,23 +39,43 @@ class MA2ML(ActorCriticLearner):
         Adv_i = Q(S, A) - E_{A_i' ~ pi_i} Q(S, A_i', A_-i) - lambda (log pi_i(A_i) / rho_i(A_i) - KL(pi_i || rho_i))
         grad_i J = E_{A ~ pi}[ grad log pi_i(A_i | S_i) * Adv_i ]
 
-    Every update trains the critic on all transitions so far, then takes steps of the policies on fresh samples of
-    theirs, which the critic scores: nothing is evaluated for them, and no importance weights are needed.
+    The critic Q is a Gaussian process whose kernel factors over decisions, as the policies do. The expectation, every
+    agent's counterfactual baseline and the ascent are then closed forms, without samples; that a baseline does not
+    change the gradient's mean is exact too, so credit assignment makes no difference here. Proposals are the best
+    expected improvement among samples of the policies, their mutants, neighbors of good pipelines and distant ones.
+
+    The other critic is an ensemble of networks. Every update trains it on all transitions so far, then takes steps of
+    the policies on fresh samples of theirs, which it scores: nothing is evaluated for them, and no importance weights
+    are needed.
 
     Args:
         specs: the agents.
         config: settings.
         seed: of everything random in it.
 
-    Source: MA2ML; that actors use fresh samples is DMAC's way.
+    Source: MA2ML; that actors use fresh samples is DMAC's way. The Gaussian process is ours; its acquisition is Jones
+    et al., "Efficient Global Optimization of Expensive Black-Box Functions".
     """
 
     @dataclass
     class Config(ActorCriticConfig):
         """Settings of MA2ML."""
 
-        batch_size: int = 5
-        """Pipelines per update. Source: tuned (`experiments/tuning.py`)."""
+        critic: CriticName = "auto"
+        """Gaussian process or ensemble of networks. The process needs independent policies and off-policy learning;
+        `auto` takes it wherever it can."""
+        batch_size: int = 1
+        """Pipelines per update. 5 suits the ensemble (`experiments/tuning.py`), whose updates are slow."""
+        candidates_near: int = 256
+        """Candidates beside the policies' samples, with a Gaussian process. The learner's time grows with them."""
+        policy_sweeps: int = 2
+        """Passes of the exact ascent over all decisions per update, with a Gaussian process."""
+        gp_kl_coef: float = 1.0
+        """As `kl_coef`, with a Gaussian process; above 0."""
+        fit_steps: int = 5
+        """Gradient steps of the Gaussian process's weights whenever the data have grown by five percent."""
+        gp_limit: int = 600
+        """Most results that the Gaussian process is conditioned on: of more, the best and the newest, half each."""
         learning_rate: float = 0.2
         """Learning rate (Adam) of the policies. Source: tuned."""
         critic_learning_rate: float = 1e-3
@@ -54,15 +85,16 @@ class MA2ML(ActorCriticLearner):
         off_policy: bool = True
         """Learn from all transitions; off, critic and policies see the newest batch alone, once. Source: MA2ML."""
         distinct: bool = True
-        """Never propose a pipeline twice: what is known gives way to a new neighbor. Only off-policy. Source: ours."""
+        """Never propose a pipeline twice: what is known gives way to a new one. Only off-policy. Source: ours."""
         candidates: int = 32
-        """New neighbors of which the most promising is proposed. Source: ours, found on a table of nine decisions and
-        confirmed on the tuning problems."""
+        """New neighbors of which the most promising is proposed, with an ensemble. Source: ours, found on a table of
+        nine decisions and confirmed on the tuning problems."""
         optimism: float = 1.0
         """What makes a neighbor promising: the critics' mean and so many standard deviations among them. Source: upper
         confidence bounds; the value is ours."""
         warmup: int = 10
-        """Random pipelines before the policies move. Source: tuned."""
+        """First pipelines, before the policies move: with a Gaussian process a design that covers the choices of every
+        decision, else random. Source: tuned."""
         actor_steps: int = 60
         """Gradient steps of the policies per update. With `critic_steps` they are what the learner's time goes into: a
         third of both is about three times as fast. Source: tuned."""
@@ -83,7 +115,24 @@ class MA2ML(ActorCriticLearner):
             check_range(self, 0, names=["warmup", "actor_steps", "kl_coef", "optimism"])
             check_range(self, 1, names=["actor_samples", "candidates"])
             check_range(self, 0.0, 1.0, names=["target_rate"])
+            check_range(self, 1, names=["candidates_near", "policy_sweeps", "fit_steps"])
+            check_range(self, 2, names=["gp_limit"])
+            check_range(self, 1e-6, names=["gp_kl_coef"])
             check_choice(self, "target", get_args(TargetName))
+            check_choice(self, "critic", get_args(CriticName))
+            if self.critic == "gp" and not self._factored:
+                raise ValueError(
+                    "critic 'gp' needs policy 'independent' and off_policy; take critic 'auto' or 'ensemble'"
+                )
+
+        @property
+        def _factored(self) -> bool:
+            return self.policy == "independent" and self.off_policy
+
+        @property
+        def gaussian_process(self) -> bool:
+            """Whether the critic is a Gaussian process."""
+            return self.critic != "ensemble" and self._factored
 
     def __init__(self, specs: Sequence[AgentSpec], config: Config | None = None, seed: int = 0) -> None:
         self.config = config or self.Config()
@@ -91,12 +140,21 @@ class MA2ML(ActorCriticLearner):
         self.on_policy = not self.config.off_policy
         self.replay = Replay(len(self.layout))
         self.target_policy = self.policy.frozen_copy()
+        self.process: ProcessCritic | None = None
+        if self.config.gaussian_process:
+            self.process = ProcessCritic(self.layout, fit_steps=self.config.fit_steps, limit=self.config.gp_limit)
         distinct = self.config.distinct and self.config.off_policy
-        self.proposals = NewProposals(self.layout, candidates=self.config.candidates) if distinct else None
+        self.proposals = NewProposals(self.layout, candidates=self.config.candidates, enabled=distinct)
+        self.seed = seed
+        self.rng = np.random.default_rng(seed)
 
     def act(self, observations: Observations) -> Actions:
-        """Sample B joint actions, new ones unless told otherwise."""
-        if self.proposals is None:
+        """Propose B joint actions, new ones unless told otherwise."""
+        if self.process is not None:
+            return self.layout.split(
+                np.concatenate([self._propose(self.process) for _ in range(rows_of(observations))])
+            )
+        if not self.proposals.enabled:
             return super().act(observations)
         return self.layout.split(self.proposals.draw(self.sample, rows_of(observations), self.uniform, self._promise))
 
@@ -104,8 +162,9 @@ class MA2ML(ActorCriticLearner):
         """Train the critic; after the warm-up, the policies too."""
         actions, rewards = self.transitions(batch)
         self.replay.add(actions, rewards)
-        if self.proposals is not None:
-            self.proposals.learn(actions.numpy())
+        self.proposals.learn(actions.numpy())
+        if self.process is not None:
+            return self._update_process(self.process)
         if self.config.off_policy:
             numbers = {"critic_error": self.fit_critic(self.replay.actions, self.replay.rewards)}
         else:
@@ -120,19 +179,94 @@ class MA2ML(ActorCriticLearner):
                 self.target_policy.follow(self.policy, self.config.target_rate)
         return numbers | {"entropy": self.entropy_at(actions)}
 
+    def recommend(self) -> dict[str, NDArray[np.int64]] | None:
+        """The evaluated pipeline that the critic expects to be best, {agent: (K_i,)}; None before the first result.
+
+        Unlike the highest reward this is not a matter of one lucky evaluation.
+        """
+        if not len(self.replay):
+            return None
+        if self.process is not None:
+            known, values = self.process.posterior.joint, self.process.fitted
+        else:
+            known = self.replay.actions.long().numpy()
+            values = self._value(self.replay.actions.long()).detach().numpy()
+        best = self.layout.split(known[[int(np.argmax(values))]])
+        return {agent: action[0] for agent, action in best.items()}
+
     def state_dict(self) -> dict[str, Any]:
-        """What the base class has, the target policies, the replay and the open proposals."""
-        own = {"target": self.target_policy.state_dict(), "replay": self.replay.state_dict()}
-        proposals = {} if self.proposals is None else {"proposals": self.proposals.state_dict()}
-        return super().state_dict() | own | proposals
+        """What the base class has, the target policies, the replay, the open proposals and the Gaussian process."""
+        own = {
+            "target": self.target_policy.state_dict(),
+            "replay": self.replay.state_dict(),
+            "proposals": self.proposals.state_dict(),
+            "seed": self.seed,
+            "rng": self.rng.bit_generator.state,
+        }
+        process = {} if self.process is None else {"process": self.process.state_dict()}
+        return super().state_dict() | own | process
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Become the learner whose `state_dict` this is."""
         super().load_state_dict(state)
         self.target_policy.load_state_dict(state["target"])
         self.replay.load_state_dict(state["replay"])
-        if self.proposals is not None:
-            self.proposals.load_state_dict(state["proposals"], self.replay.actions.numpy())
+        self.proposals.load_state_dict(state["proposals"], self.replay.actions.long().numpy())
+        self.seed, self.rng.bit_generator.state = state["seed"], state["rng"]
+        if self.process is not None:
+            self.process.load_state_dict(state["process"])
+            if len(self.replay):
+                self.process.condition(*self._data())
+
+    def _data(self) -> tuple[Joint, Floats]:
+        """All joint actions, shape (n, D), and rewards, shape (n,)."""
+        return self.replay.actions.long().numpy(), self.replay.rewards.numpy()
+
+    def _propose(self, process: ProcessCritic) -> Joint:
+        """A new joint action, remembered as proposed, shape (1, D)."""
+        number = len(self.replay) + len(self.proposals.open)
+        if number < self.config.warmup:
+            design = covering_design(self.config.warmup, self.layout, np.random.default_rng([self.seed, WARMUP]))
+            return self.proposals.draw(lambda rows: design[[number] * rows], 1, self.rng.random)
+        if not len(self.replay):
+            return self.proposals.draw(lambda rows: self.layout.uniform(rows, self.rng), 1, self.rng.random)
+        posterior, fitted = process.believing(self.proposals.open), process.fitted
+        best = process.posterior.joint[np.argsort(-fitted, kind="stable")[:PARENTS]]
+        near = self.config.candidates_near
+        samples = self.sample(max(1, near // 4))
+        pool = candidate_pool(best, samples, near, self.layout, self.rng)
+        pool, scores = climb(
+            pool,
+            lambda joint: expected_improvement(*posterior.predict(joint), float(fitted.max())),
+            max(1, near // 4),
+            self.layout,
+            self.rng,
+        )
+        order = np.argsort(-scores, kind="stable")
+        new = self.proposals.distinct(pool[order])
+        if not len(new):
+            return self.proposals.draw(lambda rows: self.layout.uniform(rows, self.rng), 1, self.rng.random)
+        chosen: Joint = pool[order][new[:1]]
+        self.proposals.remember(chosen)
+        return chosen
+
+    def _update_process(self, process: ProcessCritic) -> dict[str, float]:
+        """Condition the Gaussian process on all data; after the warm-up, ascend the regularized value exactly."""
+        numbers = {"critic_error": process.fit(*self._data())}
+        if len(self.replay) < self.config.warmup:
+            return numbers
+        if self.config.target == "previous":
+            self.target_policy.follow(self.policy, rate=1.0)
+        else:
+            self.target_policy.follow(self.policy, self.config.target_rate)
+        targets = independent(self.target_policy).probabilities().numpy()
+        policies = independent(self.policy).probabilities().numpy()
+        expected = ExpectedValue(self.layout, process.posterior)
+        kl_coef = self.config.gp_kl_coef / len(self.layout)
+        policies = expected.ascend(policies, targets, kl_coef, self.config.policy_sweeps)
+        independent(self.policy).set_probabilities(torch.from_numpy(policies))
+        value = expected.value(policies)
+        return numbers | {"value": value, "entropy": self.entropy_at(self.policy.sample(16, self.generator))}
 
     @torch.no_grad()
     def _promise(self, joint: Joint) -> NDArray[np.floating[Any]]:
