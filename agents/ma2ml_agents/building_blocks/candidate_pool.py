@@ -80,5 +80,5 @@ def climb(pool: Joint, score: Score, size: int, layout: Layout, rng: np.random.G
 
 def _mutated(parents: Joint, count: int, layout: Layout, rng: np.random.Generator) -> Joint:
     """Mutants with one change in half of them, two in a quarter, and so on up to four, shape (count, D)."""
-    chosen = parents[rng.integers(len(parents), size=count)]
+    chosen = parents[rng.integers(len(parents), size=count)] if count else parents[:0]
     return mutants(chosen, np.minimum(rng.geometric(0.5, size=count), 4), layout, rng)

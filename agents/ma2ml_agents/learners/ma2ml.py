@@ -66,8 +66,10 @@ class MA2ML(ActorCriticLearner):
         `auto` takes it wherever it can."""
         batch_size: int = 1
         """Pipelines per update. 5 suits the ensemble (`experiments/tuning.py`), whose updates are slow."""
-        candidates_near: int = 256
-        """Candidates beside the policies' samples, with a Gaussian process. The learner's time grows with them."""
+        policy_candidates: int = 64
+        """Samples of the policies among the candidates, with a Gaussian process; half as many mutants of them join."""
+        other_candidates: int = 256
+        """Other candidates, with a Gaussian process. The learner's time grows with both."""
         policy_sweeps: int = 2
         """Passes of the exact ascent over all decisions per update, with a Gaussian process."""
         gp_kl_coef: float = 1.0
@@ -112,10 +114,10 @@ class MA2ML(ActorCriticLearner):
 
         def __post_init__(self) -> None:
             super().__post_init__()
-            check_range(self, 0, names=["warmup", "actor_steps", "kl_coef", "optimism"])
+            check_range(self, 0, names=["warmup", "actor_steps", "kl_coef", "optimism", "policy_candidates"])
             check_range(self, 1, names=["actor_samples", "candidates"])
             check_range(self, 0.0, 1.0, names=["target_rate"])
-            check_range(self, 1, names=["candidates_near", "policy_sweeps", "fit_steps"])
+            check_range(self, 1, names=["other_candidates", "policy_sweeps", "fit_steps"])
             check_range(self, 2, names=["gp_limit"])
             check_range(self, 1e-6, names=["gp_kl_coef"])
             check_choice(self, "target", get_args(TargetName))
@@ -232,13 +234,12 @@ class MA2ML(ActorCriticLearner):
             return self.proposals.draw(lambda rows: self.layout.uniform(rows, self.rng), 1, self.rng.random)
         posterior, fitted = process.believing(self.proposals.open), process.fitted
         best = process.posterior.joint[np.argsort(-fitted, kind="stable")[:PARENTS]]
-        near = self.config.candidates_near
-        samples = self.sample(max(1, near // 4))
-        pool = candidate_pool(best, samples, near, self.layout, self.rng)
+        samples = self.sample(self.config.policy_candidates)
+        pool = candidate_pool(best, samples, self.config.other_candidates, self.layout, self.rng)
         pool, scores = climb(
             pool,
             lambda joint: expected_improvement(*posterior.predict(joint), float(fitted.max())),
-            max(1, near // 4),
+            max(1, self.config.other_candidates // 4),
             self.layout,
             self.rng,
         )

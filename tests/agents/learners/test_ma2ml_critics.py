@@ -1,0 +1,58 @@
+"""MA2ML with each of its critics."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from ma2ml_agents import MA2ML, AgentSpec
+from ma2ml_agents.testing import batch_of, observations_of, play
+
+SPECS = (AgentSpec("aug", (4, 3), 3), AgentSpec("nas", (2, 5, 3), 3), AgentSpec("hpo", (6,), 3))
+GATED = (AgentSpec("all", (3, 4, 2, 2), 1, active=((), ((0, (1, 2)),), ((1, (2, 3)),), ())),)
+CHEAP = {"critics": 1, "critic_hidden_size": 4, "critic_steps": 2, "actor_steps": 1, "warmup": 4, "batch_size": 3}
+
+
+@pytest.mark.parametrize("specs", [SPECS, GATED])
+def test_under_the_gaussian_process_policies_gather_on_what_is_good(specs) -> None:
+    learner = MA2ML(specs, seed=0)
+    play(learner, specs, updates=40)
+    rewards = batch_of(specs, learner.sample(200)).rewards
+    assert rewards.mean() > batch_of(specs, learner.layout.uniform(200, np.random.default_rng(0))).rewards.mean() + 0.2
+
+
+def test_the_first_pipelines_cover_every_choice_even_if_all_are_asked_for_at_once() -> None:
+    learner = MA2ML(SPECS, MA2ML.Config(warmup=6), seed=0)
+    joint = learner.layout.join(learner.act(observations_of(SPECS, 6)))
+    for d, size in enumerate(learner.layout.nvec):
+        assert len(np.unique(joint[:, d])) == size
+
+
+def test_no_pipeline_is_proposed_twice_until_all_are_known() -> None:
+    specs = (AgentSpec("a", (3, 2), 1), AgentSpec("b", (4,), 1))
+    joint = np.concatenate(play(MA2ML(specs, seed=0), specs, updates=24))
+    assert len(np.unique(joint, axis=0)) == 24
+
+
+@pytest.mark.parametrize("settings", [{}, {"critic": "ensemble", **CHEAP}])
+def test_it_recommends_a_good_pipeline_that_was_evaluated(settings) -> None:
+    learner = MA2ML(SPECS, MA2ML.Config(**settings), seed=0)
+    assert learner.recommend() is None
+    known = np.concatenate(play(learner, SPECS, updates=15))
+    recommended = learner.layout.join({agent: action[None] for agent, action in learner.recommend().items()})
+    assert (known == recommended).all(axis=1).any()
+    if not settings:
+        assert batch_of(SPECS, recommended).rewards[0] >= np.quantile(batch_of(SPECS, known).rewards, 0.9)
+
+
+@pytest.mark.parametrize("settings", [{"policy": "lstm"}, {"off_policy": False}])
+def test_where_the_gaussian_process_does_not_fit_auto_takes_the_ensemble(settings) -> None:
+    assert MA2ML.Config().gaussian_process
+    assert not MA2ML.Config(**settings).gaussian_process
+    with pytest.raises(ValueError, match="'gp' needs policy 'independent' and off_policy"):
+        MA2ML.Config(critic="gp", **settings)
+
+
+def test_a_misspelled_critic_is_named_with_the_right_one() -> None:
+    with pytest.raises(ValueError, match="'ensemble'"):
+        MA2ML.Config(critic="ensembel")
