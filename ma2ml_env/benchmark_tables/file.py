@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any, Literal
@@ -45,16 +45,35 @@ def tabular_spaces(file: str, cells: Cells = "values") -> dict[AgentID, SearchSp
     return {agent: SearchSpace(found, dict) for agent, found in decisions.items()}
 
 
-def tabular_space(file: str, agent: AgentID, cells: Cells = "values") -> SearchSpace:
+def tabular_space(
+    file: str,
+    agent: AgentID,
+    cells: Cells = "values",
+    ordered: Sequence[str] = (),
+    active: Mapping[str, Mapping[str, Sequence[Any]]] | None = None,
+) -> SearchSpace:
     """The search space of one agent of a table; as `tabular_spaces`, which raises the same.
 
+    Args:
+        file: as `tabular` reads it.
+        agent: whose decisions these are.
+        cells: `"values"` or `"indices"`, what the decisions' columns hold.
+        ordered: decisions whose order of choices means something, as in `Decision`.
+        active: {decision: {earlier decision: its values that allow the decision}}, as in `Decision`. Where a decision
+            is inactive its column holds its first choice.
+
     Raises:
-        ValueError: also if the table has no such agent.
+        ValueError: also if the table has no such agent, or the agent no such decision.
     """
-    spaces = tabular_spaces(file, cells)
+    spaces, conditions = tabular_spaces(file, cells), active or {}
     if agent not in spaces:
         raise MA2MLError(f"{file} has no agent {agent!r}; its agents are {list(spaces)}")
-    return spaces[agent]
+    decisions = spaces[agent].decisions
+    unknown = sorted({*ordered, *conditions} - {decision.name for decision in decisions})
+    if unknown:
+        raise MA2MLError(f"{file}: {agent!r} has no decisions {unknown}; it has {[d.name for d in decisions]}")
+    said = [Decision(d.name, d.choices, d.name in ordered, conditions.get(d.name, ())) for d in decisions]
+    return SearchSpace(said, dict)
 
 
 def layout_of(search_spaces: Mapping[AgentID, SearchSpace]) -> Layout:
