@@ -120,7 +120,7 @@ class CostEncoderPredictor(nn.Module):
 
     def _batches(self, rows: int, epochs: int) -> Iterator[Tensor]:
         for _ in range(epochs):
-            yield from torch.randperm(rows, generator=self._generator).split(self._fitting.batch_size)
+            yield from torch.split(torch.randperm(rows, generator=self._generator), self._fitting.batch_size)
 
 
 def _tensor(values: Floats) -> Tensor:

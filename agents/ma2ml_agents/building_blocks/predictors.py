@@ -119,7 +119,7 @@ def fit_predictor(inputs: Floats, rewards: Floats, fitting: Fitting, seed: int) 
     )
     for _ in range(fitting.epochs):
         orders = torch.rand((fitting.members, len(data)), generator=generator).argsort(dim=1)
-        for rows in orders.split(fitting.batch_size, dim=1):
+        for rows in torch.split(orders, fitting.batch_size, dim=1):
             loss = ((ensemble(data[rows]) - targets[rows]) ** 2).mean(dim=1).sum()
             optimizer.zero_grad()
             torch.autograd.backward(loss)
