@@ -9,15 +9,15 @@ import pytest
 import torch
 
 import ma2ml_env
-from ma2ml_env.evaluators import train as train_module
 from ma2ml_env.tasks.task import Images
+from ma2ml_env.training import pipeline_training
 
 TINY: dict[str, Any] = {"filters": 2, "retrain_epochs": 1}
 
 
 @pytest.fixture
 def few(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(train_module, "MEASURED_IMAGES", 50)
+    monkeypatch.setattr(pipeline_training, "MEASURED_IMAGES", 50)
 
 
 def evaluated(**options: Any) -> ma2ml_env.Result:
@@ -39,16 +39,16 @@ def test_epochs_beyond_the_end_are_not_measured(few: None) -> None:
 
 def test_images_of_all_validation_are_measured_at_the_end_and_the_same_few_before(monkeypatch) -> None:
     sizes: list[int] = []
-    usual = train_module.accuracy
-    monkeypatch.setattr(train_module, "MEASURED_IMAGES", 50)
-    monkeypatch.setattr(train_module, "accuracy", lambda *given: sizes.append(len(given[1])) or usual(*given))
+    usual = pipeline_training.accuracy
+    monkeypatch.setattr(pipeline_training, "MEASURED_IMAGES", 50)
+    monkeypatch.setattr(pipeline_training, "accuracy", lambda *given: sizes.append(len(given[1])) or usual(*given))
     evaluated(measured_epochs=(2, 3))
     assert sizes == [50, 50, 359]
 
 
 def test_the_few_images_are_spread_over_all(few: None) -> None:
     rows = torch.arange(120)
-    some = train_module._some(Images(rows, rows))
+    some = pipeline_training._evenly_spaced(Images(rows, rows))
     assert some.labels.tolist() == [number * 120 // 50 for number in range(50)]
 
 

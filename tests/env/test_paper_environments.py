@@ -10,11 +10,11 @@ import torch
 from image_files import write_cifar, write_imagenet
 
 import ma2ml_env
-from ma2ml_env.evaluators import train as train_module
 from ma2ml_env.models import build_network, fbnetv3_modules
 from ma2ml_env.models.counting import cost
 from ma2ml_env.tasks import cifar
 from ma2ml_env.tasks.digits import Digits
+from ma2ml_env.training import pipeline_training
 
 NASNET = {"filters": 2, "repeats": 1}
 FBNETV3 = {"num_classes": 4, "image_size": 40, "resolution_scale": 0.15, "head_width": 16}
@@ -132,7 +132,7 @@ def test_the_two_proxies_differ_in_their_constraint_alone():
 def test_only_images_that_leave_room_on_the_device_are_moved_there(memory, place, monkeypatch):
     properties = SimpleNamespace(total_memory=memory)
     monkeypatch.setattr(torch.cuda, "get_device_properties", lambda device: properties)
-    splits = train_module._on_device.__wrapped__(Digits(), "meta")
+    splits = pipeline_training._splits_on.__wrapped__(Digits(), "meta")
     for part in vars(splits).values():
         assert (part.pixels.device.type, part.labels.device.type) == (place, "meta")
 
@@ -141,6 +141,6 @@ def test_the_images_of_a_final_training_are_all_in_one_place_where_only_validati
     parts = Digits().load()
     properties = SimpleNamespace(total_memory=4 * parts.validation.pixels.nbytes)
     monkeypatch.setattr(torch.cuda, "get_device_properties", lambda device: properties)
-    assert train_module._moved(parts.validation, "meta").pixels.device.type == "meta"
-    both = train_module._moved(parts.train_and_validation, "meta")
+    assert pipeline_training._moved(parts.validation, "meta").pixels.device.type == "meta"
+    both = pipeline_training._moved(parts.train_and_validation, "meta")
     assert (both.pixels.device.type, both.labels.device.type) == ("cpu", "meta")

@@ -14,11 +14,11 @@ from torch import nn
 import ma2ml_env
 from ma2ml_env import Decision, Pipeline, SearchSpace, load_model
 from ma2ml_env.env import AutoMLEnv
-from ma2ml_env.evaluators import train as train_module
 from ma2ml_env.reward import accuracy
 from ma2ml_env.search_spaces.recipe import Recipe, recipe
 from ma2ml_env.tasks.digits import Digits
 from ma2ml_env.tasks.task import Images, Splits
+from ma2ml_env.training import pipeline_training
 from ma2ml_env.training.loop import DivergedError, Fitting, Normalization, fit
 from ma2ml_env.training.loop import accuracy as measured
 
@@ -68,7 +68,7 @@ def test_digits_are_split_without_overlap_stratified_and_always_alike() -> None:
     seen = [{image.numpy().tobytes() for image in part.pixels} for part in parts]
     assert not seen[0] & seen[2]
     assert not seen[1] & seen[2]
-    train_module._on_device.cache_clear()
+    pipeline_training._splits_on.cache_clear()
     assert torch.equal(Digits().load().test.pixels, splits.test.pixels)
 
 
@@ -183,7 +183,7 @@ def test_a_training_that_fails_is_a_failed_result(failure: Exception, says: str,
     def fail(*args: object) -> None:
         raise failure
 
-    monkeypatch.setattr(train_module, "fit", fail)
+    monkeypatch.setattr(pipeline_training, "fit", fail)
     env = quick_env()
     result = env.evaluate(default_pipeline(env))
     assert result.failed
@@ -200,7 +200,7 @@ def test_any_other_error_in_training_is_not_hidden(monkeypatch) -> None:
     def fail(*args: object) -> None:
         raise RuntimeError("a bug")
 
-    monkeypatch.setattr(train_module, "fit", fail)
+    monkeypatch.setattr(pipeline_training, "fit", fail)
     env = quick_env()
     with pytest.raises(RuntimeError, match="a bug"):
         env.evaluate(default_pipeline(env))

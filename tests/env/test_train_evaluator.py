@@ -12,11 +12,11 @@ from torch import nn
 import ma2ml_env
 from ma2ml_env import Decision, SearchSpace
 from ma2ml_env.env import AutoMLEnv
-from ma2ml_env.evaluators import train as train_module
 from ma2ml_env.models.modules import DropPath
 from ma2ml_env.search_spaces.recipe import OPTIMIZERS, Recipe
 from ma2ml_env.tasks.digits import Digits
 from ma2ml_env.tasks.task import Images
+from ma2ml_env.training import pipeline_training
 from ma2ml_env.training.loop import Fitting, Normalization, batches, make_optimizer
 
 
@@ -51,7 +51,7 @@ def test_torch_is_left_as_it_was_by_a_training_that_breaks_off(failure: Exceptio
         torch.rand(3)
         raise failure
 
-    monkeypatch.setattr(train_module, "fit", break_off)
+    monkeypatch.setattr(pipeline_training, "fit", break_off)
     env = env_with_recipe(Recipe())
     threads = torch.get_num_threads()
     torch.set_num_threads(threads + 1)
@@ -74,7 +74,7 @@ def test_the_search_never_reads_the_test_images(monkeypatch) -> None:
             raise AssertionError(f"the search read {name} of the test images")
 
     splits = replace(Digits().load(), test=Forbidden())
-    monkeypatch.setattr(train_module, "_on_device", lambda task, device: splits)
+    monkeypatch.setattr(pipeline_training, "_splits_on", lambda task, device: splits)
     env = env_with_recipe(Recipe(batch_size=128))
     assert not env.evaluate(env.decode(played(env))).failed
 

@@ -46,7 +46,7 @@ def perceptron(sizes: Sequence[int], generator: torch.Generator) -> nn.Sequentia
     """
     layers: list[nn.Module] = []
     for rows, columns in itertools.pairwise(sizes):
-        layer = torch.nn.utils.skip_init(nn.Linear, rows, columns)
+        layer = nn.Linear(rows, columns, device="meta").to_empty(device="cpu")
         nn.init.uniform_(layer.weight, -1.0 / math.sqrt(rows), 1.0 / math.sqrt(rows), generator=generator)
         nn.init.zeros_(layer.bias)
         layers += [layer, nn.ReLU()]
@@ -77,7 +77,8 @@ class Ensemble(nn.Module):
         """Predictions for inputs of shape (n, F), or (E, n, F) to give each member its own; shape (E, n)."""
         hidden = F.relu(inputs @ self.first + self.biases[0])
         hidden = F.relu(hidden @ self.second + self.biases[1])
-        return (hidden @ self.last + self.biases[2]).squeeze(-1)
+        outputs: Tensor = hidden @ self.last + self.biases[2]
+        return outputs.squeeze(-1)
 
 
 @dataclass(frozen=True)

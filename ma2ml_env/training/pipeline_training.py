@@ -1,0 +1,188 @@
+"""Training of the networks that pipelines describe, on one task and one device."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import torch
+from torch import nn
+
+from ma2ml_env.models import build_network
+from ma2ml_env.models.dropout import add_dropout
+from ma2ml_env.search_spaces.recipe import Recipe
+from ma2ml_env.tasks.task import Images, Splits
+from ma2ml_env.training.classifier import Classifier
+from ma2ml_env.training.loop import DivergedError, Fitting, Normalization, accuracy, fit
+from ma2ml_env.types import Pipeline
+
+MEASURED_IMAGES = 2000
+"""Validation images, evenly spaced among all, of a measurement before the end of a training."""
+
+
+@dataclass(frozen=True)
+class PipelineTraining:
+    """Trains networks on a task.
+
+    Attributes:
+        task: source of images, a `Task`.
+        skeleton: network skeleton that an architecture is put into.
+        device: `"cpu"`, `"cuda"` or `"cuda:0"`, ...
+        threads: CPU threads of one training.
+    """
+
+    task: Any
+    skeleton: Any
+    device: str
+    threads: int
+
+    @property
+    def splits(self) -> Splits:
+        """Images on the device, read once per process."""
+        return _splits_on(self.task, self.device)
+
+    def build(self, pipeline: Pipeline) -> nn.Module:
+        """Returns the untrained network on the device; its weights are drawn from torch's own generator."""
+        recipe, task = pipeline.get("hpo", Recipe()), self.task
+        network = build_network(
+            pipeline["nas"],
+            self.skeleton,
+            image_size=task.image_size,
+            in_channels=task.channels,
+            num_classes=len(task.classes),
+            drop_path=recipe.drop_path,
+        )
+        network.to(device=torch.device(self.device), memory_format=torch.channels_last)  # type: ignore[call-overload]
+        if recipe.dropout:
+            add_dropout(network, recipe.dropout)
+        return network
+
+    def validation_curve(
+        self,
+        pipeline: Pipeline,
+        seed: int,
+        epochs: int,
+        measured: Sequence[int],
+        *,
+        in_part: bool,
+        stop_below: Sequence[float] = (),
+    ) -> tuple[list[float], str | None]:
+        """Trains on the train part and measures validation accuracy on the way.
+
+        Args:
+            pipeline: to train.
+            seed: of the environment.
+            epochs: of the training.
+            measured: epochs after which accuracy is measured, ascending; the last one is `epochs`.
+            in_part: whether measurements before the last one use `MEASURED_IMAGES` of the images only.
+            stop_below: for each measurement, accuracy below which the training is stopped after it; NaN and missing
+                ones stop nothing.
+
+        Returns:
+            Accuracy at each measurement, and the reason of a failure: a diverged loss or exhausted memory.
+        """
+        splits, curve = self.splits, list[float]()
+        some = _evenly_spaced(splits.validation) if in_part else splits.validation
+        normalization = Normalization.of(splits.train)
+
+        def go_on_after(epoch: int, network: nn.Module) -> bool:
+            if epoch not in measured:
+                return True
+            curve.append(accuracy(network, splits.validation if epoch == epochs else some, normalization))
+            return not (len(curve) <= len(stop_below) and curve[-1] < stop_below[len(curve) - 1])
+
+        try:
+            self._fit(pipeline, seed, splits.train, epochs, go_on_after)
+        except DivergedError as failure:
+            return curve, str(failure)
+        except (MemoryError, RuntimeError) as failure:
+            if not _out_of_memory(failure):
+                raise
+            return curve, f"out of memory: {str(failure).splitlines()[0]}"
+        return curve, None
+
+    def final_model(self, pipeline: Pipeline, seed: int, epochs: int) -> tuple[Classifier, float]:
+        """Trains on train and validation together.
+
+        Returns:
+            The model, in evaluation mode on the CPU, and its test accuracy.
+
+        Raises:
+            DivergedError: if the training diverges.
+        """
+        both = _moved(self.task.load().train_and_validation, self.device)
+        network = self._fit(pipeline, seed, both, epochs, lambda epoch, network: True)
+        normalization = Normalization.of(self.splits.train)
+        with _deterministic(0, self.device, self.threads):
+            test = accuracy(network, self.splits.test, normalization)
+        model = Classifier(network.cpu(), pipeline["nas"], self.skeleton, normalization, self.task)
+        return model.eval(), test
+
+    def _fit(
+        self,
+        pipeline: Pipeline,
+        seed: int,
+        images: Images,
+        epochs: int,
+        go_on_after: Callable[[int, nn.Module], bool],
+    ) -> nn.Module:
+        """Trains a fresh network; `go_on_after(epoch, network)` decides after each epoch whether to go on."""
+        random_seed = pipeline.random_seed(seed)
+        device, task = torch.device(self.device), self.task
+        with _deterministic(random_seed, self.device, self.threads):
+            network = self.build(pipeline)
+            generator = torch.Generator(device).manual_seed(random_seed)
+            fitting = Fitting(
+                images,
+                Normalization.of(self.splits.train),
+                pipeline.get("aug"),
+                pipeline.get("hpo", Recipe()),
+                epochs,
+                len(task.classes),
+                device,
+                getattr(task, "augmentation", "none"),
+            )
+            return fit(network, fitting, generator, go_on_after)
+
+
+@cache
+def _splits_on(task: Any, device: str) -> Splits:
+    splits = task.load()
+    return Splits(*(_moved(part, device) for part in (splits.train, splits.validation, splits.test)))
+
+
+def _evenly_spaced(images: Images) -> Images:
+    """`MEASURED_IMAGES` of the images, evenly spaced, or all if there are not so many."""
+    if len(images) <= MEASURED_IMAGES:
+        return images
+    rows = torch.arange(MEASURED_IMAGES) * len(images) // MEASURED_IMAGES
+    return Images(images.pixels[rows.to(images.pixels.device)], images.labels[rows.to(images.labels.device)])
+
+
+def _moved(images: Images, device: str) -> Images:
+    """The images on the device; of more than a quarter of its memory only the labels."""
+    room = torch.cuda.get_device_properties(device).total_memory // 4 if device != "cpu" else 0
+    fits = device == "cpu" or images.pixels.nbytes <= room
+    pixels = images.pixels.to(device, non_blocking=True) if fits else images.pixels
+    return Images(pixels, images.labels.to(device, non_blocking=True))
+
+
+@contextmanager
+def _deterministic(seed: int, device: str, threads: int) -> Iterator[None]:
+    """Seeds torch and sets its threads for one training; afterwards both are as before."""
+    before = torch.get_num_threads()
+    with torch.random.fork_rng(devices=[device] if device != "cpu" else []):
+        torch.manual_seed(seed)
+        torch.set_num_threads(threads)
+        try:
+            yield
+        finally:
+            torch.set_num_threads(before)
+
+
+def _out_of_memory(failure: Exception) -> bool:
+    text = str(failure).lower()
+    return isinstance(failure, (MemoryError, torch.OutOfMemoryError)) or "allocate memory" in text
