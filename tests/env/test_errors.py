@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from ma2ml_agents.building_blocks.settings import parse_setting
+from ma2ml_agents.commands.options import parse_settings
 from ma2ml_env import Decision, errors
 from ma2ml_env.errors import DamagedFileError, MA2MLError, MissingExtraError, missing_extra, nearest, require_range
 from ma2ml_env.evaluators.train import TrainEvaluator
@@ -89,14 +89,14 @@ def test_a_number_with_an_exponent_is_a_number_in_a_file_and_in_an_option(
 ) -> None:
     (tmp_path / "a.yaml").write_text(f"constraint: {text}\n")
     assert read_yaml(tmp_path / "a.yaml") == {"constraint": number}
-    assert parse_setting(f"constraint={text}") == ("constraint", number)
+    assert parse_settings([[f"constraint={text}"]]) == {"constraint": number}
 
 
 @pytest.mark.parametrize("text", ["e5", "4e", "four", "1e5x", "4_e5"])
 def test_what_is_no_number_stays_a_text(text: str, tmp_path: Path) -> None:
     (tmp_path / "a.yaml").write_text(f"name: {text}\n")
     assert read_yaml(tmp_path / "a.yaml") == {"name": text}
-    assert parse_setting(f"name={text}") == ("name", text)
+    assert parse_settings([[f"name={text}"]]) == {"name": text}
 
 
 @pytest.mark.parametrize("choices", [range(10**9), itertools.count()])
