@@ -7,12 +7,15 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import ma2ml_env
 from ma2ml_agents import agent_specs, make_learner, run_search
+from ma2ml_agents.benchmark.measured import MeasuredLearner
 from ma2ml_agents.executors import InlineExecutor
 from ma2ml_agents.search import CostBounds
+from ma2ml_agents.search.cost import UsesCost
 from ma2ml_agents.search.results import PackedAction
 from ma2ml_env import AutoMLEnv, Decision, Pipeline, Result, SearchSpace
 from ma2ml_env.reward import accuracy
@@ -117,6 +120,34 @@ def test_the_cost_of_a_registered_environment_is_known_beforehand() -> None:
         result = env.cost(pipeline)
         assert result.flops > 0
         assert result.params > 0
+
+
+class Thrifty:
+    """A learner that is handed the cost of pipelines."""
+
+    def __init__(self, learner) -> None:
+        self.act, self.update, self.state_dict = learner.act, learner.update, learner.state_dict
+        self.batch_size, self.on_policy = learner.batch_size, learner.on_policy
+        self.costs: list = []
+
+    def use_cost(self, cost) -> None:
+        self.costs.append(cost)
+
+
+@pytest.mark.parametrize("measured", [False, True])
+def test_a_learner_that_uses_the_cost_gets_it_where_the_environment_is_priced(measured: bool) -> None:
+    evaluator = Counting()
+    priced = AutoMLEnv({"nas": SPACE}, evaluator, accuracy)
+    unpriced = AutoMLEnv({"nas": SPACE}, lambda pipeline, *, seed: Result(0.5, 1, 1, 0.0), accuracy)
+    for env, count in ((priced, 1), (unpriced, 0)):
+        learner = Thrifty(make_learner("random_search", agent_specs(env)))
+        run_search(env, MeasuredLearner(learner) if measured else learner, 3)
+        assert len(learner.costs) == count
+        for cost in learner.costs:
+            flops, params = cost({"nas": np.array([[0, 0], [1, 2], [3, 3]])})
+            assert flops.tolist() == [1.0, 6.0, 16.0]
+            assert params.tolist() == [1.0, 2.0, 4.0]
+    assert not isinstance(MeasuredLearner(make_learner("random_search", agent_specs(priced))), UsesCost)
 
 
 def test_the_fidelity_reaches_the_evaluator_only_where_it_is_asked_for() -> None:

@@ -191,3 +191,13 @@ def test_a_search_takes_a_fourth_agent_and_a_closure() -> None:
         trials = run_search(env, make_learner(name, agent_specs(env), seed=0, **SETTINGS[name]), 10)
         assert {trial.reward for trial in trials} <= {0.0, 1.0}
         assert all(set(trial.pipeline.action) == {"aug", "nas", "hpo", "loss"} for trial in trials)
+
+
+def test_a_search_leaves_the_episode_of_its_environment_alone() -> None:
+    env = game(RandomDuration())
+    run_search(env, learner_for(env, "ma2ml"), 12, seed=7)
+    assert (env.agents, env.last_trial, env.evaluation_seed) == ([], None, 0)
+    env.reset(seed=5)
+    trials = run_search(env, learner_for(env, "ma2ml"), 12)
+    assert env.agents == ["a", "b"], "the episode that had begun goes on"
+    assert {trial.seed for trial in trials} == {5}

@@ -115,6 +115,6 @@ def _load(path: Path) -> SearchRecord | None:
 def _save(out: Path, record: SearchRecord) -> None:
     try:
         out.mkdir(parents=True, exist_ok=True)
-        write_text(out / RECORD_FILE, json.dumps({"format": FORMAT, **asdict(record)}, indent=2) + "\n")
+        write_text(out / RECORD_FILE, json.dumps({"format": FORMAT, **asdict(record)}) + "\n")
     except OSError as error:
         raise MA2MLError(f"cannot write in the folder {out}: {error.strerror}") from error
