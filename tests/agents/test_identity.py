@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import functools
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -111,6 +114,44 @@ def test_the_description_of_a_function_covers_the_data_and_functions_it_uses_but
     assert changed(comment="  # a remark\n    ") == []
     assert changed(data="ones") == ["reads.DATA"]
     assert changed(operator="+") == ["reads.helper.source"]
+
+
+DESCRIBED = """
+import sys, json
+from functools import partial
+sys.path.insert(0, sys.argv[1])
+from ma2ml_agents.search.identity import describe
+from mine import Mine, evaluate
+print(json.dumps(describe([partial(evaluate, tags={"a", "b", "c"}), Mine({"x", "y"})])))
+"""
+MINE = """
+import math, threading
+LIMITS, lock = frozenset("pqr"), threading.Lock()
+def even(n): return n == 0 or odd(n - 1)
+def odd(n): return n != 0 and even(n - 1)
+def evaluate(pipeline, *, seed, tags):
+    with lock:
+        return even(len(LIMITS)) and math.nan
+class Mine:
+    def __init__(self, names, path=None): self.names, self.path = names, path
+    def __call__(self, pipeline, *, seed): return odd(seed)
+"""
+
+
+def test_a_description_is_the_same_in_every_process(tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text(MINE)
+    texts = {
+        subprocess.run(
+            [sys.executable, "-c", DESCRIBED, str(tmp_path)],
+            env={**os.environ, "PYTHONHASHSEED": seed},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        for seed in ("1", "2", "3")
+    }
+    assert len(texts) == 1
+    assert "0x" not in texts.pop()
 
 
 class Plain:

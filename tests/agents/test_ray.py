@@ -21,8 +21,8 @@ import pytest
 import ma2ml_env
 from ma2ml_agents import agent_specs, make_learner, run_search
 from ma2ml_agents.commands import main
+from ma2ml_agents.executors import Raised, ray_cluster
 from ma2ml_agents.executors import ray as ray_executor
-from ma2ml_agents.executors import ray_cluster
 from ma2ml_agents.executors.ray import RayExecutor
 from ma2ml_agents.search import Callbacks
 from ma2ml_env import Pipeline, Result, Trial
@@ -142,6 +142,8 @@ def evaluate(what: Pipeline, seed: int, stop_below: float = 0.0) -> Result:
     if path:
         with open(path, "a") as file:
             file.write("x")
+    if fault == "pid":
+        return Result(0.5, os.getpid(), 1, 0.0)
     if fault == "raise":
         raise KeyError("no such thing")
     if fault == "exit":
@@ -170,6 +172,15 @@ def test_a_fault_costs_its_own_trial_and_only_a_worker_that_died_is_given_one_mo
     assert result.accuracy == (0.0 if result.failed else 0.5)
     assert (tmp_path / "tries").read_text() == "x" * tries
     assert executor.submit(pipeline("none"), 0, stop_below=0.25).result().accuracy == 0.75
+
+
+def test_a_worker_in_which_a_pipeline_raised_is_replaced_and_its_exception_is_told_apart(executor: RayExecutor) -> None:
+    first = executor.submit(pipeline("pid"), 0).result().flops
+    assert executor.submit(pipeline("pid"), 0).result().flops == first
+    raised = executor.submit(pipeline("raise"), 0).result()
+    assert isinstance(raised, Raised)
+    assert f'File "{__file__}"' in raised.traceback
+    assert executor.submit(pipeline("pid"), 0).result().flops != first
 
 
 @pytest.mark.parametrize(("of_node", "tries"), [(False, 2), (True, 4)])

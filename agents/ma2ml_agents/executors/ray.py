@@ -49,8 +49,6 @@ class RayExecutor(ManagedExecutor):
     Raises:
         ValueError: if Ray is not installed or the cluster not reachable, for a number out of range, for a trial
             that no node has room for, and for an `evaluate` that cannot be sent.
-
-    Source: ours.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""Joining a Ray cluster quietly, and what it has room for."""
+"""Connection to a Ray cluster, and its capacity."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-from ma2ml_env.errors import MA2MLError
+from ma2ml_env.errors import MA2MLError, missing_extra
 
 SOCKET_SECONDS, JOIN_SECONDS = 3.0, 20.0
 QUIET = {
@@ -26,22 +26,20 @@ LOCAL_STORE_BYTES = 100 * 2**20
 
 
 def import_ray(environment: Mapping[str, str] | None = None) -> Any:
-    """The module `ray`, told to keep silent; what is told has effect at its first import only.
+    """Imports Ray with its logging turned off; settings apply on the first import only.
 
     Args:
         environment: more variables to set beforehand, where they are not set already.
 
     Raises:
-        ValueError: if it is not installed.
-
-    Source: ours.
+        MissingExtraError: if it is not installed.
     """
     for name, value in (QUIET | dict(environment or {})).items():
         os.environ.setdefault(name, value)
     try:
         import ray
     except ImportError as error:
-        raise MA2MLError("the ray executor needs Ray: pip install 'ma2ml-env[ray]'") from error
+        raise missing_extra("the ray executor needs Ray", "ray") from error
     return ray
 
 
@@ -57,8 +55,6 @@ def join(address: str | None) -> bool:
 
     Raises:
         ValueError: if Ray is not installed, or there is no cluster at the address, within `JOIN_SECONDS`.
-
-    Source: ours.
     """
     ray = import_ray(LOOPBACK if address is None else {})
     if ray.is_initialized():
@@ -75,14 +71,12 @@ def join(address: str | None) -> bool:
 
 
 def places(nodes: list[dict[str, Any]], cpus: float, gpus: float) -> int:
-    """How many trials fit on a cluster at the same time.
+    """Returns the number of trials that fit on a cluster at the same time.
 
     Args:
-        nodes: as `ray.nodes()` tells; each has `Alive` and `Resources`.
+        nodes: as `ray.nodes()` returns them; each has `Alive` and `Resources`.
         cpus: CPUs that a trial takes, above 0.
         gpus: GPUs that a trial takes, at least 0.
-
-    Source: ours.
     """
     wanted = {name: amount for name, amount in (("CPU", cpus), ("GPU", gpus)) if amount > 0}
     return sum(
@@ -93,7 +87,7 @@ def places(nodes: list[dict[str, Any]], cpus: float, gpus: float) -> int:
 
 
 def _check_reachable(address: str) -> None:
-    """Try to join in another process first, since Ray itself tries for minutes and cannot be told to stop."""
+    """Try to join in another process first, since Ray itself tries for minutes and cannot be stopped."""
     if address != "auto":
         host, colon, port = address.rpartition(":")
         if not colon or not host or "/" in host or not port.isdecimal():

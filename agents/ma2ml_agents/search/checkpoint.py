@@ -1,4 +1,4 @@
-"""A learner on disk: a cache of what replaying the trials would give, written atomically."""
+"""Learner checkpoints, written atomically: a shortcut for replaying the trials."""
 
 from __future__ import annotations
 
@@ -18,15 +18,13 @@ FILE = "learner.pt"
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A search just after an update of its learner.
+    """State of a search just after an update of its learner.
 
     Attributes:
         origin: fingerprint of the search before the learner learned anything.
-        updates: how many batches the learner has learned from.
+        updates: number of batches that the learner has learned from.
         proposals: joint actions that were proposed and are not yet learned from, {number: {agent: indices}}.
         learner: its `state_dict`.
-
-    Source: ours.
     """
 
     origin: str
@@ -36,11 +34,11 @@ class Checkpoint:
 
 
 def fingerprint(state: Mapping[str, Any], *others: object) -> str:
-    """A short name of a learner's state, and of what else decides a search.
+    """Short name of a learner's state and of what else decides a search.
 
     Args:
         state: its `state_dict`; equal states have equal names under one version of torch.
-        *others: told apart by their `repr`.
+        *others: compared by their `repr`.
     """
     import torch
 
@@ -68,7 +66,7 @@ def remove(folder: Path) -> None:
 
 
 def load(folder: Path) -> Checkpoint | None:
-    """The folder's checkpoint, None if there is none.
+    """Returns the folder's checkpoint, None if there is none.
 
     Raises:
         ValueError: if it is damaged.

@@ -1,4 +1,4 @@
-"""How much of a search's time its learner takes."""
+"""The learner's share of a search's time."""
 
 from __future__ import annotations
 
@@ -8,13 +8,11 @@ from dataclasses import dataclass, field
 
 @dataclass
 class LearnerClock:
-    """A context in which the learner works; tells once when that is a large share of the time.
+    """Context manager that times the learner and warns once if it dominates the search.
 
     Args:
-        after: seconds before it judges.
+        after: seconds before it warns.
         tolerated: share of the time that is not worth a word, in [0, 1].
-
-    Source: ours.
     """
 
     after: float = 60.0
@@ -35,7 +33,7 @@ class LearnerClock:
         return self.working / max(time.monotonic() - self.started, 1e-9)
 
     def notice(self) -> str | None:
-        """A sentence for the user when the learner turns out to be slow, once at most."""
+        """Returns a warning if the learner turns out to be slow, once at most."""
         if self.told or time.monotonic() - self.started < self.after or self.share <= self.tolerated:
             return None
         self.told = True

@@ -1,4 +1,4 @@
-"""When a training is stopped early: thresholds on its validation accuracy, from the curves of earlier ones."""
+"""Early stopping of trainings: thresholds on validation accuracy, from the curves of earlier ones."""
 
 from __future__ import annotations
 
@@ -13,14 +13,15 @@ from ma2ml_env.errors import MA2MLError
 
 
 class Pruner(Protocol):
-    """Says after which epoch a training with which accuracy is stopped.
+    """Decides, from validation accuracy after each epoch, whether to stop a training early.
 
-    Source: ours, after Optuna's pruners; thresholds are fixed when a training begins, so that what is stopped does
-    not depend on what else runs at that time.
+    Thresholds are fixed when a training begins, so that what is stopped does not depend on what else runs at that time.
+
+    Source: after Optuna's pruners.
     """
 
     def thresholds(self, curves: Sequence[Sequence[float]]) -> tuple[float, ...]:
-        """Thresholds of each epoch, from the first.
+        """Returns the threshold of each epoch, from the first.
 
         Args:
             curves: validation accuracies after each epoch of the complete trainings so far, in order.
@@ -32,12 +33,12 @@ class Pruner(Protocol):
 
 @dataclass(frozen=True)
 class QuantilePruner:
-    """Stops what is below a quantile of the earlier trainings at the same epoch.
+    """Stops trainings below a quantile of the earlier ones at the same epoch.
 
     Args:
         quantile: in (0, 1); 0.5 is the median rule.
         warmup_trials: complete trainings before anything is stopped, at least 1.
-        epochs: after which to look; None for every epoch but the last.
+        epochs: those after which trainings are compared; None for every epoch but the last.
 
     Raises:
         ValueError: for a value out of range.
@@ -78,7 +79,7 @@ PRUNERS = {
 
 
 def make_pruner(name: str) -> Pruner | None:
-    """A pruner by name.
+    """Makes a pruner.
 
     Args:
         name: `"none"`, or a key of `PRUNERS`: `"quartile"` and `"median"` look after every epoch, `"halving"` after

@@ -1,4 +1,4 @@
-"""What a search evaluates first: published architectures and policies, or pipelines from a file."""
+"""Warm start: published architectures and policies, or pipelines from a file, to evaluate first."""
 
 from __future__ import annotations
 
@@ -20,25 +20,23 @@ FILES = (".db", ".json", ".yaml", ".yml")
 
 
 def read_warm_start(words: Sequence[str], env: AutoMLEnv, console: Console) -> list[JointAction]:
-    """The joint actions that `--warm-start` asks for.
+    """Returns the joint actions that `--warm-start` names.
 
     Published names are grouped by the agent whose choice they are, and every combination of one from each group is a
-    pipeline, in which agents without a name play their default.
+    pipeline, in which agents without a name play their default action.
 
     Args:
         words: names of `published.names()`, several in a word if separated by commas; or files: JSON or YAML with a
             list of {agent: indices, or {decision: choice}}, or a `trials.db`, of which the best 20, whatever
             its evaluator was: only the actions are taken.
         env: the environment.
-        console: is told where a pipeline differs from what was published.
+        console: shows where a pipeline differs from the published one.
 
     Returns:
         Distinct joint actions, in order.
 
     Raises:
-        ValueError: for an unknown name, one that no agent can say, or a file that cannot be used.
-
-    Source: ours.
+        ValueError: for an unknown name, one that no agent can represent, or a file that cannot be used.
     """
     parts = [part for word in words for part in word.split(",") if part]
     files = [Path(part) for part in parts if part.endswith(FILES)]
@@ -49,7 +47,7 @@ def read_warm_start(words: Sequence[str], env: AutoMLEnv, console: Console) -> l
 
 
 def default_action(env: AutoMLEnv) -> JointAction:
-    """What agents play when nothing is said of them."""
+    """Returns the default action, played by agents that a warm start does not mention."""
     return {agent: space.default for agent, space in env.search_spaces.items()}
 
 
