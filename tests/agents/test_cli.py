@@ -221,7 +221,8 @@ def test_a_real_run_that_is_killed_stopped_and_resumed_ends_as_one_that_was_not(
 def _check_the_printed_model_lines(said: str) -> None:
     lines = re.findall(r"^    (from ma2ml_env .*|model = .*|print.*)$", said, flags=re.MULTILINE)
     assert len(lines) == 3
-    done = subprocess.run([sys.executable, "-c", "\n".join(lines)], capture_output=True, text=True, check=True)
+    pixels = "from ma2ml_env.tasks.digits import Digits\npixels = Digits().load().test.pixels[:10]\n"
+    done = subprocess.run([sys.executable, "-c", pixels + "\n".join(lines)], capture_output=True, text=True, check=True)
     assert len(re.findall(r"'\d'", done.stdout)) == 10
 
 

@@ -17,6 +17,7 @@ from ma2ml_agents.commands import main
 from ma2ml_agents.commands.cost_check import check_bounds
 from ma2ml_agents.search import CostBounds
 from ma2ml_env.errors import MA2MLError
+from ma2ml_env.evaluators.synthetic import SyntheticEvaluator
 from ma2ml_env.evaluators.train import TrainEvaluator
 from ma2ml_env.training.classifier import Classifier
 
@@ -124,6 +125,37 @@ def test_a_final_training_that_was_finished_is_not_lost_with_a_model_that_cannot
     assert "the model cannot be saved whole (the task has no name); its weights are" in capsys.readouterr().out
     assert len(load_file(tmp_path / "weights.safetensors")) > 0
     assert "test_accuracy" in json.loads((tmp_path / "result.json").read_text())
+
+
+def test_a_model_that_cannot_be_saved_is_refused_before_the_first_training(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def refuse(self: TrainEvaluator) -> None:
+        raise MA2MLError("the network has no name")
+
+    monkeypatch.setattr(TrainEvaluator, "check_savable", refuse)
+    assert main([*ONE_TRAINING, "--out", str(tmp_path / "run")]) == 2
+    assert "the network has no name" in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
+
+
+def test_failures_that_are_all_the_same_stop_the_search_and_are_tried_again_on_demand(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def broken(self: SyntheticEvaluator, pipeline: ma2ml_env.Pipeline, *, seed: int) -> ma2ml_env.Result:
+        raise KeyError("no such layer")
+
+    command = [*QUICK, "--out", str(tmp_path)]
+    whole = SyntheticEvaluator.__call__
+    monkeypatch.setattr(SyntheticEvaluator, "__call__", broken)
+    assert main(command) == 2
+    said = capsys.readouterr().err
+    assert "no such layer" in said
+    assert Path(__file__).name in said, "the traceback names the file"
+    assert main([*command, "--ignore-failures"]) == 1
+    monkeypatch.setattr(SyntheticEvaluator, "__call__", whole)
+    assert main([*command, "--retry-failed"]) == 0
+    assert "12/12 pipelines" in capsys.readouterr().out
 
 
 def test_figures_that_cannot_be_written_do_not_cost_the_model(

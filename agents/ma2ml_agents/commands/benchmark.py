@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import joblib
 import tyro
 from rich.console import Console
 
@@ -19,6 +18,7 @@ from ma2ml_agents.benchmark.statistics import check_packages
 from ma2ml_agents.commands.options import (
     Repeatable,
     comma_separated,
+    cores,
     flat,
     help_registry,
     parse_settings,
@@ -56,7 +56,7 @@ class BenchmarkOptions:
     the comparison as the algorithm NAME."""
     out: Path = Path("runs/benchmark")
     """Folder of the benchmark."""
-    workers: int = joblib.cpu_count()
+    workers: int = field(default_factory=cores)
     """Local processes that run the grid, one CPU thread each; results do not depend on their number."""
     registry: Path | None = None
     """YAML file with your own environments."""

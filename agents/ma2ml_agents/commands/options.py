@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import dataclasses
 import inspect
+import os
 import re
 from collections.abc import Iterable, Iterator
 from itertools import pairwise
@@ -23,6 +24,11 @@ from ma2ml_env.errors import MA2MLError
 Repeatable = UseAppendAction[tuple[tuple[str, ...], ...]]
 """Type of a flag that takes several values and may be given again: `--set a=1 b=2 --set c=3`."""
 NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+")
+
+
+def cores() -> int:
+    """Returns the number of cores that this process may use, as far as the system reports it."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def flat(groups: Iterable[Iterable[str]]) -> list[str]:

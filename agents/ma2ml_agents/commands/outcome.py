@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,19 +14,22 @@ from rich.console import Console
 from ma2ml_agents.runs.report import best_in_words, draw_figures
 from ma2ml_agents.search import SearchPlan
 from ma2ml_env import Trial
+from ma2ml_env.evaluator import Retrainable
 from ma2ml_env.files import write_text
 from ma2ml_env.trials import best
 
 RESULT_FILE, MODEL_FILE, WEIGHTS_FILE = "result.json", "model.safetensors", "weights.safetensors"
 FIGURE_BATCH = 10
 Say = Callable[[str], None]
+Retrain = Callable[[], tuple[Any, float]]
 
 
-def conclude(plan: SearchPlan, trials: Sequence[Trial], title: str, console: Console) -> int:
+def conclude(plan: SearchPlan, out: Path, trials: Sequence[Trial], title: str, console: Console) -> int:
     """Reports the best pipelines, draws figures, retrains the best pipeline and saves its model.
 
     Args:
-        plan: of the search; its `out` is the run's folder.
+        plan: of the search.
+        out: folder of the run.
         trials: all of the search.
         title: learner and environment.
         console: where to write.
@@ -37,7 +41,6 @@ def conclude(plan: SearchPlan, trials: Sequence[Trial], title: str, console: Con
     def say(text: str) -> None:
         console.print(text, highlight=False, markup=False, soft_wrap=True)
 
-    assert plan.out is not None
     if len(trials) < plan.budget:
         say(f"the time limit came first: {len(trials)} of {plan.budget} pipelines were evaluated")
     say(f"\nbest pipelines\n\n{best_in_words(trials)}\n")
@@ -46,51 +49,49 @@ def conclude(plan: SearchPlan, trials: Sequence[Trial], title: str, console: Con
     if winner is not None:
         scores = {"reward": float(winner.reward), "accuracy": float(winner.result.accuracy)}
         result = {"trial": winner.number, **scores, "trials": len(trials)}
-    _draw(plan, trials, title, say)
+    _draw(plan, out, trials, title, say)
     if winner is None:
         return 1
-    retrain = getattr(plan.env.evaluator, "retrain", None)
-    if retrain is not None:
-        result |= _final_model(retrain, winner, plan, say)
-    write_text(plan.out / RESULT_FILE, json.dumps(result, indent=2) + "\n")
+    evaluator = plan.env.evaluator
+    if isinstance(evaluator, Retrainable):
+        result |= _final_model(partial(evaluator.retrain, winner.pipeline, seed=plan.seed), winner, out, say)
+    write_text(out / RESULT_FILE, json.dumps(result, indent=2) + "\n")
     return 0
 
 
-def _draw(plan: SearchPlan, trials: Sequence[Trial], title: str, say: Say) -> None:
+def _draw(plan: SearchPlan, out: Path, trials: Sequence[Trial], title: str, say: Say) -> None:
     """Draws the figures; a disk that does not take them does not end the command."""
-    assert plan.out is not None
     if not trials:
         return
     size = plan.learner.batch_size if plan.learner.batch_size > 1 else FIGURE_BATCH
     try:
-        figures = draw_figures(trials, size, plan.out, title)
+        figures = draw_figures(trials, size, out, title)
     except OSError as error:
         say(f"the figures cannot be written: {error}")
     else:
         say(f"figures: {', '.join(str(figure) for figure in figures)}")
 
 
-def _final_model(retrain: Any, winner: Trial, plan: SearchPlan, say: Say) -> dict[str, float]:
+def _final_model(retrain: Retrain, winner: Trial, out: Path, say: Say) -> dict[str, float]:
     """Trains and saves the final model, unless the folder has it; returns what belongs into the result."""
-    assert plan.out is not None
-    accuracy = _earlier(winner, plan.out)
+    accuracy = _earlier(winner, out)
     if accuracy is None:
         started = time.monotonic()
         try:
-            model, accuracy = retrain(winner.pipeline, seed=plan.seed)
+            model, accuracy = retrain()
         except (ArithmeticError, MemoryError, RuntimeError) as failure:
             say(f"the longer training of pipeline {winner.number} failed, so there is no model: {failure}")
             return {}
-        saved = _save(model, plan.out, say)
+        saved = _save(model, out, say)
         say(f"retrained pipeline {winner.number} in {time.monotonic() - started:.0f} s")
         say(f"retrained on train + validation: test accuracy {accuracy:.2%}")
         if not saved:
             return {"test_accuracy": float(accuracy)}
     else:
         say(f"retrained on train + validation: test accuracy {accuracy:.2%}")
-    say(f"the trained model is {plan.out / MODEL_FILE}; load it with\n")
-    say(f"    from ma2ml_env import load_model\n    model = load_model({str(plan.out / MODEL_FILE)!r})")
-    say("    print(model.predict(model.task.load().test.pixels[:10]))\n")
+    say(f"the trained model is {out / MODEL_FILE}; load it with\n")
+    say(f"    from ma2ml_env import load_model\n    model = load_model({str(out / MODEL_FILE)!r})")
+    say("    print(model.predict(pixels))  # uint8 pixels of shape (B, C, H, W)\n")
     return {"test_accuracy": float(accuracy)}
 
 

@@ -26,6 +26,7 @@ from ma2ml_agents.search import Callbacks, SearchPlan, run_plan
 from ma2ml_agents.search.pruner import make_pruner
 from ma2ml_agents.search.warm_start import read_warm_start
 from ma2ml_env import AutoMLEnv, Trial
+from ma2ml_env.evaluator import Instant, Preparing, Savable
 from ma2ml_env.files import write_text
 from ma2ml_env.trials import top_k_mean
 from ma2ml_env.types import JointAction
@@ -60,15 +61,16 @@ def train(options: TrainOptions, console: Console) -> int:
     check_loggers(options.loggers())
     env = ma2ml_env.make(options.search.env, **options.overrides())
     plan = _plan(env, options, out, console)
-    prepare = getattr(env.evaluator, "prepare", None)
-    if prepare is not None:
-        prepare()
+    if isinstance(env.evaluator, Preparing):
+        env.evaluator.prepare()
+    if isinstance(env.evaluator, Savable):
+        env.evaluator.check_savable()
     check_bounds(env, plan.bounds, lambda text: console.print(text, highlight=False, markup=False, soft_wrap=True))
     with run_folder(out, identity, options.resumable()):
         if plan.warm_start:
             _keep_warm_start(plan.warm_start, out)
         trials = _search(plan, options, console)
-        return conclude(plan, trials, f"{options.search.algo} on {options.search.env}", console)
+        return conclude(plan, out, trials, f"{options.search.algo} on {options.search.env}", console)
 
 
 def _identity(options: TrainOptions) -> tuple[dict[str, Any], Path]:
@@ -126,8 +128,7 @@ def _search(plan: SearchPlan, options: TrainOptions, console: Console) -> list[T
         search = options.search
         headline = f"{search.algo} on {search.env}: {plan.budget} pipelines, {workers}, in {plan.out}"
         console.print(headline, highlight=False, markup=False, soft_wrap=True)
-        simulated = getattr(plan.env.evaluator, "instant", False)
-        progress = stack.enter_context(SearchProgress(plan.budget, console, executor.capacity, simulated))
+        progress = stack.enter_context(SearchProgress(plan.budget, console, executor.capacity, _instant(plan.env)))
         about = options.resumable() | {"algo": search.algo, "env": search.env}
         log = SearchLog(options.loggers(), options.folder(), about, progress.notice)
         stack.callback(log.close)
@@ -138,6 +139,11 @@ def _search(plan: SearchPlan, options: TrainOptions, console: Console) -> list[T
             )
         callbacks = Callbacks(progress.show, _log_updates(log), progress.notice)
         return run_plan(plan, executor=executor, callbacks=callbacks)
+
+
+def _instant(env: AutoMLEnv) -> bool:
+    """Whether an evaluation takes no time, and its seconds are those of a simulated clock."""
+    return isinstance(env.evaluator, Instant) and env.evaluator.instant
 
 
 def _executor(env: AutoMLEnv, options: TrainOptions) -> Executor:
@@ -153,7 +159,7 @@ def _executor(env: AutoMLEnv, options: TrainOptions) -> Executor:
             gpus_per_trial=evaluation.gpus_per_trial,
             timeout=evaluation.timeout,
         )
-    if evaluation.executor == "inline" or getattr(env.evaluator, "instant", False):
+    if evaluation.executor == "inline" or _instant(env):
         return InlineExecutor(env.evaluate)
     memory_limit = None if evaluation.memory_limit is None else round(evaluation.memory_limit * 2**30)
     return ProcessExecutor(env.evaluate, evaluation.workers, timeout=evaluation.timeout, memory_limit=memory_limit)

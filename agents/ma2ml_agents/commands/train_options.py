@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, make_dataclass
 from pathlib import Path
@@ -10,18 +9,13 @@ from typing import Any, Literal
 
 import tyro
 
-from ma2ml_agents.commands.options import Repeatable, flat, help_registry, parse_settings
+from ma2ml_agents.commands.options import Repeatable, cores, flat, help_registry, parse_settings
 from ma2ml_agents.learners import learner_class
 from ma2ml_agents.search import CostBounds
 from ma2ml_agents.search.plan import check_limits
 from ma2ml_env import registry
 from ma2ml_env.errors import MA2MLError
 from ma2ml_env.types import check_seed
-
-
-def _cores() -> int:
-    """Number of cores that this process may use, as far as the system reports it."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 @dataclass(frozen=True)
@@ -55,7 +49,7 @@ class SearchOptions:
 class EvaluationOptions:
     """Workers, and limits of an evaluation."""
 
-    workers: int = field(default_factory=_cores)
+    workers: int = field(default_factory=cores)
     """Local worker processes, one CPU thread each; as many as there are cores by default."""
     executor: Literal["processes", "inline", "ray"] = "processes"
     """Local worker processes, this process, or a Ray cluster."""
