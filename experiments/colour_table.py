@@ -1,0 +1,118 @@
+"""Train thousands of `ma2ml/cifar10-16px-v0` pipelines for real: the data behind its surrogate.
+
+    MA2ML_DATA=data python experiments/colour_table.py --out runs/colour-table
+    MA2ML_DATA=data python experiments/colour_table.py --out runs/colour-table --collect TABLE.csv.xz
+
+Half of the pipelines are random, the others come from five searches, so that good ones are covered too; an unfinished
+table has about as many of both. The first hundred random ones are trained under three seeds, which gives the noise.
+Every learner has three runs of 150, whose order can be compared with the surrogate's. Each process uses one core, may
+be stopped at any time, and goes on when it is started again; any number of them share the folder, or the runs, with
+`--shard i/n`. The second command trains nothing: it adds what is finished to one small file, which keeps the runs that
+the folder does not have, so that folders of several machines merge into it. Runs that the stored table has are not
+trained again.
+"""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import dataclass
+from pathlib import Path
+
+import filelock
+import torch
+
+import ma2ml_env
+from ma2ml_agents import agent_specs, make_learner, run_search
+from ma2ml_env.surrogate.table import read_table, write_table
+from ma2ml_env.trials import TrialStore
+from ma2ml_env.types import Trial
+
+ENV = "ma2ml/cifar10-16px-v0"
+TABLE = Path(__file__).parent / "results" / "cifar10-16px-v0.csv.xz"
+SEARCHES = ("regularized_evolution", "ma2ml", "tpe", "local_search", "one_plus_one")
+NOISE_SEEDS = 3
+ROUNDS = 3
+
+
+@dataclass(frozen=True)
+class Run:
+    """One search, or random pipelines under a seed of the environment."""
+
+    algo: str
+    seed: int
+    env_seed: int = 0
+    budget: int = 150
+
+    @property
+    def name(self) -> str:
+        """Of its folder."""
+        return f"{self.algo}-seed{self.seed}-env{self.env_seed}"
+
+
+def runs() -> list[Run]:
+    """All runs, in an order that keeps an unfinished table balanced: 4,350 trainings in three rounds."""
+    noise = [Run("random_search", 0, env_seed, budget=100) for env_seed in range(NOISE_SEEDS)]
+    rounds = []
+    for seed in range(1, ROUNDS + 1):
+        searches = [Run(algo, seed) for algo in SEARCHES]
+        random = [Run("random_search", seed + ROUNDS * number) for number in range(len(SEARCHES) - 1)]
+        rounds += [run for pair in zip(searches, random, strict=False) for run in pair] + searches[len(random) :]
+    return [noise[0], *rounds[:2], *noise[1:], *rounds[2:]]
+
+
+def train(root: Path, run: Run, known: dict[str, list[Trial]]) -> None:
+    """Finish a run."""
+    env = ma2ml_env.make(ENV)
+    if max(len(known.get(run.name, [])), len(stored(root, run))) >= run.budget:
+        return
+    learner = make_learner(run.algo, agent_specs(env), seed=run.seed)
+    trials = run_search(env, learner, run.budget, out=root / run.name, seed=run.env_seed)
+    print(f"{run.name}: {len(trials)} trials, best {max(t.reward for t in trials):.4f}", flush=True)
+
+
+def stored(root: Path, run: Run) -> list[Trial]:
+    """A run's finished trials."""
+    env = ma2ml_env.make(ENV)
+    file = root / run.name / "trials.db"
+    return TrialStore(file, env.definition).load(env.decode) if file.exists() else []
+
+
+def known_runs(table: Path) -> dict[str, list[Trial]]:
+    """What a table holds, if there is one."""
+    return read_table(table, ma2ml_env.make(ENV)) if table.exists() else {}
+
+
+def collect(root: Path, file: Path) -> None:
+    """Write the finished trials of all runs to one file, beside those that it has."""
+    found = known_runs(file)
+    for run in runs():
+        if len(trials := stored(root, run)) > len(found.get(run.name, [])):
+            found[run.name] = trials
+    write_table(file, ma2ml_env.make(ENV), found)
+    print(f"{file}: {sum(map(len, found.values()))} trials of {len(found)} runs, {file.stat().st_size / 1e3:.0f} kB")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--out", type=Path, default=Path("runs/colour-table"))
+    parser.add_argument("--shard", default="0/1", help="i/n: the i-th of n processes, from 0, does every n-th run")
+    parser.add_argument("--collect", type=Path, help="write what is finished to this file, and train nothing")
+    arguments = parser.parse_args()
+    if arguments.collect is not None:
+        collect(arguments.out, arguments.collect)
+        return
+    torch.set_num_threads(1)
+    arguments.out.mkdir(parents=True, exist_ok=True)
+    known = known_runs(TABLE)
+    index, count = map(int, arguments.shard.split("/"))
+    for run in runs()[index::count]:
+        lock = filelock.FileLock(arguments.out / f"{run.name}.lock", timeout=0)
+        try:
+            with lock:
+                train(arguments.out, run, known)
+        except filelock.Timeout:
+            continue
+
+
+if __name__ == "__main__":
+    main()
