@@ -12,8 +12,9 @@ from typing import Any
 from ma2ml_env.render.cells import draw_cell
 from ma2ml_env.render.page import ACCENT, INK, MUTED, STRIPE, WARNING, Area, Panel
 from ma2ml_env.render.policy import draw_policy
+from ma2ml_env.render.stages import draw_stack, stack_size
 from ma2ml_env.search_space import SearchSpace
-from ma2ml_env.search_spaces import darts, nasnet
+from ma2ml_env.search_spaces import darts, nasnet, residual
 from ma2ml_env.search_spaces.autoaugment import Policy
 from ma2ml_env.search_spaces.recipe import Recipe
 from ma2ml_env.types import Result, Trial
@@ -54,6 +55,11 @@ def _genotype_panel(part: nasnet.Genotype | darts.Genotype, images: Any = None) 
         draw_cell(area.part(0.0, height, area.width, height), "reduction cell", part.reduction)
 
     return Panel(7.4, PICTURES, draw)
+
+
+@panel.register
+def _residual_panel(part: residual.Architecture, images: Any = None) -> Panel:
+    return Panel(*stack_size(part), partial(draw_stack, architecture=part))
 
 
 @panel.register
@@ -158,7 +164,7 @@ def _draw_curve(area: Area, curve: Sequence[float]) -> None:
     axes = area.part(0.38, 0.3, area.width - 0.42, area.height - 0.6).plot()
     epochs = range(1, len(curve) + 1)
     axes.plot(epochs, [100 * accuracy for accuracy in curve], color=ACCENT, marker="o", markersize=3, linewidth=1.5)
-    axes.set_title("accuracy after each epoch, %", fontsize=8.5, color=INK, loc="left", x=-0.16, pad=10)
+    axes.set_title("accuracy after each measured epoch, %", fontsize=8.5, color=INK, loc="left", x=-0.16, pad=10)
     axes.tick_params(labelsize=7, colors=MUTED, length=2)
     low, high = 10 * math.floor(10 * min(curve)), 10 * math.ceil(10 * max(curve) + 1e-9)
     axes.set_yticks([low, (low + high) / 2, high])

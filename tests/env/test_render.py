@@ -20,6 +20,7 @@ from ma2ml_env.search_spaces.darts import darts
 from ma2ml_env.search_spaces.nasnet import nasnet
 from ma2ml_env.search_spaces.plain import plain
 from ma2ml_env.search_spaces.recipe import recipe
+from ma2ml_env.search_spaces.residual import residual
 from ma2ml_env.types import Result
 
 
@@ -51,6 +52,7 @@ NUMBERS = {"arch": plain([3, 4], 20), "reg": plain([2]), "hpo": plain([5], 7)}
 PAGES = {
     "images": (IMAGES, Trained(), FLOPsConstrained(1e6)),
     "darts without images": ({"aug": autoaugment(), "nas": darts()}, broken, accuracy),
+    "residual networks": ({"aug": autoaugment(), "nas": residual()}, broken, accuracy),
     "texts": (TEXTS, broken, accuracy),
     "tables": (NUMBERS, broken, FLOPsConstrained(1e6)),
 }

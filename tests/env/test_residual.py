@@ -8,6 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from timm.layers import SEModule
 from timm.models.resnet import BasicBlock, Bottleneck
 from torch import nn
@@ -16,8 +17,9 @@ from ma2ml_env import published
 from ma2ml_env.models import build_network, cost, count
 from ma2ml_env.models.modules import DropPath
 from ma2ml_env.models.residual import ResidualSkeleton
-from ma2ml_env.render.page import Panel
+from ma2ml_env.render.page import Page
 from ma2ml_env.render.panels import panel
+from ma2ml_env.render.stages import stack_size
 from ma2ml_env.search_spaces.residual import KINDS, Architecture, Stage, residual
 
 SIZES = {"image_size": 16, "in_channels": 3, "num_classes": 10}
@@ -183,4 +185,15 @@ def test_an_architecture_says_and_draws_itself() -> None:
     assert "stem: 16 channels, activation silu" in str(architecture)
     assert "stage 1: 2 inverted blocks, 5x5, 24 channels, expansion 3, squeeze-excite" in str(architecture)
     assert "stage 2: no blocks" in str(architecture)
-    assert isinstance(panel(architecture), Panel)
+    assert panel(architecture).width == stack_size(architecture)[0]
+
+
+def test_every_block_is_drawn_as_wide_as_its_channels_and_no_words_meet() -> None:
+    architecture = Architecture(16, "relu", (Stage(2, "basic", 32), Stage(0), Stage(1, "plain", 64, 5)))
+    figure = Page("title", "subtitle", {"nas": panel(architecture)}).figure()
+    FigureCanvasAgg(figure).draw()
+    boxes = [patch for axes in figure.axes for patch in axes.patches]
+    widths = [box.get_width() for box in boxes]
+    assert [width / widths[0] for width in widths] == pytest.approx([1, 2, 2, 4])
+    texts = [text.get_window_extent() for axes in figure.axes for text in axes.texts if text.get_text()]
+    assert not any(one.overlaps(other) for one, other in itertools.combinations(texts, 2))
