@@ -18,7 +18,7 @@ from ma2ml_agents.testing import batch_of, play
 
 SPECS = (AgentSpec("aug", (4, 3), 3), AgentSpec("nas", (2, 5, 3), 3), AgentSpec("hpo", (6,), 3))
 SMALL = {"batch_size": 10, "critics": 2, "critic_hidden_size": 16, "critic_steps": 10, "critic_batch_size": 16}
-SMALL |= {"critic_learning_rate": 2e-3, "critic_weight_decay": 0.1, "actor_steps": 3}
+SMALL |= {"critic_learning_rate": 2e-3, "critic_weight_decay": 0.1, "actor_steps": 3, "critic": "ensemble"}
 
 
 def random_actions(rows: int, seed: int = 0) -> torch.Tensor:
@@ -88,6 +88,7 @@ def test_every_form_learns_a_small_game(learner_class, policy: str) -> None:
     rate = {"independent": 0.1, "lstm": 0.01}[policy]
     small = {} if learner_class is MA2MLLite else {"critics": 2, "critic_hidden_size": 16, "critic_steps": 20}
     if learner_class is MA2ML:
+        small |= {"critic": "ensemble", "batch_size": 5}
         small["distinct"] = False  # else it goes on next to what it has learned
     learner = learner_class(SPECS, learner_class.Config(policy=policy, learning_rate=rate, **small), seed=0)
     rounds = play(learner, SPECS, updates=25)
@@ -109,7 +110,7 @@ def proposals(learner_class, seed: int = 0, **settings) -> np.ndarray:
 
 
 def test_without_off_policy_learning_and_divergence_it_is_the_on_policy_form() -> None:
-    shared = {k: v for k, v in SMALL.items() if k != "actor_steps"} | {"learning_rate": 0.1}
+    shared = {k: v for k, v in SMALL.items() if k not in ("actor_steps", "critic")} | {"learning_rate": 0.1}
     on_policy = proposals(MA2MLOnPolicy, **shared)
     assert np.array_equal(proposals(MA2ML, off_policy=False, kl_coef=0.0, warmup=0, **shared), on_policy)
     assert not np.array_equal(proposals(MA2ML, kl_coef=0.0, warmup=0, **shared), on_policy)

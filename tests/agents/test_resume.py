@@ -26,7 +26,9 @@ CERTAIN_SOON = {"learning_rate": 5.0, "kl_coef": 0.0}
 SETTINGS: dict[str, dict[str, float]] = {
     "random_search": {},
     "regularized_evolution": {},
-    "ma2ml": {"batch_size": 4, "warmup": 4, "critic_steps": 2, "actor_steps": 2, "actor_samples": 8} | CERTAIN_SOON,
+    "ma2ml": {"batch_size": 2, "warmup": 4, "other_candidates": 16, "policy_candidates": 4},
+    "ma2ml ensemble": {"critic": "ensemble", "batch_size": 4, "warmup": 4, "critic_steps": 2, "actor_steps": 2}
+    | CERTAIN_SOON,
 }
 BUDGET = 14
 learners_and_windows = pytest.mark.parametrize(("name", "window"), [(n, w) for n in SETTINGS for w in (1, 4)])
@@ -62,7 +64,7 @@ def game(evaluator: Callable[..., Result]) -> AutoMLEnv:
 
 
 def learner_for(env: AutoMLEnv, name: str) -> Learner:
-    return make_learner(name, agent_specs(env), seed=3, **SETTINGS[name])
+    return make_learner(name.split()[0], agent_specs(env), seed=3, **SETTINGS[name])
 
 
 def summary(trials: list[Trial]) -> list[tuple[object, ...]]:

@@ -21,7 +21,8 @@ SETTINGS = {
     "random_search": {},
     "regularized_evolution": {},
     "ma2ml_lite": {"batch_size": 5},
-    "ma2ml": {"batch_size": 5, "warmup": 5, "critic_steps": 3, "actor_steps": 2, "actor_samples": 8},
+    "ma2ml": {"batch_size": 5, "warmup": 5, "other_candidates": 16, "policy_candidates": 4},
+    "ma2ml ensemble": {"critic": "ensemble", "batch_size": 5, "warmup": 5, "critic_steps": 3, "actor_steps": 2},
 }
 
 
@@ -48,7 +49,7 @@ def game(evaluator) -> AutoMLEnv:
 
 
 def learner_for(env: AutoMLEnv, name: str):
-    return make_learner(name, agent_specs(env), seed=3, **SETTINGS[name])
+    return make_learner(name.split()[0], agent_specs(env), seed=3, **SETTINGS[name])
 
 
 def summary(trials: list[Trial]) -> list[tuple]:
@@ -188,7 +189,7 @@ def test_a_search_takes_a_fourth_agent_and_a_closure() -> None:
         accuracy,
     )
     for name in SETTINGS:
-        trials = run_search(env, make_learner(name, agent_specs(env), seed=0, **SETTINGS[name]), 10)
+        trials = run_search(env, make_learner(name.split()[0], agent_specs(env), seed=0, **SETTINGS[name]), 10)
         assert {trial.reward for trial in trials} <= {0.0, 1.0}
         assert all(set(trial.pipeline.action) == {"aug", "nas", "hpo", "loss"} for trial in trials)
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from ma2ml_agents.building_blocks.gaussian_process import GaussianProcess, Posterior, normal_scores
 from ma2ml_agents.building_blocks.joint_action import Layout
 from ma2ml_agents.building_blocks.product_kernel import Floats, Joint
+from ma2ml_env.errors import MA2MLError
 
 GROWTH = 0.05
 LEARNED_FROM = 300
@@ -43,7 +44,7 @@ class ProcessCritic:
             ValueError: before the first data.
         """
         if self._posterior is None:
-            raise ValueError("this critic has no data yet")
+            raise MA2MLError("this critic has no data yet")
         return self._posterior
 
     @property

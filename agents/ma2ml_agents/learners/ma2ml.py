@@ -24,6 +24,7 @@ from ma2ml_agents.building_blocks.product_kernel import Floats
 from ma2ml_agents.building_blocks.replay import Replay
 from ma2ml_agents.building_blocks.settings import check_choice, check_range
 from ma2ml_agents.learner import Actions, AgentSpec, Batch, Observations
+from ma2ml_env.errors import MA2MLError
 
 TargetName = Literal["polyak", "previous"]
 CriticName = Literal["auto", "gp", "ensemble"]
@@ -123,7 +124,7 @@ class MA2ML(ActorCriticLearner):
             check_choice(self, "target", get_args(TargetName))
             check_choice(self, "critic", get_args(CriticName))
             if self.critic == "gp" and not self._factored:
-                raise ValueError(
+                raise MA2MLError(
                     "critic 'gp' needs policy 'independent' and off_policy; take critic 'auto' or 'ensemble'"
                 )
 

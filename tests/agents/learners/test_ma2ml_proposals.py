@@ -38,7 +38,7 @@ def test_an_optimist_likes_what_the_critics_disagree_about() -> None:
 
 def test_the_learner_proposes_what_its_critics_promise_most_once_its_policy_repeats_itself() -> None:
     for seed in range(5):
-        learner = MA2ML([AgentSpec("a", (6,), 1)], MA2ML.Config(candidates=100), seed=seed)
+        learner = MA2ML([AgentSpec("a", (6,), 1)], MA2ML.Config(critic="ensemble", candidates=100), seed=seed)
         learner.policy = certain(learner.layout)
         promise = learner._promise(np.arange(6)[:, None])
         first, second = learner.act({"a": np.zeros((2, 1))})["a"][:, 0]
@@ -51,4 +51,4 @@ def test_the_learner_proposes_what_its_critics_promise_most_once_its_policy_repe
 )
 def test_only_an_off_policy_learner_may_leave_its_policies(settings: dict, made: bool) -> None:
     learner = MA2ML([AgentSpec("a", NVEC, 1)], MA2ML.Config(**settings))
-    assert (learner.proposals is not None) == made
+    assert learner.proposals.enabled == made
