@@ -151,26 +151,26 @@ class Batch:
         return len(self.rewards)
 
 
-JointCost = Callable[[NDArray[np.int64]], tuple[NDArray[np.float64], NDArray[np.float64]]]
-"""From canonical joint actions, all agents' decisions side by side, shape (n, D), to the FLOPs (multiply-accumulates
-of one image) and the trainable parameters of each, two arrays of shape (n,), before anything is evaluated."""
+CostFunction = Callable[[Actions], tuple[NDArray[np.float64], NDArray[np.float64]]]
+"""From B joint actions, {agent: (B, K) integers}, to (flops, params), each of shape (B,), before any evaluation."""
 
 
 @runtime_checkable
-class CostAware(Protocol):
-    """Optional ability of a learner: proposes within bounds on cost that are known before the evaluation.
+class UsesCost(Protocol):
+    """Learner that reads the cost of joint actions nobody has evaluated; optional.
 
-    A search with such a learner calls `use_cost` once, before anything else, if the environment can tell costs. The
-    learner must work without the call too. Costs are no part of its state.
+    `run_search` calls `use_cost` once, before the first proposal, where the environment is priced: where its evaluator
+    has a method `cost(pipeline)`. Elsewhere it is never called, and the learner works on the reward alone. Costs are
+    no part of its state.
     """
 
-    def use_cost(self, cost: JointCost, *, max_flops: float | None = None, max_params: float | None = None) -> None:
-        """Accepts the cost of pipelines.
+    def use_cost(self, cost: CostFunction, *, max_flops: float | None = None, max_params: float | None = None) -> None:
+        """Keeps the function, and the bounds within which to propose, for later calls of `act` and `update`.
 
         Args:
-            cost: about a millisecond per joint action.
-            max_flops: multiply-accumulates of one image that a pipeline may have; None for no bound.
-            max_params: trainable parameters that it may have; None for no bound.
+            cost: takes about a millisecond per joint action.
+            max_flops: most multiply-accumulates of one image; None for no bound.
+            max_params: most trainable parameters; None for no bound.
         """
         ...
 

@@ -47,7 +47,7 @@ def test_random_search_draws_every_choice_equally_often() -> None:
 
 
 def test_a_child_of_regularized_evolution_differs_in_one_decision_from_a_living_pipeline() -> None:
-    learner = RegularizedEvolution(SPECS, RegularizedEvolution.Config(population=5, sample=2), seed=0)
+    learner = RegularizedEvolution(SPECS, RegularizedEvolution.Config(population=5, sample=2, distinct=False), seed=0)
     play(learner, SPECS, updates=5)
     for _ in range(40):
         child = proposal(learner)
@@ -59,7 +59,7 @@ def test_a_child_of_regularized_evolution_differs_in_one_decision_from_a_living_
 
 
 def test_the_parent_is_the_best_when_all_compete() -> None:
-    learner = RegularizedEvolution(SPECS, RegularizedEvolution.Config(population=4, sample=4), seed=0)
+    learner = RegularizedEvolution(SPECS, RegularizedEvolution.Config(population=4, sample=4, distinct=False), seed=0)
     play(learner, SPECS, updates=4)
     best = learner.population[int(np.argmax(learner.rewards))]
     for _ in range(20):
@@ -73,7 +73,7 @@ def test_regularized_evolution_runs_ahead_of_its_population() -> None:
 
 
 def test_a_plus_one_child_always_differs_from_its_parent() -> None:
-    learner = OnePlusOne(SPECS, OnePlusOne.Config(mutations=1.0), seed=0)
+    learner = OnePlusOne(SPECS, OnePlusOne.Config(mutations=1.0, distinct=False), seed=0)
     play(learner, SPECS, updates=1)
     changes = [int((proposal(learner) != learner.parent).sum()) for _ in range(4_000)]
     assert min(changes) == 1
@@ -97,13 +97,14 @@ def test_evolution_needs_something_to_change(learner_class) -> None:
 
 @pytest.mark.parametrize("learner_class", [NSGA2, PPO])
 def test_the_other_baselines_learn_a_small_game(learner_class) -> None:
-    learner = learner_class(SPECS, seed=0)
+    settings = {"distinct": False} if learner_class is NSGA2 else {}
+    learner = learner_class(SPECS, learner_class.Config(**settings), seed=0)
     rewards = batch_of(SPECS, np.concatenate(play(learner, SPECS, updates=200 // learner.batch_size))).rewards
     assert rewards[-50:].mean() > rewards[:50].mean() + 0.1
 
 
 def test_against_flops_the_cheap_half_of_equal_accuracies_survives() -> None:
-    learner = NSGA2(SPECS, NSGA2.Config(population=20, objectives="accuracy_and_flops"), seed=0)
+    learner = NSGA2(SPECS, NSGA2.Config(population=20, objectives="accuracy_and_flops", distinct=False), seed=0)
     costs = []
     for _ in range(240):
         joint = proposal(learner)[None]

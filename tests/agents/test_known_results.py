@@ -14,8 +14,8 @@ import ma2ml_env
 from ma2ml_agents import agent_specs, make_learner, run_search
 from ma2ml_agents.benchmark.measured import MeasuredLearner
 from ma2ml_agents.executors import InlineExecutor
+from ma2ml_agents.learner import UsesCost
 from ma2ml_agents.search import CostBounds
-from ma2ml_agents.search.cost import UsesCost
 from ma2ml_agents.search.results import PackedAction
 from ma2ml_env import AutoMLEnv, Decision, Pipeline, Result, SearchSpace
 from ma2ml_env.reward import accuracy
@@ -130,7 +130,7 @@ class Thrifty:
         self.batch_size, self.on_policy = learner.batch_size, learner.on_policy
         self.costs: list = []
 
-    def use_cost(self, cost) -> None:
+    def use_cost(self, cost, *, max_flops=None, max_params=None) -> None:
         self.costs.append(cost)
 
 

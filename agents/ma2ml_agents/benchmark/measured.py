@@ -6,8 +6,7 @@ import time
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from ma2ml_agents.learner import Actions, Batch, Learner, Observations
-from ma2ml_agents.search.cost import UsesCost
+from ma2ml_agents.learner import Actions, Batch, Learner, Observations, UsesCost
 
 
 class MeasuredLearner:

@@ -7,8 +7,9 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
+from ma2ml_agents.building_blocks.joint_action import Layout
 from ma2ml_agents.building_blocks.new_proposals import Joint
-from ma2ml_agents.learner import JointCost
+from ma2ml_agents.learner import CostFunction
 
 REDRAWS = 50
 """Rounds of rejection after which the cheapest draw is taken."""
@@ -18,27 +19,49 @@ class Feasibility:
     """Bounds on what a pipeline costs, known before it is evaluated; without `cost` everything is feasible.
 
     Args:
-        cost: from joint actions, shape (n, D), to FLOPs and parameters, each of shape (n,); None if unknown.
+        layout: the decisions.
+        cost: FLOPs and parameters of joint actions; None if unknown.
         max_flops: multiply-accumulates of one image at most; None for no bound.
         max_params: trainable parameters at most; None for no bound.
     """
 
     def __init__(
-        self, cost: JointCost | None = None, *, max_flops: float | None = None, max_params: float | None = None
+        self,
+        layout: Layout,
+        cost: CostFunction | None = None,
+        *,
+        max_flops: float | None = None,
+        max_params: float | None = None,
     ) -> None:
-        self.cost = cost
+        self._layout = layout
+        self._cost = cost
         self._bounds = np.array([np.inf if bound is None else bound for bound in (max_flops, max_params)])
+
+    @property
+    def priced(self) -> bool:
+        """Whether costs are known."""
+        return self._cost is not None
+
+    def costs(self, joint: Joint) -> NDArray[np.float64]:
+        """FLOPs and parameters of canonical joint actions, shape (n, D) to (n, 2).
+
+        Raises:
+            RuntimeError: if costs are not known.
+        """
+        if self._cost is None:
+            raise RuntimeError("costs are not known; ask `priced` first")
+        return np.stack(self._cost(self._layout.split(joint)), axis=1)
 
     @property
     def bounded(self) -> bool:
         """Whether some pipelines may cost too much."""
-        return self.cost is not None and bool(np.isfinite(self._bounds).any())
+        return self.priced and bool(np.isfinite(self._bounds).any())
 
     def excess(self, joint: Joint) -> NDArray[np.float64]:
         """Largest cost relative to its bound, above 1 for infeasible joint actions, shape (n, D) to (n,)."""
-        if self.cost is None or not self.bounded or not len(joint):
+        if not self.bounded or not len(joint):
             return np.zeros(len(joint))
-        relative: NDArray[np.float64] = (np.stack(self.cost(joint), axis=1) / self._bounds).max(axis=1)
+        relative: NDArray[np.float64] = (self.costs(joint) / self._bounds).max(axis=1)
         return relative
 
     def admits(self, joint: Joint) -> NDArray[np.bool_]:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from ma2ml_agents.building_blocks.feasibility import Feasibility
 from ma2ml_agents.building_blocks.joint_action import Layout, rows_of
 from ma2ml_agents.building_blocks.new_proposals import Joint, NewProposals
-from ma2ml_agents.learner import Actions, AgentSpec, Batch, JointCost, Observations
+from ma2ml_agents.learner import Actions, AgentSpec, Batch, CostFunction, Observations
 
 COSTED = 200
 """Most candidates whose cost is computed for one choice among them."""
@@ -102,11 +102,11 @@ class HistoryLearner(ABC):
         self.rng = np.random.default_rng(seed)
         self.history = History(len(self.layout))
         self.proposals = NewProposals(self.layout, enabled=distinct)
-        self.feasibility = Feasibility()
+        self.feasibility = Feasibility(self.layout)
 
-    def use_cost(self, cost: JointCost, *, max_flops: float | None = None, max_params: float | None = None) -> None:
+    def use_cost(self, cost: CostFunction, *, max_flops: float | None = None, max_params: float | None = None) -> None:
         """Keeps all proposals within bounds."""
-        self.feasibility = Feasibility(cost, max_flops=max_flops, max_params=max_params)
+        self.feasibility = Feasibility(self.layout, cost, max_flops=max_flops, max_params=max_params)
         if self.feasibility.bounded:
             self.proposals.restrict(self.feasibility.admits)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Callable
 from typing import Any
@@ -12,6 +13,8 @@ from numpy.typing import NDArray
 from ma2ml_agents.building_blocks.joint_action import Layout
 
 GROWTH = 1.1
+ENUMERABLE = 4096
+"""Most joint actions of a space that is enumerated for the last new ones."""
 Joint = NDArray[np.int64]
 Sample = Callable[[int], Joint]
 """From a number of rows to as many joint actions, shape (rows, D); canonical or not."""
@@ -131,7 +134,15 @@ class NewProposals:
             drawn = self._layout.canonical(np.where(kept, sampled, choices))
             found |= {name: row for name, row in zip(self._names(drawn), drawn, strict=True) if self._wanted(name, row)}
             rate *= GROWTH
+        if not found and math.prod(nvec.tolist()) <= ENUMERABLE:
+            found = self._remaining(uniform)
         return np.array(list(found.values())[: self._candidates], dtype=np.int64).reshape(-1, len(nvec))
+
+    def _remaining(self, uniform: Uniform) -> dict[bytes, Joint]:
+        """All new joint actions of a small space, in random order."""
+        every = np.stack(np.unravel_index(np.arange(math.prod(self._layout.nvec.tolist())), self._layout.nvec), axis=1)
+        every = self._layout.canonical(every[uniform((1, len(every)))[0].argsort()])
+        return {name: row for name, row in zip(self._names(every), every, strict=True) if self._wanted(name, row)}
 
     def _wanted(self, name: bytes, row: Joint) -> bool:
         return name not in self._known and (self._feasible is None or bool(self._feasible(row[None])[0]))

@@ -92,7 +92,7 @@ class L2NAS(HistoryLearner):
 
     @torch.no_grad()
     def output(self, results: int) -> np.ndarray[Any, np.dtype[np.float32]]:
-        """A in (0, 1) for the state after so many results, without noise, shape (sum of nvec,)."""
+        """Relaxed choices in (0, 1) for the state after so many results, without noise, shape (sum of nvec,)."""
         relaxed: np.ndarray[Any, np.dtype[np.float32]] = torch.sigmoid(self.actor(self._state(results))).numpy()
         return relaxed
 

@@ -15,7 +15,7 @@ from ma2ml_agents.building_blocks.joint_action import Layout, rows_of
 from ma2ml_agents.building_blocks.natural_gradient import Categoricals, log_utility, piecewise_utility
 from ma2ml_agents.building_blocks.new_proposals import Joint, NewProposals
 from ma2ml_agents.building_blocks.settings import check_choice, check_range
-from ma2ml_agents.learner import Actions, AgentSpec, Batch, JointCost, Observations
+from ma2ml_agents.learner import Actions, AgentSpec, Batch, CostFunction, Observations
 
 Utility = Literal["log", "piecewise"]
 
@@ -81,9 +81,9 @@ class MIGO:
         self.proposals = NewProposals(self.layout, enabled=self.config.distinct)
         self.known: list[list[int]] = []
 
-    def use_cost(self, cost: JointCost, *, max_flops: float | None = None, max_params: float | None = None) -> None:
+    def use_cost(self, cost: CostFunction, *, max_flops: float | None = None, max_params: float | None = None) -> None:
         """Keeps all proposals within bounds."""
-        feasibility = Feasibility(cost, max_flops=max_flops, max_params=max_params)
+        feasibility = Feasibility(self.layout, cost, max_flops=max_flops, max_params=max_params)
         if feasibility.bounded:
             self.proposals.restrict(feasibility.admits)
 

@@ -16,7 +16,7 @@ from ma2ml_agents.building_blocks.history import HistoryLearner
 from ma2ml_agents.building_blocks.neighborhood import crossovers, mutants
 from ma2ml_agents.building_blocks.new_proposals import Joint
 from ma2ml_agents.building_blocks.settings import check_range
-from ma2ml_agents.learner import AgentSpec, JointCost
+from ma2ml_agents.learner import AgentSpec, CostFunction
 
 GENERATIONS, GAIN = 50, 1e-6
 """The inner evolution ends after so many generations, or when the best prediction gains less."""
@@ -74,7 +74,7 @@ class NARS(HistoryLearner):
         super().__init__(specs, seed, batch_size=self.config.batch_size, distinct=self.config.distinct)
         self._prepared: tuple[int, Joint, CostEncoderPredictor] | None = None
 
-    def use_cost(self, cost: JointCost, *, max_flops: float | None = None, max_params: float | None = None) -> None:
+    def use_cost(self, cost: CostFunction, *, max_flops: float | None = None, max_params: float | None = None) -> None:
         """Pretrains the encoder on costs, and keeps all proposals within bounds."""
         super().use_cost(cost, max_flops=max_flops, max_params=max_params)
         self._prepared = None
@@ -103,24 +103,24 @@ class NARS(HistoryLearner):
         return self._prepared[1:]
 
     def _pretrained(self, rng: np.random.Generator) -> CostEncoderPredictor:
-        seed, cost = int(rng.integers(2**31)), self.feasibility.cost
+        seed = int(rng.integers(2**31))
         columns = np.repeat(self._changes_cost(rng), self.layout.nvec)
         predictor = CostEncoderPredictor(columns, EncoderFitting(epochs=self.config.epochs), seed)
-        if cost is not None and self.config.pretraining:
+        if self.feasibility.priced and self.config.pretraining:
             joint = self.layout.uniform(self.config.pretraining, rng)
-            predictor.pretrain(one_hot(joint, self.layout), np.stack(cost(joint), axis=1))
+            predictor.pretrain(one_hot(joint, self.layout), self.feasibility.costs(joint))
         return predictor
 
     def _changes_cost(self, rng: np.random.Generator) -> NDArray[np.bool_]:
         """Whether the agent of each decision changes the cost, seen by varying one agent at a time, shape (D,)."""
         everything = np.ones(len(self.layout), dtype=bool)
-        if self.feasibility.cost is None:
+        if not self.feasibility.priced:
             return everything
         base, other = self.layout.uniform(8, rng), self.layout.uniform(8, rng)
         found = np.zeros_like(everything)
         for agent in np.unique(self.layout.owner):
             mine = self.layout.owner == agent
-            pair = [np.stack(self.feasibility.cost(x)) for x in (base, np.where(mine, other, base))]
+            pair = [self.feasibility.costs(self.layout.canonical(x)) for x in (base, np.where(mine, other, base))]
             found |= mine & bool((pair[0] != pair[1]).any())
         return found if found.any() else everything
 

@@ -1,34 +1,17 @@
-"""Costs known before anything is evaluated: bounds on them, and their hand-over to learners."""
+"""Costs known before anything is evaluated: bounds on them, and the function that learners get."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ma2ml_agents.learner import Actions
+from ma2ml_agents.learner import Actions, CostFunction
 from ma2ml_env import AutoMLEnv, Pipeline, Result
 from ma2ml_env.errors import MA2MLError
 from ma2ml_env.evaluator import Priced
-
-CostFunction = Callable[[Actions], tuple[NDArray[np.float64], NDArray[np.float64]]]
-"""From B joint actions, {agent: (B, K) integers}, to (flops, params), each of shape (B,)."""
-
-
-@runtime_checkable
-class UsesCost(Protocol):
-    """Learner that reads the cost of joint actions nobody has evaluated.
-
-    `run_search` calls `use_cost` once, before the first proposal, where the environment is priced: where its evaluator
-    has a method `cost(pipeline)`. Elsewhere it is never called.
-    """
-
-    def use_cost(self, cost: CostFunction) -> None:
-        """Keep the function for later calls of `act` and `update`."""
-        ...
 
 
 @dataclass(frozen=True)

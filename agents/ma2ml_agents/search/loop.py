@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 
 from ma2ml_agents.executors import Executor, InlineExecutor, Raised
-from ma2ml_agents.learner import Batch
+from ma2ml_agents.learner import Batch, UsesCost
 from ma2ml_agents.search import checkpoint
 from ma2ml_agents.search.callbacks import Callbacks
-from ma2ml_agents.search.cost import UsesCost, cost_function
+from ma2ml_agents.search.cost import cost_function
 from ma2ml_agents.search.failures import FailureWatch
 from ma2ml_agents.search.learner_clock import LearnerClock
 from ma2ml_agents.search.plan import DEFAULT_WINDOW, SearchPlan, updates_before
@@ -87,7 +87,8 @@ class SearchLoop:
         self.given = [self.stored[number].pipeline for number in given] + self.given[len(given) :]
         self.known.take(self.stored.finished())
         if isinstance(self.learner, UsesCost) and (cost := cost_function(self.env)) is not None:
-            self.learner.use_cost(cost)
+            bounds = self.plan.bounds
+            self.learner.use_cost(cost, max_flops=bounds.max_flops, max_params=bounds.max_params)
 
     def keep_finished(self) -> None:
         """Record the evaluations that were finished when the search was interrupted."""
