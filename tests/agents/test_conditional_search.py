@@ -24,6 +24,7 @@ from ma2ml_agents.building_blocks.policy import make_policy
 from ma2ml_agents.learner import Actions, Batch, Observations
 from ma2ml_agents.learners.regularized_evolution import RegularizedEvolution
 from ma2ml_agents.learners.tpe import TPE
+from ma2ml_agents.search import loop as search_loop
 from ma2ml_agents.search.warm_start import default_action, read_warm_start
 from ma2ml_env import AutoMLEnv, Decision, Pipeline, Result, SearchSpace
 from ma2ml_env.reward import accuracy

@@ -8,22 +8,34 @@ from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
 from ma2ml_agents.learner import AgentSpec, Learner
+from ma2ml_agents.learners.presets import PRESETS, Kind, preset_settings
+from ma2ml_agents.learners.presets import preset_names as preset_names
 from ma2ml_env.errors import MA2MLError, UnknownNameError, missing_extra, nearest
 
 LEARNERS = {
+    "bananas": "ma2ml_agents.learners.bananas:BANANAS",
+    "cmaes": "ma2ml_agents.learners.cmaes:CMAES",
+    "gp": "ma2ml_agents.learners.gp:GP",
+    "l2nas": "ma2ml_agents.learners.l2nas:L2NAS",
+    "local_search": "ma2ml_agents.learners.local_search:LocalSearch",
     "ma2ml": "ma2ml_agents.learners.ma2ml:MA2ML",
     "ma2ml_lite": "ma2ml_agents.learners.ma2ml_lite:MA2MLLite",
     "ma2ml_on_policy": "ma2ml_agents.learners.ma2ml_on_policy:MA2MLOnPolicy",
     "mappo": "ma2ml_agents.learners.ppo:PPO",
+    "migo": "ma2ml_agents.learners.migo:MIGO",
+    "nars": "ma2ml_agents.learners.nars:NARS",
     "nsga2": "ma2ml_agents.learners.nsga2:NSGA2",
     "one_plus_one": "ma2ml_agents.learners.one_plus_one:OnePlusOne",
     "ppo": "ma2ml_agents.learners.ppo:PPO",
+    "predictor_evolution": "ma2ml_agents.learners.predictor_evolution:PredictorEvolution",
     "random_search": "ma2ml_agents.learners.random_search:RandomSearch",
     "regularized_evolution": "ma2ml_agents.learners.regularized_evolution:RegularizedEvolution",
+    "rmi_forest": "ma2ml_agents.learners.rmi_forest:RMIForest",
     "sb3_a2c": "ma2ml_agents.learners.sb3:SB3A2C",
     "sb3_ppo": "ma2ml_agents.learners.sb3:SB3PPO",
     "smac": "ma2ml_agents.learners.smac:SMAC",
     "tpe": "ma2ml_agents.learners.tpe:TPE",
+    "vdn": "ma2ml_agents.learners.vdn:VDN",
 }
 EXTRAS = {
     "cmaes": "cmaes",
@@ -44,16 +56,17 @@ def learner_class(name: str) -> type[Learner]:
     """Returns the class of a learner.
 
     Args:
-        name: one of `learner_names()`, or `package.module:Class` for your own.
+        name: one of `learner_names()` or `preset_names()`, or `package.module:Class` for your own.
 
     Raises:
         UnknownNameError: if there is none.
         MissingExtraError: if it needs a library that is not installed.
         MA2MLError: if it is not a learner, or cannot be imported.
     """
-    if ":" not in name and name not in LEARNERS:
-        raise UnknownNameError(f"unknown learner {name!r}; {nearest(name, LEARNERS)}. Your own is package.module:Class")
-    module_name, _, class_name = LEARNERS.get(name, name).partition(":")
+    known = {**LEARNERS, **{preset: LEARNERS[entry.learner] for preset, entry in PRESETS.items()}}
+    if ":" not in name and name not in known:
+        raise UnknownNameError(f"unknown learner {name!r}; {nearest(name, known)}. Your own is package.module:Class")
+    module_name, _, class_name = known.get(name, name).partition(":")
     if not module_name or not class_name or module_name.startswith("."):
         raise MA2MLError(f"{name!r} is not of the form package.module:Class")
     try:
@@ -73,15 +86,16 @@ def learner_class(name: str) -> type[Learner]:
     return cast("type[Learner]", found)
 
 
-def make_config(name: str, settings: Mapping[str, Any]) -> Any:
+def make_config(name: str, settings: Mapping[str, Any], preset: Kind | None = None) -> Any:
     """Returns a learner's settings as an instance of its `Config`.
 
     Args:
         name: as for `learner_class`.
-        settings: fields of its `Config`; the others keep their defaults.
+        settings: fields of its `Config`; the others keep the preset's values, or their defaults.
+        preset: `"published"` or `"tuned"`; None for tuned where the preset has both.
 
     Raises:
-        UnknownNameError: for an unknown learner or setting.
+        UnknownNameError: for an unknown learner, setting or preset.
         MA2MLError: for a setting out of range.
     """
     kind: Any = learner_class(name).Config
@@ -90,7 +104,7 @@ def make_config(name: str, settings: Mapping[str, Any]) -> Any:
         if setting not in fields:
             raise UnknownNameError(f"{name} has no setting {setting!r}; {nearest(setting, fields)}")
     try:
-        return kind(**settings)
+        return kind(**{**preset_settings(name, preset), **settings})
     except ValueError as error:
         raise MA2MLError(f"{name}: {error}") from error
 

@@ -1,0 +1,190 @@
+"""Search methods of published systems, as settings of learners."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, get_args
+
+from ma2ml_env.errors import MA2MLError, UnknownNameError, nearest
+
+Kind = Literal["published", "tuned"]
+
+
+@dataclass(frozen=True)
+class Preset:
+    """Settings under which a learner searches as a published system does.
+
+    Attributes:
+        learner: name of the learner.
+        system: the system, with its publication.
+        searches_with: its method in a few words.
+        origin: source of the published settings.
+        published: settings as published; None where they are not known.
+        tuned: settings for a few hundred pipelines; None where the learner's defaults are meant for as many.
+        left_out: parts of the original that the settings do not cover.
+    """
+
+    learner: str
+    system: str
+    searches_with: str
+    origin: str
+    published: Mapping[str, Any] | None = None
+    tuned: Mapping[str, Any] | None = field(default_factory=dict)
+    left_out: str = ""
+
+
+_CONTROLLER = {"single_agent": True, "policy": "lstm"}
+_NASNET = {**_CONTROLLER, "batch_size": 20, "learning_rate": 3.5e-4, "entropy_coef": 1e-5, "value_decay": 0.95}
+_PPO_CONTROLLER = {**_CONTROLLER, "learning_rate": 0.01}
+_SNG = {"batch_size": 2, "utility": "piecewise", "momentum": 0.0}
+_ASNG = {"batch_size": 6, "utility": "piecewise", "momentum": 0.0, "adaptive": True}
+_AS_PUBLISHED = {"step": 1.0, "step_grows": False, "distinct": False}
+
+PRESETS: dict[str, Preset] = {
+    "enas_controller": Preset(
+        "ma2ml_lite",
+        "ENAS (Pham et al., 2018)",
+        "REINFORCE, one LSTM for all decisions",
+        "the authors' code",
+        {**_CONTROLLER, "batch_size": 10, "learning_rate": 3.5e-3, "baseline_decay": 0.99},
+        {**_CONTROLLER, "learning_rate": 0.04},
+        "weight sharing; 64 units instead of 100; entropy in the reward; bounded logits",
+    ),
+    "nasnet": Preset(
+        "ppo",
+        "NASNet (Zoph et al., 2018)",
+        "PPO, one LSTM for all decisions",
+        "the paper; clip range and epochs are not in it",
+        _NASNET,
+        _PPO_CONTROLLER,
+    ),
+    "autoaugment": Preset(
+        "ppo",
+        "AutoAugment (Cubuk et al., 2019)",
+        "PPO, one LSTM for all decisions",
+        "the paper; clip range and epochs are not in it",
+        _NASNET,
+        _PPO_CONTROLLER,
+    ),
+    "mnasnet": Preset(
+        "ppo",
+        "MnasNet (Tan et al., 2019), the search of EfficientNet",
+        "PPO, one LSTM for all decisions",
+        "",
+        None,
+        _PPO_CONTROLLER,
+        "its reward, accuracy times a power of the cost, belongs to the environment",
+    ),
+    "autohas": Preset(
+        "ma2ml_lite",
+        "AutoHAS (Dong et al., 2020)",
+        "REINFORCE, one softmax per decision",
+        "a public re-implementation",
+        {"single_agent": True, "batch_size": 5, "learning_rate": 1e-3, "baseline_decay": 0.0},
+        {"single_agent": True},
+        "weight sharing; the baseline is the last reward instead of the batch's mean",
+    ),
+    "amoebanet": Preset(
+        "regularized_evolution",
+        "AmoebaNet (Real et al., 2019)",
+        "tournaments in an aging population",
+        "the paper",
+        {"population": 100, "sample": 25, "distinct": False},
+        {},
+        "mutation of inputs and operations in equal shares; rare identical children",
+    ),
+    "sng": Preset(
+        "migo",
+        "SNG (Akimoto et al., 2019)",
+        "stochastic natural gradient on categorical distributions",
+        "the authors' code",
+        {**_SNG, **_AS_PUBLISHED},
+        _SNG,
+    ),
+    "asng": Preset(
+        "migo",
+        "ASNG-NAS (Akimoto et al., 2019)",
+        "natural gradient with adaptive step on categorical distributions",
+        "the authors' code",
+        {**_ASNG, **_AS_PUBLISHED},
+        _ASNG,
+        "weight sharing",
+    ),
+    "migo": Preset(
+        "migo",
+        "MIGO-NAS (Zheng et al., 2021)",
+        "natural gradient with momentum on categorical distributions",
+        "the authors' code",
+        {**_AS_PUBLISHED, "batch_size": 8},
+        {},
+        "every operation drawn once per batch",
+    ),
+    "bananas": Preset(
+        "bananas",
+        "BANANAS (White et al., 2021)",
+        "an ensemble of perceptrons and independent Thompson sampling",
+        "the authors' code",
+        {"parents": 1, "epochs": 150, "learning_rate": 0.01, "weight_decay": 0.0},
+        {},
+        "ten layers of 20 units; path encoding of cells; the mean absolute error",
+    ),
+    "rmi_forest": Preset(
+        "rmi_forest",
+        "RMI-NAS (Zheng et al., 2022)",
+        "a random forest that tells good pipelines from the others",
+        "the authors' code",
+        {"warmup": 100, "good": 0.05, "candidates": 1000, "mutants": 0, "trees": 98},
+        {},
+        "mutual information with a teacher in place of the reward; a threshold that is fixed after the warm-up",
+    ),
+    "predictor_evolution": Preset(
+        "predictor_evolution",
+        "Once-for-All (Cai et al., 2020)",
+        "evolution on a predictor's values",
+        "the authors' code",
+        {"generations": 500, "optimism": 0.0, "members": 1, "hidden_size": 400},
+        {},
+        "weight sharing; 16,000 measured sub-networks; a third hidden layer",
+    ),
+    "local_search": Preset(
+        "local_search",
+        "local search (White et al., 2021)",
+        "complete one-decision neighborhoods",
+        "the paper",
+        {"starts": 10},
+        {},
+    ),
+}
+"""Presets by name. One of a learner's own name has the published settings beside the learner's defaults."""
+
+
+def preset_names() -> list[str]:
+    """Returns the names of the presets."""
+    return list(PRESETS)
+
+
+def preset_settings(name: str, kind: Kind | None = None) -> dict[str, Any]:
+    """Returns the settings of a preset.
+
+    Args:
+        name: a preset or a learner; a learner without a preset has its defaults, which are tuned.
+        kind: `"published"` or `"tuned"`; None for tuned where they exist.
+
+    Raises:
+        UnknownNameError: for another kind.
+        MA2MLError: if there are no such settings.
+    """
+    if kind is not None and kind not in get_args(Kind):
+        raise UnknownNameError(f"unknown preset {kind!r}; {nearest(kind, get_args(Kind))}")
+    preset = PRESETS.get(name)
+    offered: dict[str, Mapping[str, Any] | None] = {
+        "tuned": {} if preset is None else preset.tuned,
+        "published": None if preset is None else preset.published,
+    }
+    if kind is None:
+        kind = "published" if offered["tuned"] is None else "tuned"
+    settings = offered[kind]
+    if settings is None:
+        raise MA2MLError(f"{name} has no {kind} settings; it has {[k for k, s in offered.items() if s is not None]}")
+    return dict(settings)
