@@ -182,6 +182,11 @@ ABILITIES = (
 """All abilities."""
 
 
+def is_instant(evaluator: Evaluator) -> bool:
+    """Whether an evaluator states that it takes no time worth a process of its own."""
+    return isinstance(evaluator, Instant) and evaluator.instant
+
+
 def abilities(evaluator: Evaluator) -> tuple[str, ...]:
     """Names of the abilities that an evaluator has."""
     return tuple(ability.__name__ for ability in ABILITIES if isinstance(evaluator, ability))

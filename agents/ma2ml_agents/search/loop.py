@@ -41,7 +41,11 @@ class SearchLoop:
         self.executor, self.callbacks = executor, callbacks
         self.window = 1
         self.deadline = None if plan.time_limit is None else time.monotonic() + plan.time_limit
-        self.store = None if plan.out is None else TrialStore(plan.out / TRIALS_FILE, plan.env.definition)
+        self.store = (
+            None
+            if plan.out is None
+            else TrialStore(plan.out / TRIALS_FILE, plan.env.definition, plan.learner.batch_size)
+        )
         self.checkpoints = None if plan.out is None else plan.out / CHECKPOINT_FOLDER
         self.known = KnownResults(plan)
         self.failures = FailureWatch(plan.give_up_after, callbacks.on_notice)
