@@ -32,8 +32,6 @@ class EnvEntry:
         agents: {agent: spec of its search space}.
         evaluator: spec of the evaluator.
         reward: spec of the reward function.
-
-    Source: ours.
     """
 
     id: str

@@ -43,8 +43,6 @@ class SearchSpace:
     Raises:
         ValueError: if two decisions share a name, there is none, a condition names a decision that is not an earlier
             one or a value that it cannot have, or the default does not fit.
-
-    Source: ours.
     """
 
     def __init__(
@@ -189,8 +187,6 @@ def decode_joint(search_spaces: Mapping[AgentID, SearchSpace], actions: Mapping[
 
     Raises:
         ValueError: for a missing or unknown agent, or an action of wrong type, length or range.
-
-    Source: ours.
     """
     check_agents(actions, search_spaces)
     action = {agent: space.validate(actions[agent], agent=agent) for agent, space in search_spaces.items()}

@@ -30,8 +30,6 @@ class Pipeline(Mapping[AgentID, Any]):
     Attributes:
         action: the joint action, one tuple of choice indices per agent.
         parts: the decoded choices, one object per agent, as its `SearchSpace` builds them.
-
-    Source: ours.
     """
 
     action: JointAction
@@ -93,8 +91,6 @@ class Result:
         curve: validation accuracy after each measured epoch, empty where there are no epochs.
         pruned: whether training was stopped early; accuracy is that of the last epoch then.
         infeasible: whether it was not evaluated, because it costs more than is allowed; such a one has failed.
-
-    Source: ours.
     """
 
     accuracy: float
@@ -145,8 +141,6 @@ class Trial:
         pipeline: what was evaluated.
         result: what came out.
         reward: the shared reward that was paid for it.
-
-    Source: ours.
     """
 
     number: int

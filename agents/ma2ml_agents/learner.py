@@ -66,8 +66,6 @@ def agent_specs(env: Any) -> tuple[AgentSpec, ...]:
 
     Raises:
         ValueError: for an environment with other actions, such as another form of ours.
-
-    Source: ours.
     """
     for agent in env.possible_agents:
         if not hasattr(env.action_space(agent), "nvec"):
@@ -190,7 +188,7 @@ class Learner(Protocol):
         on_policy: whether all results of a batch must come from the current policy. Then the search
             never runs ahead of them.
 
-    Source: ours, after bsuite's agent of two verbs.
+    Source: after bsuite's agent of two verbs.
     """
 
     Config: ClassVar[type]

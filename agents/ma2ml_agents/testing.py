@@ -47,7 +47,7 @@ def check_learner(
     Raises:
         AssertionError: naming what does not hold.
 
-    Source: ours, after PettingZoo's `parallel_api_test`.
+    Source: after PettingZoo's `parallel_api_test`.
     """
     _check_config(learner_class)
     for specs in GAMES:

@@ -78,8 +78,6 @@ def apply_operation(images: Tensor, operation: Operation, *, sign: int = 1) -> T
 
     Raises:
         ValueError: if the images have another shape or type.
-
-    Source: ours.
     """
     _check(images)
     count, _, height, width = images.shape

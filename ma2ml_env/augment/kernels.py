@@ -28,8 +28,6 @@ class Group:
             cuts, and whom SamplePairing mixes with.
         originals: the whole batch before augmentation, (N, C, H, W).
         rows: the place of each image in the batch, (n,), on the CPU.
-
-    Source: ours.
     """
 
     images: Tensor

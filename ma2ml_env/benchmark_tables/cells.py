@@ -30,8 +30,6 @@ def read_columns(path: str | Path) -> dict[str, list[Any]]:
 
     Raises:
         ValueError: for another ending, a file that cannot be read or is damaged, or pyarrow missing for parquet.
-
-    Source: ours.
     """
     file = Path(path)
     if file.suffix == ".parquet":

@@ -62,8 +62,6 @@ def read_losses(path: Path) -> tuple[NDArray[np.int64], NDArray[np.float64], NDA
 
     Raises:
         ValueError: if the file cannot be read or has another layout.
-
-    Source: ours.
     """
     try:
         records = _RECORD.findall(_unframed(path.read_bytes()))
@@ -91,7 +89,7 @@ def score(loss: NDArray[np.float64]) -> NDArray[np.float64]:
     Args:
         loss: mean squared errors on standardized targets, any shape, above 0, the smallest below 1.
 
-    Source: ours, after the log regret in which these tables are reported.
+    Source: after the log regret in which these tables are reported.
     """
     relative: NDArray[np.float64] = np.log(loss) / np.log(loss.min())
     return np.maximum(relative, 0.0)

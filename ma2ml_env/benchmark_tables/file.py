@@ -31,8 +31,6 @@ def tabular_spaces(file: str, cells: Cells = "values") -> dict[AgentID, SearchSp
 
     Raises:
         ValueError: if the file cannot be read, has no column `<agent>.<decision>`, or an empty cell in one.
-
-    Source: ours.
     """
     columns = _columns(file, file_digest(file))
     decisions: dict[AgentID, list[Decision]] = {}

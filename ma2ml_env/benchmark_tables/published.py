@@ -30,8 +30,6 @@ def choice_table(name: str, chosen: Mapping[str, ArrayLike], accuracy: ArrayLike
 
     Raises:
         ValueError: as `build_table` does.
-
-    Source: ours.
     """
     agents = TABLES[name]
     nvec = {agent: tuple(len(choices) for choices in decisions.values()) for agent, decisions in agents.items()}

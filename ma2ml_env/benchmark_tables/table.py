@@ -30,8 +30,6 @@ class Table:
         params: trainable parameters, shape (R,).
         seconds: what the training took, shape (R,).
         priced: whether FLOPs and parameters are known; they are 0 where not.
-
-    Source: ours.
     """
 
     nvec: Mapping[AgentID, tuple[int, ...]]
@@ -117,8 +115,6 @@ def build_table(
 
     Raises:
         ValueError: if there is no training, an accuracy is not in [0, 1], or another number is below 0 or not finite.
-
-    Source: ours.
     """
     columns = {
         name: np.zeros(len(np.asarray(accuracy))) if values is None else np.asarray(values, dtype=np.float64)

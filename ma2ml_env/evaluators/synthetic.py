@@ -41,8 +41,6 @@ class SyntheticEvaluator:
 
     Raises:
         ValueError: for a seed, a number of pairs or a noise below 0.
-
-    Source: ours.
     """
 
     nvec: Mapping[AgentID, tuple[int, ...]]

@@ -35,8 +35,6 @@ class TabularEvaluator:
 
     Raises:
         ValueError: for another `missing`.
-
-    Source: ours.
     """
 
     load: Callable[[], Table]

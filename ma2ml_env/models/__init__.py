@@ -42,8 +42,6 @@ def build_network(
 
     Raises:
         ValueError: for an architecture of no family, a skeleton of another, or an image that is too small.
-
-    Source: ours.
     """
     module: nn.Module = _family(architecture, skeleton).build(
         architecture,
@@ -57,10 +55,7 @@ def build_network(
 
 
 def count(architecture: Any, skeleton: Any, *, image_size: int, in_channels: int, num_classes: int) -> Cost:
-    """What the network of `build_network` costs, by arithmetic on the choices alone; same arguments and errors.
-
-    Source: ours.
-    """
+    """What the network of `build_network` costs, by arithmetic on the choices alone; same arguments and errors."""
     result: Cost = _family(architecture, skeleton).count(
         architecture, skeleton, image_size=image_size, in_channels=in_channels, num_classes=num_classes
     )

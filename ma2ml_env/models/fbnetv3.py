@@ -128,10 +128,7 @@ def build(
 def count(
     architecture: Architecture, skeleton: FBNetV3Skeleton, *, image_size: int, in_channels: int, num_classes: int
 ) -> Cost:
-    """What the network costs at its own resolution, by arithmetic; arguments and errors as for `build`.
-
-    Source: ours.
-    """
+    """What the network costs at its own resolution, by arithmetic; arguments and errors as for `build`."""
     if image_size < 1:
         raise MA2MLError(f"image_size must be at least 1, not {image_size}")
     network = plan(architecture, skeleton.head_width, in_channels, num_classes)

@@ -16,10 +16,7 @@ MOST_FILTERS, MOST_CELLS, MOST_STAGES = 2**16, 1000, 16
 
 
 class Conv(NamedTuple):
-    """A convolution; `padding` None keeps the size, up to the stride.
-
-    Source: ours.
-    """
+    """A convolution; `padding` None keeps the size, up to the stride."""
 
     inputs: int
     outputs: int
@@ -39,29 +36,20 @@ class Conv(NamedTuple):
 
 
 class Norm(NamedTuple):
-    """Batch normalization of `channels` channels.
-
-    Source: ours.
-    """
+    """Batch normalization of `channels` channels."""
 
     channels: int
     epsilon: float = 1e-5
 
 
 class Activation(NamedTuple):
-    """An activation function.
-
-    Source: ours.
-    """
+    """An activation function."""
 
     kind: Literal["relu", "silu", "hardswish"] = "relu"
 
 
 class Pool(NamedTuple):
-    """Pooling over a window; the average does not count the padding.
-
-    Source: ours.
-    """
+    """Pooling over a window; the average does not count the padding."""
 
     kind: Literal["avg", "max"]
     kernel: int
@@ -90,17 +78,11 @@ class SqueezeExcite(NamedTuple):
 
 
 class GlobalPool(NamedTuple):
-    """The mean over the whole image, kept as a 1x1 image.
-
-    Source: ours.
-    """
+    """The mean over the whole image, kept as a 1x1 image."""
 
 
 class Classifier(NamedTuple):
-    """A linear layer on a 1x1 image.
-
-    Source: ours.
-    """
+    """A linear layer on a 1x1 image."""
 
     inputs: int
     outputs: int

@@ -27,7 +27,7 @@ from ma2ml_env.models.layers import (
 from ma2ml_env.models.plan import CellPlan, Edge, NetworkPlan
 
 NARROW = 8
-"""Channels: with so many and more the processor's library was not seen to fail. Source: ours."""
+"""Channels: with so many and more the processor's library was not seen to fail."""
 
 
 class DropPath(nn.Module):
@@ -57,8 +57,6 @@ class PointwiseConv(nn.Conv2d):
 
     That is the same, but the processor's library writes past its memory in the gradient of strided ones of fewer than
     `NARROW` channels, where there is AVX2 and no AVX-512 (torch 2.14).
-
-    Source: ours.
     """
 
     def forward(self, x: Tensor) -> Tensor:
@@ -68,10 +66,7 @@ class PointwiseConv(nn.Conv2d):
 
 
 def conv2d(inputs: int, outputs: int, kernel: tuple[int, int], stride: tuple[int, int], **options: Any) -> nn.Conv2d:
-    """A convolution that is safe on every processor; arguments as for `torch.nn.Conv2d`.
-
-    Source: ours.
-    """
+    """A convolution that is safe on every processor; arguments as for `torch.nn.Conv2d`."""
     narrow = min(inputs, outputs) < NARROW and kernel == (1, 1) and max(stride) > 1
     return (PointwiseConv if narrow else nn.Conv2d)(inputs, outputs, kernel, stride, **options)
 
@@ -98,10 +93,7 @@ class FactorizedReduce(nn.Module):
 
 
 class GlobalMean(nn.Module):
-    """The mean over rows and columns, kept as a 1x1 image.
-
-    Source: ours.
-    """
+    """The mean over rows and columns, kept as a 1x1 image."""
 
     def forward(self, x: Tensor) -> Tensor:
         """From (N, C, H, W) to (N, C, 1, 1)."""
@@ -141,10 +133,7 @@ def build_layer(layer: Layer, *, inplace: bool = False) -> nn.Module:
 
 
 def build_chain(chain: Chain) -> nn.Module:
-    """The layers one after the other; only activations that follow another layer work in place.
-
-    Source: ours.
-    """
+    """The layers one after the other; only activations that follow another layer work in place."""
     layers = [build_layer(layer, inplace=position > 0) for position, layer in enumerate(chain)]
     return layers[0] if len(layers) == 1 else nn.Sequential(*layers)
 
@@ -155,8 +144,6 @@ class EdgeModule(nn.Module):
     Args:
         edge: what to build.
         drop_path: probability of removal at the end of training.
-
-    Source: ours.
     """
 
     def __init__(self, edge: Edge, drop_path: float = 0.0) -> None:

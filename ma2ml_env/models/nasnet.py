@@ -111,10 +111,7 @@ def build(
 
 
 def count(genotype: Genotype, skeleton: NASNetSkeleton, *, image_size: int, in_channels: int, num_classes: int) -> Cost:
-    """What the network costs, by arithmetic on the choices alone; arguments and errors as for `build`.
-
-    Source: ours.
-    """
+    """What the network costs, by arithmetic on the choices alone; arguments and errors as for `build`."""
     network = plan(genotype, skeleton, image_size=image_size, in_channels=in_channels, num_classes=num_classes)
     return network.cost(image_size)
 

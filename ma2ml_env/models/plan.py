@@ -96,8 +96,6 @@ class NetworkPlan(NamedTuple):
         head: from the last cell's output to logits.
         auxiliary: the auxiliary classifier, if there is one.
         depth_scaled: whether drop-path grows over the cells, or is the same in all.
-
-    Source: ours.
     """
 
     stem: tuple[Chain, ...]

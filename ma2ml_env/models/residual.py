@@ -71,10 +71,7 @@ class BlockPlan(NamedTuple):
 
 
 class ChainPlan(NamedTuple):
-    """What stands for a stage without blocks.
-
-    Source: ours.
-    """
+    """What stands for a stage without blocks."""
 
     chain: Chain
 
@@ -112,10 +109,7 @@ def build(
 def count(
     architecture: Architecture, skeleton: ResidualSkeleton, *, image_size: int, in_channels: int, num_classes: int
 ) -> Cost:
-    """What the network costs, by arithmetic; arguments and errors as for `build`.
-
-    Source: ours.
-    """
+    """What the network costs, by arithmetic; arguments and errors as for `build`."""
     network = plan(architecture, skeleton, in_channels, num_classes)
     size: Size = (image_size, image_size)
     flops = params = 0

@@ -37,10 +37,7 @@ class ResidualNetwork(DropPathNetwork):
 
 
 def build_block(plan: BlockPlan | ChainPlan, drop_path: float) -> nn.Module:
-    """A block, or what stands for a stage without any.
-
-    Source: ours.
-    """
+    """A block, or what stands for a stage without any."""
     return Block(plan, drop_path) if isinstance(plan, BlockPlan) else build_chain(plan.chain)
 
 

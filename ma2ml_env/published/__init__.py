@@ -17,10 +17,7 @@ if TYPE_CHECKING:
 
 
 def names() -> list[str]:
-    """The names of everything published, in alphabetical order.
-
-    Source: ours.
-    """
+    """The names of everything published, in alphabetical order."""
     return sorted(ENTRIES)
 
 

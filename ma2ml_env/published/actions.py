@@ -16,10 +16,7 @@ Closest = Callable[[Any, SearchSpace], list[tuple[Any, list[str]]]]
 
 
 class HasSearchSpaces(Protocol):
-    """An environment, as far as it matters here.
-
-    Source: ours.
-    """
+    """An environment, as far as it matters here."""
 
     @property
     def search_spaces(self) -> Any:
@@ -33,8 +30,6 @@ class Action(tuple[int, ...]):
     Attributes:
         agent: whose action it is.
         changes: what had to be changed to say it, in words; empty if it is exact.
-
-    Source: ours.
     """
 
     agent: AgentID
@@ -62,8 +57,6 @@ def action(name: str, env: HasSearchSpaces, *, nearest: bool = False) -> Action:
     Raises:
         ValueError: for an unknown name, an environment without such an agent, or, unless `nearest`, an
             architecture that its space cannot say, with the reason.
-
-    Source: ours.
     """
     return actions(name, env, nearest=nearest)[0]
 
@@ -78,8 +71,6 @@ def actions(name: str, env: HasSearchSpaces, *, nearest: bool = False) -> list[A
 
     Returns:
         At least one action; what differs from what was published is in its `changes`.
-
-    Source: ours.
     """
     what = architecture(name)
     agent, space = _agent(name, what, env)

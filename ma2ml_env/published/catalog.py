@@ -23,8 +23,6 @@ class Entry:
         published_params: as published, None if not known.
         published_flops: as published, multiply-accumulates unless the note says otherwise, None if not known.
         note: why a published figure is not reproduced.
-
-    Source: ours.
     """
 
     family: str

@@ -29,8 +29,6 @@ class Network:
         in_channels: of the images.
         num_classes: number of logits.
         drop_path: probability of removing the deepest path at the end of training.
-
-    Source: ours.
     """
 
     architecture: Any
@@ -66,8 +64,6 @@ def entry(name: str) -> Entry:
 
     Raises:
         ValueError: for an unknown name, with the nearest one.
-
-    Source: ours.
     """
     if name not in ENTRIES:
         raise UnknownNameError(f"nothing is published as {name!r}; {nearest(name, ENTRIES)}")
@@ -83,8 +79,6 @@ def architecture(name: str) -> Any:
 
     Raises:
         ValueError: for an unknown name.
-
-    Source: ours.
     """
     found = entry(name)
     if found.family == "policy":
@@ -103,10 +97,7 @@ def network(
     drop_path: float = 0.0,
     **skeleton: Any,
 ) -> Network:
-    """A published network; arguments and errors as for `build`.
-
-    Source: ours.
-    """
+    """A published network; arguments and errors as for `build`."""
     found = entry(name)
     if found.family == "policy":
         raise MA2MLError(f"{name} is an augmentation policy, not a network; `published.architecture` gives it")

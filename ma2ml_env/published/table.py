@@ -21,8 +21,6 @@ class Row:
         published_params: as published, None if not known.
         published_flops: as published, None if not known.
         note: why a published figure is not reproduced.
-
-    Source: ours.
     """
 
     name: str
@@ -46,10 +44,7 @@ class Row:
 
 
 def table() -> list[Row]:
-    """Every published architecture and policy, in the order of the catalogue, with what it costs now.
-
-    Source: ours.
-    """
+    """Every published architecture and policy, in the order of the catalogue, with what it costs now."""
     rows = []
     for name, found in ENTRIES.items():
         if found.family == "policy":

@@ -31,17 +31,12 @@ def draw(env: AutoMLEnv, trial: Trial | None) -> NDArray[np.uint8]:
 
     Returns:
         An RGB image, (height, width, 3); its size depends on what there is to show.
-
-    Source: ours.
     """
     return compose(env, trial).pixels()
 
 
 def compose(env: AutoMLEnv, trial: Trial | None) -> Page:
-    """The page that `draw` draws, before it becomes pixels.
-
-    Source: ours.
-    """
+    """The page that `draw` draws, before it becomes pixels."""
     from ma2ml_env.render.page import Page
     from ma2ml_env.render.panels import overview, panel, result_panel
 

@@ -18,8 +18,6 @@ def draw_cell(area: Area, title: str, cell: Cell) -> None:
     """Draw a cell: inputs at the left, a box per block with its two operations, the output at the right.
 
     A line has the color of the state that it carries.
-
-    Source: ours.
     """
     axes = area.axes()
     axes.text(0.0, 0.12, title, fontsize=9, color=MUTED, va="center")

@@ -25,8 +25,6 @@ class Layout:
         states: left edge and middle of each state's box, the two inputs first.
         output: left edge and middle of the output's box.
         lines: (state carried, start, end) of each line.
-
-    Source: ours.
     """
 
     states: tuple[Point, ...]
@@ -39,8 +37,6 @@ def arrange(cell: Cell, width: float, height: float) -> Layout:
 
     Of all orders of the blocks from top to bottom, the one in which lines cross the fewest boxes is taken, and
     among those the one whose lines rise and fall least.
-
-    Source: ours.
     """
     orders = permutations(range(len(cell.blocks)))
     return min((_place(cell, width, height, order) for order in orders), key=_disorder)

@@ -33,8 +33,6 @@ class Area:
         top: from the upper edge.
         width: inches.
         height: inches.
-
-    Source: ours.
     """
 
     figure: Figure
@@ -69,8 +67,6 @@ class Panel:
         width: inches.
         height: inches.
         draw: draws it into an area of that size.
-
-    Source: ours.
     """
 
     width: float
@@ -86,8 +82,6 @@ class Page:
         title: in large type.
         subtitle: below it.
         panels: from left to right, {heading: panel}.
-
-    Source: ours.
     """
 
     title: str

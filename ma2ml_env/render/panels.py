@@ -36,8 +36,6 @@ def panel(part: Any, images: Any = None) -> Panel:
     Args:
         part: what an agent chose.
         images: sample images, uint8 (N, C, H, W), or None.
-
-    Source: ours.
     """
     wrapped = (textwrap.wrap(line, 64, subsequent_indent="   ") or [""] for line in str(part).strip().splitlines())
     lines = [piece for pieces in wrapped for piece in pieces]
@@ -78,10 +76,7 @@ def _mapping_panel(part: Mapping[str, Any], images: Any = None) -> Panel:
 
 
 def table(values: Mapping[str, Any]) -> Panel:
-    """A table of names and values, in as many columns as its length needs.
-
-    Source: ours.
-    """
+    """A table of names and values, in as many columns as its length needs."""
     rows = [(str(name), _short(value)) for name, value in values.items()]
     columns = [rows[start : start + ROWS] for start in range(0, len(rows), ROWS)]
     widths = [max(0.8, LETTER * max(len(name) + len(value) for name, value in column) + 0.4) for column in columns]
@@ -97,20 +92,14 @@ def table(values: Mapping[str, Any]) -> Panel:
 
 
 def overview(search_spaces: Mapping[str, SearchSpace]) -> Panel:
-    """How much each agent has to choose, before anything is evaluated.
-
-    Source: ours.
-    """
+    """How much each agent has to choose, before anything is evaluated."""
     return table(
         {agent: f"{len(space)} decisions, {_count(space.size)} possibilities" for agent, space in search_spaces.items()}
     )
 
 
 def result_panel(trial: Trial, constraint: float | None) -> Panel:
-    """What came out of a trial: accuracy, cost against the constraint, the training's course.
-
-    Source: ours.
-    """
+    """What came out of a trial: accuracy, cost against the constraint, the training's course."""
     result = trial.result
     costs = (("multiply-accumulates", result.flops), ("parameters", result.params))
     rows = [

@@ -24,8 +24,6 @@ def draw_policy(area: Area, policy: Policy, images: Any) -> None:
         area: where.
         policy: only its first five sub-policies are shown.
         images: uint8 (N, C, H, W), or None for no pictures.
-
-    Source: ours.
     """
     row = area.height / (SHOWN + 1)
     first = area.part(0.0, 0.0, area.width, row)

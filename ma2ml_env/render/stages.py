@@ -16,10 +16,7 @@ SHOWN = 6
 
 
 def stack_size(architecture: Architecture) -> tuple[float, float]:
-    """Width and height of the drawing, inches.
-
-    Source: ours.
-    """
+    """Width and height of the drawing, inches."""
     boxes = 1 + sum(max(1, min(SHOWN, stage.depth)) for stage in architecture.stages)
     return FULL_WIDTH + WORDS, boxes * (BOX + GAP) + STAGE_GAP * (1 + len(architecture.stages))
 
@@ -30,8 +27,6 @@ def draw_stack(area: Area, architecture: Architecture) -> None:
     Args:
         area: of `stack_size`.
         architecture: what is drawn.
-
-    Source: ours.
     """
     axes = area.axes()
     widest = max(architecture.stem, *(stage.width for stage in architecture.stages))

@@ -119,8 +119,6 @@ def parse_cell(text: str) -> Cell:
 
     Raises:
         ValueError: as `Block` and `Cell` do.
-
-    Source: ours.
     """
     nodes = [part.split() for part in text.split(",")]
     return Cell(tuple(Block((int(a), int(b)), (first, second)) for first, a, second, b in nodes))

@@ -162,8 +162,6 @@ def nearest_values(architecture: Architecture, space: SearchSpace | None = None)
 
     Raises:
         ValueError: if the architecture's blocks do not form seven stages.
-
-    Source: ours.
     """
     wanted: dict[str, Any] = {"resolution": architecture.resolution, "stem_width": architecture.stem}
     changes = []

@@ -170,8 +170,6 @@ def parse_cell(text: str, concat: tuple[int, ...] | None = None) -> Cell:
 
     Raises:
         ValueError: as `Block` and `Cell` do.
-
-    Source: ours.
     """
     blocks = [part.split() for part in text.split(",")]
     return Cell(tuple(Block((int(a), int(b)), (first, second)) for a, b, first, second in blocks), concat)

@@ -20,8 +20,6 @@ def plain(nvec: Sequence[int], repeat: int = 1) -> SearchSpace:
 
     Raises:
         MA2MLError: for a number out of range.
-
-    Source: ours.
     """
     require_range("repeat", repeat, 1, MOST_DECISIONS)
     require_range("the number of decisions", len(nvec) * repeat, 1, MOST_DECISIONS)

@@ -157,8 +157,6 @@ def nearest_values(architecture: Architecture, space: SearchSpace) -> tuple[dict
 
     Raises:
         ValueError: if it has another number of stages.
-
-    Source: ours.
     """
     wanted = _values(sum(decision.name.endswith("_depth") for decision in space.decisions), architecture)
     chosen, changes = {}, []

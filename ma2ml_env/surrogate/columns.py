@@ -17,7 +17,7 @@ GEOMETRIC = ("ShearX", "ShearY", "TranslateX", "TranslateY", "Rotate")
 DEPTHS = {name: 0 if name == "identity" or "pool" in name else 1 if name == "conv_1x1" else 2 for name in OPERATIONS}
 """Convolutions that see more than a pixel count double."""
 VISIBLE = 1 / 255
-"""A mean change of a pixel by less than one of its usual 256 levels counts as none. Source: ours."""
+"""A mean change of a pixel by less than one of its usual 256 levels counts as none."""
 
 
 def policy_columns(actions: Integers, changes: Floats) -> Columns:
@@ -29,8 +29,6 @@ def policy_columns(actions: Integers, changes: Floats) -> Columns:
     Args:
         actions: of the space `autoaugment`, shape (B, 30).
         changes: of an image by each operation at each magnitude, shape (16, 10).
-
-    Source: ours.
     """
     slots = actions.reshape(len(actions), SUBPOLICIES, -1, 3)
     kinds, probability = slots[..., 0], slots[..., 1] / (len(PROBABILITIES) - 1)
@@ -51,8 +49,6 @@ def cell_columns(actions: Integers) -> Columns:
 
     Args:
         actions: of the space `nasnet`, shape (B, 50).
-
-    Source: ours.
     """
     columns: Columns = {}
     cells = actions.reshape(len(actions), len(CELLS), Cell.size, 5)

@@ -26,8 +26,6 @@ def costs(env: AutoMLEnv, actions: Mapping[AgentID, Integers]) -> Integers:
 
     Raises:
         ValueError: if the evaluator cannot tell costs.
-
-    Source: ours.
     """
     evaluator = env.evaluator
     if isinstance(evaluator, BatchPriced):

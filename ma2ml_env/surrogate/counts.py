@@ -29,8 +29,6 @@ class NASNetCounter:
         image_size: rows and columns of the square images.
         in_channels: of the images.
         num_classes: number of logits.
-
-    Source: ours.
     """
 
     skeleton: NASNetSkeleton

@@ -33,8 +33,6 @@ class Features:
     Args:
         search_spaces: by agent.
         changes: of an image by each augmentation at each magnitude, shape (16, 10); None for the assumed ones.
-
-    Source: ours.
     """
 
     def __init__(self, search_spaces: Mapping[AgentID, SearchSpace], changes: Floats | None = None) -> None:

@@ -36,7 +36,7 @@ TREE_SETTINGS: Mapping[str, Any] = {
     "seed": 0,
     "verbose": -1,
 }
-"""LightGBM's, for the seconds; `ma2ml importance` starts from them too. Source: ours."""
+"""LightGBM's, for the seconds; `ma2ml importance` starts from them too."""
 TREES = 250
 LEAST = 20
 
@@ -55,8 +55,6 @@ class Data:
         run: the search that each row belongs to, shape (N,).
         groups: the columns that each agent decides alone.
         image_changes: what the columns of augmentation policies were made with, shape (16, 10); None for the assumed.
-
-    Source: ours.
     """
 
     columns: tuple[str, ...]
@@ -114,8 +112,6 @@ def gather(env: AutoMLEnv, runs: Mapping[str, Sequence[Trial]]) -> Data:
     Raises:
         ValueError: if there are fewer than `LEAST` evaluations, a column, accuracy or seconds are out of range, or the
             files of the images are not there.
-
-    Source: ours.
     """
     evaluated = [(name, trial) for name, run in runs.items() for trial in evaluations(run)]
     if len(evaluated) < LEAST:
@@ -179,10 +175,7 @@ def fit(env: AutoMLEnv, data: Data, quality: Mapping[str, Any] | None = None) ->
 
 
 def fit_accuracy(data: Data) -> GaussianProcess:
-    """A Gaussian process of the accuracy's logit, with the noise that evaluations have where it is.
-
-    Source: ours.
-    """
+    """A Gaussian process of the accuracy's logit, with the noise that evaluations have where it is."""
     noise = data.noise
 
     def of_logit(score: Floats) -> Floats:

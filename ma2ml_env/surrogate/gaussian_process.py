@@ -19,17 +19,17 @@ if TYPE_CHECKING:
 Matrix = TypeVar("Matrix", Floats, "Tensor")
 
 LEARNED_FROM = 1000
-"""At most so many measurements tell the length scales; the time that takes grows with the third power. Source: ours."""
+"""At most so many measurements tell the length scales; the time that takes grows with the third power."""
 POINTS = 1500
-"""At most so many measurements are points; more of them changed tau by 0.001, and take their time. Source: ours."""
+"""At most so many measurements are points; more of them changed tau by 0.001, and take their time."""
 STEPS, RATE = 80, 0.05
-"""Of Adam, on the mean and on logarithms of all else. Source: ours."""
+"""Of Adam, on the mean and on logarithms of all else."""
 TAILS, ROUNDS = 4.0, 5
-"""Degrees of freedom of the noise, Student's t, and how often the process is told anew by it. Source: ours."""
+"""Degrees of freedom of the noise, Student's t, and how often the process is told anew by it."""
 JITTER = 1e-6
-"""What is added to the points' variances, so that equal points have a Cholesky factor. Source: ours."""
+"""What is added to the points' variances, so that equal points have a Cholesky factor."""
 AT_ONCE = 256
-"""Rows that are answered together, as their covariances then fit in a cache. Source: ours."""
+"""Rows that are answered together, as their covariances then fit in a cache."""
 
 
 @dataclass(frozen=True)

@@ -17,16 +17,13 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 IMAGES, VALUES = 1000, 2**22
-"""At most so many images are looked at, and so many that they have at most so many values. Source: ours."""
+"""At most so many images are looked at, and so many that they have at most so many values."""
 CHANGE_DIGITS = 4
 """Of a change: so few that no order of additions shows in them."""
 
 
 def assumed_changes() -> Floats:
-    """Where no image is known: the relative magnitude of an operation, 1 where it has none; shape (16, 10).
-
-    Source: ours.
-    """
+    """Where no image is known: the relative magnitude of an operation, 1 where it has none; shape (16, 10)."""
     relative = np.arange(len(MAGNITUDES)) / (len(MAGNITUDES) - 1)
     return np.array([np.ones_like(relative) if name in WITHOUT_MAGNITUDE else relative for name in OPERATIONS])
 
@@ -42,8 +39,6 @@ def measured_changes(images: Tensor) -> Floats:
 
     Raises:
         ValueError: if there is no image, or images have another shape or type.
-
-    Source: ours.
     """
     from ma2ml_env.augment import apply_operation
     from ma2ml_env.augment.magnitudes import SIGNED
@@ -71,8 +66,6 @@ def changes_in(env: AutoMLEnv) -> Floats | None:
 
     Raises:
         ValueError: if the task's files are not there.
-
-    Source: ours.
     """
     decisions = autoaugment().decisions
     if not isinstance(env.evaluator, Illustrated) or all(
@@ -88,8 +81,6 @@ def table_of_changes(rows: Sequence[Sequence[float]]) -> tuple[tuple[float, ...]
 
     Raises:
         ValueError: if it has another shape, or a change is not in [0, 1].
-
-    Source: ours.
     """
     table = np.array(rows, dtype=float)
     if table.shape != (len(OPERATIONS), len(MAGNITUDES)) or not ((table >= 0.0) & (table <= 1.0)).all():

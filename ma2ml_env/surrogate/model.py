@@ -40,7 +40,7 @@ class Surrogate:
             assumed ones.
         quality: figures of the fit, for people.
 
-    Source: ours, after NAS-Bench-301.
+    Source: after NAS-Bench-301.
     """
 
     env: str
@@ -84,8 +84,6 @@ def load_surrogate(path: str | Path) -> Surrogate:
 
     Raises:
         ValueError: if it cannot be read, is damaged, or is not a surrogate.
-
-    Source: ours.
     """
     try:
         document = json.loads(lzma.decompress(Path(path).read_bytes()))

@@ -12,7 +12,7 @@ Floats = NDArray[np.float64]
 
 KNOTS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.925, 0.95, 0.97, 0.98, 0.99, 0.995)
 BANDWIDTH = 0.4
-"""Of logits; left-out pipelines were as likely with 0.3 and 0.5, less with 0.2 and 0.7. Source: ours."""
+"""Of logits; left-out pipelines were as likely with 0.3 and 0.5, less with 0.2 and 0.7."""
 
 
 @dataclass(frozen=True)
@@ -22,8 +22,6 @@ class Noise:
     Attributes:
         accuracy: knots, rising.
         deviation: at each of them; linear between, constant beyond.
-
-    Source: ours.
     """
 
     accuracy: tuple[float, ...] = (0.0,)

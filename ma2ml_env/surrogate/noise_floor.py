@@ -36,8 +36,6 @@ def repeatable(measured: Floats, noise: Noise, step: float = 0.0, seed: int = 0)
         noise: of a measurement.
         step: as of `reachable`.
         seed: of the simulation.
-
-    Source: ours.
     """
     return _simulated(measured, noise, step, seed, against_truth=False)
 
@@ -50,8 +48,6 @@ def measurements(truth: Floats, noise: Noise, step: float, rng: np.random.Genera
         noise: of a measurement.
         step: as of `reachable`.
         rng: of the noise.
-
-    Source: ours.
     """
     noisy = truth + noise(truth) * rng.standard_normal(len(truth))
     return np.asarray(np.clip((noisy / step).round() * step if step else noisy, 0.0, 1.0))

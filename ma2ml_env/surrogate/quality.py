@@ -93,8 +93,6 @@ def held_out(data: Data, run: Data) -> Floats:
     Args:
         data: all distinct evaluations.
         run: some of them, N.
-
-    Source: ours.
     """
     return _fitted(data[~np.isin(data.key, run.key)])(run.table)
 
@@ -109,8 +107,6 @@ def second_evaluations(data: Data, of: Sequence[str] | NDArray[np.str_] | None =
     Returns:
         None if fewer than `LEAST` pipelines were, or fewer than half of those that are asked for: what was evaluated
         again is then no sample of them.
-
-    Source: ours.
     """
     asked = data if of is None else data[np.isin(data.key, of)]
     sizes = [len(group) for group in asked.repeats]

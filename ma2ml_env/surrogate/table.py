@@ -31,8 +31,6 @@ def write_table(path: str | Path, env: AutoMLEnv, runs: Mapping[str, Sequence[Tr
 
     Raises:
         ValueError: if a decision has more than 36 choices.
-
-    Source: ours.
     """
     if any((space.nvec > len(DIGITS)).any() for space in env.search_spaces.values()):
         raise MA2MLError(f"a table has one digit per decision, so a decision has at most {len(DIGITS)} choices")
@@ -55,8 +53,6 @@ def read_table(path: str | Path, env: AutoMLEnv) -> dict[str, list[Trial]]:
 
     Raises:
         ValueError: if the file cannot be read or is damaged, or its trials are of another definition.
-
-    Source: ours.
     """
     try:
         head, _, body = lzma.decompress(Path(path).read_bytes()).decode().partition("\n")

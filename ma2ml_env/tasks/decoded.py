@@ -37,8 +37,6 @@ def decoded(files: Sequence[Path], root: Path, folder: Path, image_size: int) ->
     Raises:
         ValueError: if an image cannot be read, then nothing is kept; or if the folder cannot be written
             to or has not the room.
-
-    Source: ours.
     """
     target = folder / f"{_fingerprint(files, root)}-{image_size}px.npy"
     shape = (len(files), 3, image_size, image_size)

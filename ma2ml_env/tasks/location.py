@@ -25,8 +25,6 @@ def data_folder(root: str | None, below: str = "") -> Path:
 
     Returns:
         `root`, else `below` in the folder that the environment variable `MA2ML_DATA` names, else in `~/.cache/ma2ml`.
-
-    Source: ours.
     """
     place = Path(root) if root is not None else Path(os.environ.get(VARIABLE) or DEFAULT, below)
     try:
@@ -39,10 +37,7 @@ def data_folder(root: str | None, below: str = "") -> Path:
 
 
 def shortened(items: Iterable[str]) -> str:
-    """A few of `items` and how many more there are, for a message.
-
-    Source: ours.
-    """
+    """A few of `items` and how many more there are, for a message."""
     listed = list(items)
     more = f" and {len(listed) - SHOWN:,} more" if len(listed) > SHOWN else ""
     return ", ".join(listed[:SHOWN]) + more
@@ -56,8 +51,6 @@ def missing(what: str, folder: Path, expected: Iterable[str], how: str) -> Missi
         folder: where they were looked for.
         expected: the missing files or folders, relative to `folder`.
         how: where to get them.
-
-    Source: ours.
     """
     return MissingDataError(
         f"{what} is not complete in {folder}: missing {shortened(expected)}. {how} "

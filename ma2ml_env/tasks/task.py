@@ -16,8 +16,6 @@ class Images:
     Attributes:
         pixels: uint8, (N, channels, height, width).
         labels: int64 class indices, (N,).
-
-    Source: ours.
     """
 
     pixels: Tensor
@@ -35,8 +33,6 @@ class Splits:
         train: what a search trains on.
         validation: what a search measures accuracy on.
         test: what no search ever sees.
-
-    Source: ours.
     """
 
     train: Images
@@ -63,8 +59,6 @@ class Task(Protocol):
 
     A task may also have an `augmentation`, a key of `ma2ml_env.augment.standard.STANDARD`: what its images are always
     trained with, before any policy; none if it has not.
-
-    Source: ours.
     """
 
     @property

@@ -31,7 +31,7 @@ def check_search_space(space: SearchSpace, *, samples: int = 20, seed: int = 0) 
     Raises:
         AssertionError: naming what does not hold.
 
-    Source: ours, after Gymnasium's `check_env`.
+    Source: after Gymnasium's `check_env`.
     """
     rng = np.random.default_rng(seed)
     last = tuple(int(n) - 1 for n in space.nvec)
@@ -68,8 +68,6 @@ def check_evaluator(
 
     Raises:
         AssertionError: naming what does not hold.
-
-    Source: ours.
     """
     rng = np.random.default_rng(seed)
     copy: Evaluator = cloudpickle.loads(cloudpickle.dumps(evaluator))

@@ -21,8 +21,6 @@ class Remembered:
 
     Args:
         evaluator: what to ask the first time.
-
-    Source: ours.
     """
 
     def __init__(self, evaluator: Evaluator) -> None:

@@ -86,8 +86,6 @@ class Fitting:
         num_classes: for mixup.
         device: where to train.
         standard: augmentation before the policy, a key of `STANDARD`.
-
-    Source: ours.
     """
 
     images: Images
@@ -182,8 +180,6 @@ def batches(fitting: Fitting, generator: torch.Generator) -> Iterator[tuple[Tens
     Args:
         fitting: what is trained on, and how.
         generator: draws the order and the augmentations; on the device of the fitting.
-
-    Source: ours.
     """
     images, size = fitting.images, fitting.recipe.batch_size
     order = torch.randperm(len(images), generator=generator, device=fitting.device)

@@ -9,10 +9,7 @@ from ma2ml_env.types import Trial
 
 
 def best(trials: Iterable[Trial]) -> Trial | None:
-    """The earliest trial of the highest reward among those that did not fail; None if there is none.
-
-    Source: ours.
-    """
+    """The earliest trial of the highest reward among those that did not fail; None if there is none."""
     complete = [trial for trial in trials if not trial.result.failed]
     return max(complete, key=lambda trial: (trial.reward, -trial.number), default=None)
 

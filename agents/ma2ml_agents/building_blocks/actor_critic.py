@@ -24,20 +24,20 @@ class ActorCriticConfig(PolicyConfig):
     credit_assignment: bool = True
     """Counterfactual baseline of each agent; off, all agents share one advantage. Source: MA2ML."""
     baseline_samples: int = 16
-    """M, samples of an agent's policy for its counterfactual baseline. Source: ours."""
+    """M, samples of an agent's policy for its counterfactual baseline."""
     critics: int = 4
-    """Members of the critic's ensemble, whose mean is Q. Source: ours."""
+    """Members of the critic's ensemble, whose mean is Q."""
     critic_hidden_size: int = 32
-    """Units in each of the critic's two hidden layers. Source: ours."""
+    """Units in each of the critic's two hidden layers."""
     critic_steps: int = 60
     """Gradient steps of the critic per update. The more, the fewer evaluations are needed and the more time the learner
-    takes: half of the default costs little, a fifth much. Source: ours."""
+    takes: half of the default costs little, a fifth much."""
     critic_batch_size: int = 64
-    """Transitions in a gradient step of the critic. Source: ours."""
+    """Transitions in a gradient step of the critic."""
     critic_learning_rate: float = 2e-3
-    """Learning rate (AdamW) of the critic. Source: ours."""
+    """Learning rate (AdamW) of the critic."""
     critic_weight_decay: float = 0.1
-    """Weight decay (AdamW) of the critic. Source: ours."""
+    """Weight decay (AdamW) of the critic."""
 
     def __post_init__(self) -> None:
         super().__post_init__()

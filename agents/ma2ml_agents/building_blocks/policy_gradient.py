@@ -23,9 +23,9 @@ class PolicyConfig:
     """Settings of every learner that has policies."""
 
     batch_size: int = 10
-    """Pipelines per update. Source: ours; NASNet's controller takes 20."""
+    """Pipelines per update. NASNet's controller takes 20."""
     learning_rate: float = 0.1
-    """Learning rate (Adam) of the policies. Source: ours; each learner has its own."""
+    """Learning rate (Adam) of the policies. Each learner has its own."""
     policy: PolicyName = "independent"
     """Form of each agent's policy: one softmax per decision, or an autoregressive LSTM (100 units), which wants a
     learning rate about ten times smaller. Source: NASNet's controller for the LSTM; the default measured better."""
@@ -45,8 +45,6 @@ class PolicyLearner:
         specs: the agents.
         config: settings.
         seed: of everything random in it; the global random state is neither read nor changed.
-
-    Source: ours.
     """
 
     on_policy = True

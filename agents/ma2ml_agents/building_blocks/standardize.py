@@ -20,8 +20,6 @@ def standardize(rewards: Tensor) -> Tensor:
 
     Returns:
         Shape (B,), at least -5, without an upper limit; all 0 where the rewards are equal.
-
-    Source: ours.
     """
     low, median, high = torch.quantile(rewards, torch.tensor([0.25, 0.5, 0.75], dtype=rewards.dtype)).unbind()
     spread = (high - low) / 1.349

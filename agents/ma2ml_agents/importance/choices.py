@@ -27,8 +27,6 @@ class Choices:
         owner: which agent takes each decision, shape (D,).
         names: of the decisions.
         nvec: number of choices of each decision, shape (D,).
-
-    Source: ours.
     """
 
     agents: tuple[str, ...]

@@ -57,8 +57,6 @@ class Importance:
     Attributes:
         agents: by name.
         decisions: all of them, the largest total effect first.
-
-    Source: ours.
     """
 
     agents: Mapping[str, AgentEffect]

@@ -20,8 +20,6 @@ def true_reward(env: AutoMLEnv) -> Score:
 
     Raises:
         ValueError: if it does not, as where a network is trained.
-
-    Source: ours.
     """
     if not isinstance(env.evaluator, NoiseFree):
         raise UnsupportedError(

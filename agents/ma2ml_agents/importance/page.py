@@ -31,8 +31,6 @@ class Page:
         source: in words, what was scored.
         importance: the numbers.
         r2: of the model on pipelines that it has not seen; None where no model was fitted.
-
-    Source: ours.
     """
 
     env: str

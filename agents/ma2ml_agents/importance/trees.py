@@ -32,8 +32,6 @@ class Trees:
         pipelines: how many different ones they were fitted to.
         r2: coefficient of determination on pipelines that a model has not seen; 1 is perfect, 0 no better than the
             mean, below 0 worse.
-
-    Source: ours.
     """
 
     score: Score

@@ -88,9 +88,9 @@ class MA2ML(ActorCriticLearner):
         off_policy: bool = True
         """Learn from all transitions; off, critic and policies see the newest batch alone, once. Source: MA2ML."""
         distinct: bool = True
-        """Never propose a pipeline twice: what is known gives way to a new one. Only off-policy. Source: ours."""
+        """Never propose a pipeline twice: what is known gives way to a new one. Only off-policy."""
         candidates: int = 32
-        """New neighbors of which the most promising is proposed, with an ensemble. Source: ours, found on a table of
+        """New neighbors of which the most promising is proposed, with an ensemble. Found on a table of
         nine decisions and confirmed on the tuning problems."""
         optimism: float = 1.0
         """What makes a neighbor promising: the critics' mean and so many standard deviations among them. Source: upper
@@ -102,7 +102,7 @@ class MA2ML(ActorCriticLearner):
         """Gradient steps of the policies per update. With `critic_steps` they are what the learner's time goes into: a
         third of both is about three times as fast. Source: tuned."""
         actor_samples: int = 64
-        """Fresh joint actions in each step of the policies. Source: ours."""
+        """Fresh joint actions in each step of the policies."""
         kl_coef: float = 9.0
         """Weight of the divergence from the target policies, averaged over the D decisions, for rewards of standard
         deviation 1; 0 switches it off. Source: MA2ML; the average is ours: under a weight of the sum, policies of few
@@ -110,7 +110,7 @@ class MA2ML(ActorCriticLearner):
         target: TargetName = "polyak"
         """Target policies: an average that follows the policies, or the policies before the update. Source: DMAC."""
         target_rate: float = 0.02
-        """How far the average moves after each step of the policies. Source: ours, found on synthetic problems; DMAC's
+        """How far the average moves after each step of the policies. Found on synthetic problems; DMAC's
         is 0.01."""
 
         def __post_init__(self) -> None:

@@ -30,7 +30,7 @@ class MA2MLLite(PolicyLearner):
         """Settings of MA2ML-Lite."""
 
         learning_rate: float = 0.4
-        """Learning rate (Adam) of the policies. Source: ours, tuned (`experiments/tuning.py`)."""
+        """Learning rate (Adam) of the policies. Source: tuned (`experiments/tuning.py`)."""
         baseline_decay: float = 0.9
         """Decay, per pipeline, of the average reward b. Source: tuned (`experiments/tuning.py`); NASNet's is 0.95."""
 

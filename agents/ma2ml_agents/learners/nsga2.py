@@ -37,7 +37,7 @@ class NSGA2(OptunaLearner):
         """Probability that a child has two parents. Source: Optuna's default."""
         objectives: Literal["reward", "accuracy_and_flops"] = "reward"
         """What is optimized: the reward, or accuracy upward and FLOPs downward at once, which gives a front of
-        pipelines instead of one best. Source: ours."""
+        pipelines instead of one best."""
         distinct: bool = True
         """Never propose a known pipeline while new ones can be found."""
 

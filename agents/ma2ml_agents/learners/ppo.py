@@ -44,7 +44,7 @@ class PPO(PolicyLearner):
         entropy_coef: float = 1e-5
         """Weight of the policies' entropy. Source: NASNet's controller."""
         value_decay: float = 0.5
-        """How much of the value, an average over batches, is kept when a batch comes. Source: ours."""
+        """How much of the value, an average over batches, is kept when a batch comes."""
 
         def __post_init__(self) -> None:
             super().__post_init__()
