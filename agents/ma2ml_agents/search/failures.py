@@ -45,6 +45,6 @@ class FailureWatch:
         if not self._others and self._raised == self._give_up_after:
             raise EvaluatorError(
                 f"all of the first {self._raised} evaluations raised the same exception, so the search stops. Mend "
-                "the evaluator and evaluate them again with retry_failed (--retry-failed); give_up_after=None goes "
-                f"on regardless.\n\n{self._first.traceback}"
+                "the evaluator and evaluate them again with retry_failed (--retry-failed); give_up_after=None "
+                f"(--ignore-failures) goes on regardless.\n\n{self._first.traceback}"
             )

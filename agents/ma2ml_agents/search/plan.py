@@ -15,6 +15,7 @@ from ma2ml_env.trials import TrialStore
 from ma2ml_env.types import JointAction, check_seed
 
 DEFAULT_WINDOW = 4
+GIVE_UP_AFTER = 5
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,7 @@ class SearchPlan:
     pruner: Pruner | None = None
     out: Path | None = None
     retry_failed: bool = False
-    give_up_after: int | None = 5
+    give_up_after: int | None = GIVE_UP_AFTER
 
     def __post_init__(self) -> None:
         if not isinstance(self.env, AutoMLEnv):

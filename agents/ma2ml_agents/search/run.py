@@ -10,7 +10,7 @@ from ma2ml_agents.learner import Learner
 from ma2ml_agents.search.callbacks import Callbacks
 from ma2ml_agents.search.cost import CostBounds
 from ma2ml_agents.search.loop import SearchLoop
-from ma2ml_agents.search.plan import SearchPlan
+from ma2ml_agents.search.plan import GIVE_UP_AFTER, SearchPlan
 from ma2ml_agents.search.pruner import Pruner
 from ma2ml_env import AutoMLEnv, Trial
 from ma2ml_env.types import JointAction
@@ -32,7 +32,7 @@ def run_search(
     pruner: Pruner | None = None,
     callbacks: Callbacks | None = None,
     retry_failed: bool = False,
-    give_up_after: int | None = 5,
+    give_up_after: int | None = GIVE_UP_AFTER,
 ) -> list[Trial]:
     """Search with a learner until the budget is spent.
 
