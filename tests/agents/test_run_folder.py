@@ -55,6 +55,21 @@ def test_the_configuration_is_written_and_compared(tmp_path: Path) -> None:
     assert (tmp_path / "run" / "config.json").read_text() == held
 
 
+def test_a_setting_that_the_run_of_an_older_version_did_not_have_is_not_compared(tmp_path: Path) -> None:
+    with run_folder(tmp_path, {"seed": 0, "settings": {"rate": 0.1}}, {}):
+        pass
+    with run_folder(tmp_path, {"seed": 0, "settings": {"rate": 0.1, "distinct": True}}, {}):
+        pass
+    changed = {"seed": 0, "settings": {"rate": 0.1, "distinct": False}}
+    with pytest.raises(MA2MLError, match="distinct is True there, False here"), run_folder(tmp_path, changed, {}):
+        pass
+    with (
+        pytest.raises(MA2MLError, match="prune is None there"),
+        run_folder(tmp_path, {**changed, "prune": "median"}, {}),
+    ):
+        pass
+
+
 def test_version_and_commit_are_written_and_not_compared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with run_folder(tmp_path, {"seed": 0}, {}):
         pass

@@ -89,7 +89,7 @@ def test_a_search_in_which_nothing_succeeded_exits_with_1(tmp_path: Path, capsys
     assert main([*QUICK, *tightened, "--out", str(tmp_path / "run")]) == 1
     said = capsys.readouterr().out
     assert "2 too large" in said
-    assert "no pipeline succeeded" in said
+    assert "no pipeline succeeded in 2 trials: 2 too large" in said
 
 
 def test_the_cost_of_random_pipelines_is_reported_before_the_search() -> None:

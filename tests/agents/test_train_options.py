@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 import pytest
 import tyro
@@ -67,8 +67,10 @@ def test_the_learners_settings_arrive_as_its_own_config() -> None:
 
 
 def test_identity_holds_the_settings_of_the_learner_as_before() -> None:
-    identity = parse("--algo", "regularized_evolution", "--env", "ma2ml/synthetic-v0", "--sample", "3").identity()
-    assert identity["settings"] == {"population": 10, "sample": 3}
+    options = parse("--algo", "regularized_evolution", "--env", "ma2ml/synthetic-v0", "--sample", "3")
+    identity = options.identity()
+    assert identity["settings"] == asdict(options.config)
+    assert identity["settings"]["sample"] == 3
     assert {"environment", "learner", "settings", "window", "seed"} == set(identity)
 
 

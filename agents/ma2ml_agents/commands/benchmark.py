@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import tyro
 from rich.console import Console
 
 from ma2ml_agents.benchmark.grid import BUDGET, SEEDS, make_grid
@@ -20,7 +19,7 @@ from ma2ml_agents.commands.options import (
     comma_separated,
     cores,
     flat,
-    help_registry,
+    parse,
     parse_settings,
     register_environments,
 )
@@ -70,7 +69,7 @@ def main(argv: Sequence[str], prog: str) -> None:
     Raises:
         MA2MLError: for anything wrong in the options, before any work; for runs that failed, after it.
     """
-    options = tyro.cli(BenchmarkOptions, args=list(argv), prog=prog, registry=help_registry(BenchmarkOptions))
+    options: BenchmarkOptions = parse(BenchmarkOptions, argv, prog)
     console = Console()
     check_packages()
     if options.report_only and options.logs:

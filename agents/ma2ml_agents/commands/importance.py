@@ -13,7 +13,7 @@ from rich.console import Console
 
 import ma2ml_env
 from ma2ml_agents.benchmark.styles import COLORS
-from ma2ml_agents.commands.options import Repeatable, help_registry, parse_settings, register_environments
+from ma2ml_agents.commands.options import Repeatable, parse, parse_settings, register_environments
 from ma2ml_agents.importance import Choices, enumerate_all, estimate
 from ma2ml_agents.importance.games import true_reward
 from ma2ml_agents.importance.page import Page
@@ -51,7 +51,7 @@ class ImportanceOptions:
 
 def main(argv: Sequence[str], prog: str) -> None:
     """Reports the importance of agents and decisions in a run or an environment."""
-    options = tyro.cli(ImportanceOptions, args=list(argv), prog=prog, registry=help_registry(ImportanceOptions))
+    options: ImportanceOptions = parse(ImportanceOptions, argv, prog)
     check_seed(options.seed)
     register_environments([options.registry])
     overrides = parse_settings(options.set)

@@ -7,7 +7,7 @@ import dataclasses
 import inspect
 import os
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise
 from pathlib import Path
 from textwrap import dedent
@@ -76,6 +76,26 @@ def register_environments(files: Iterable[Path | None]) -> None:
     for file in files:
         if file is not None:
             ma2ml_env.register_file(file)
+
+
+def parse(
+    kind: Any, argv: Sequence[str], prog: str, description: str | None = None, groups: Iterable[type] = ()
+) -> Any:
+    """Parses arguments into a dataclass whose fields' docstrings are the help; options need no prefix of a group.
+
+    Args:
+        kind: the dataclass.
+        argv: the command's arguments.
+        prog: name of the program in its help.
+        description: of the program; the dataclass's docstring if it is None.
+        groups: dataclasses of its fields, each a box in the help.
+
+    Raises:
+        SystemExit: with code 2 for an unknown option or a value of a wrong type, with 0 after `--help`.
+    """
+    wanted = tyro.conf.DisallowNone[tyro.conf.OmitArgPrefixes[kind]]
+    registry = help_registry(kind, *groups)
+    return tyro.cli(wanted, args=list(argv), prog=prog, description=description, registry=registry)
 
 
 def help_registry(*classes: type) -> ConstructorRegistry:

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 import tyro
 
-from ma2ml_agents.commands.options import Repeatable, cores, flat, help_registry, parse_settings
+from ma2ml_agents.commands.options import Repeatable, cores, flat, parse, parse_settings
 from ma2ml_agents.learners import learner_class
 from ma2ml_agents.search import CostBounds
 from ma2ml_agents.search.plan import check_limits
@@ -194,10 +194,8 @@ def parse_train(argv: Sequence[str], prog: str) -> TrainOptions:
 
 
 def _parse(groups: Mapping[str, type], argv: Sequence[str], prog: str, description: str) -> Any:
-    """Parses arguments into an object with an attribute per group; each group is a box in the help."""
-    kind: Any = tyro.conf.OmitArgPrefixes[make_dataclass("Train", groups.items())]  # type: ignore[misc]
-    helped = help_registry(*groups.values())
-    return tyro.cli(kind, args=list(argv), prog=prog, description=description, registry=helped)
+    """Parses arguments into an object with an attribute per group."""
+    return parse(make_dataclass("Train", groups.items()), argv, prog, description, groups.values())
 
 
 def _named_learner(argv: Sequence[str]) -> str | None:

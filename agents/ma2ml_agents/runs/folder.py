@@ -75,10 +75,18 @@ def check_folder(folder: Path, identity: Mapping[str, Any]) -> None:
         held = json.loads(path.read_text(encoding="utf-8"))["run"]
     except (json.JSONDecodeError, KeyError, TypeError, UnicodeDecodeError) as error:
         raise DamagedFileError(f"{path} is damaged; restore it, or choose another --out") from error
-    wanted = json.loads(json.dumps(identity))
+    wanted = _without_new_settings(json.loads(json.dumps(identity)), held)
     if held != wanted:
         differences = "; ".join(_differences(held, wanted)) or "its form is another"
         raise MA2MLError(f"{folder} holds another run ({differences}); choose another --out")
+
+
+def _without_new_settings(wanted: Any, held: Any) -> Any:
+    """Returns an identity without settings of the learner that the version which wrote `held` did not have."""
+    if not (isinstance(held, dict) and isinstance(held.get("settings"), dict) and "settings" in wanted):
+        return wanted
+    known = {name: value for name, value in wanted["settings"].items() if name in held["settings"]}
+    return {**wanted, "settings": known}
 
 
 def _differences(held: Any, wanted: Any, name: str = "") -> Iterator[str]:

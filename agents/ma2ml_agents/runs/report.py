@@ -25,7 +25,9 @@ def best_in_words(trials: Sequence[Trial], count: int = 3) -> str:
     """
     complete = [trial for trial in trials if not trial.result.failed]
     if not complete:
-        reasons = sorted({str(trial.result.error) for trial in trials})
+        too_large = sum(trial.result.infeasible for trial in trials)
+        reasons = sorted({str(trial.result.error) for trial in trials if not trial.result.infeasible})
+        reasons += [f"{too_large} too large"] if too_large else []
         return f"no pipeline succeeded in {len(trials)} trials: {'; '.join(reasons) or 'none was finished'}"
     return "\n\n".join(str(trial) for trial in top_k(complete, count))
 
