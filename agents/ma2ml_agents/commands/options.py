@@ -1,4 +1,4 @@
-"""What the options of several commands share: repeatable flags, NAME=VALUE settings, help from docstrings."""
+"""Options of several commands: repeatable flags, NAME=VALUE settings, help from docstrings."""
 
 from __future__ import annotations
 
