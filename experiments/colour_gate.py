@@ -36,9 +36,10 @@ from ma2ml_env.tasks.cifar import CIFAR10
 AGENTS = ("aug", "nas", "hpo")
 SIDE = 3
 LONGER, MORE = 3, 2
-CHECKED = 12
+CHANGES: tuple[dict[str, int], ...] = ({"seed": 1}, {"epochs": LONGER}, {"images": MORE})
+CHECKED = 8
 NARROW = {"widths": [[8, 16, 24, 32], [16, 24, 32, 48], [32, 48, 64, 96]], "stems": [8, 16, 24]}
-WIDE = {"widths": [[16, 24, 32], [32, 48, 64], [64, 96, 128]], "stems": [16, 24, 32], "depths": [0, 1, 2, 3]}
+MIDDLE = {"widths": [[16, 24, 32], [24, 32, 48], [48, 64, 96]], "stems": [16, 24, 32]}
 RECIPE = {
     "batch_sizes": [32, 48, 64, 96],
     "schedules": ["cosine", "linear"],
@@ -88,9 +89,11 @@ class Design:
 
 
 BASE = Design(1000, 24)
+CHOSEN = Design(1000, 24, MIDDLE, {**RECIPE, "batch_sizes": [32, 48, 64]})
 DESIGNS = {
     "base": BASE,
-    "wide": replace(BASE, nas=WIDE),
+    "chosen": CHOSEN,
+    "longer": replace(CHOSEN, epochs=36),
     "few": Design(500, 48),
     "many": Design(2000, 12),
     "ema": replace(BASE, hpo={**RECIPE, "ema_decays": [0.98]}),
@@ -114,11 +117,13 @@ class Job:
 
 
 def jobs(blocks: int) -> list[Job]:
-    """All trainings: the blocks, and then those that some of them are checked with."""
-    cells = [Job(block, cell) for block in range(blocks) for cell in itertools.product(range(SIDE), repeat=3)]
-    some = [cells[int(number)] for number in np.random.default_rng(0).permutation(len(cells))[:CHECKED]]
-    changes: list[dict[str, int]] = [{"seed": 1}, {"epochs": LONGER}, {"images": MORE}]
-    return cells + [replace(job, **change) for change in changes for job in some]
+    """All trainings: each block, and then those that some of its cells are checked with."""
+    made: list[Job] = []
+    for block in range(blocks):
+        cells = [Job(block, cell) for cell in itertools.product(range(SIDE), repeat=3)]
+        some = [cells[int(number)] for number in np.random.default_rng(block).permutation(len(cells))[:CHECKED]]
+        made += cells + [replace(job, **change) for change in CHANGES for job in some]
+    return made
 
 
 def actions(spaces: Mapping[str, SearchSpace], block: int) -> dict[str, list[tuple[int, ...]]]:
