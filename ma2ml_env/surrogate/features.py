@@ -14,9 +14,11 @@ from ma2ml_env.search_space import Decision, SearchSpace
 from ma2ml_env.search_spaces.autoaugment import autoaugment
 from ma2ml_env.search_spaces.nasnet import nasnet
 from ma2ml_env.search_spaces.recipe import Recipe
+from ma2ml_env.search_spaces.residual import Architecture
 from ma2ml_env.surrogate.columns import Columns, Integers, cell_columns, policy_columns
 from ma2ml_env.surrogate.image_changes import assumed_changes
 from ma2ml_env.surrogate.noise import Floats
+from ma2ml_env.surrogate.residual_columns import ResidualColumns
 from ma2ml_env.types import AgentID
 
 ONE_HOT_LIMIT = 16
@@ -28,7 +30,8 @@ class Features:
     """The columns of some search spaces.
 
     Spaces that are known here are described by what their choices do; of any other, each decision is a column: the
-    chosen number, or a column for every choice that is not a number.
+    chosen number, or a column for every choice that is not a number. An inactive decision has the mean of its numbers,
+    and none of its other choices, so that only the decisions that it depends on speak.
 
     Args:
         search_spaces: by agent.
@@ -68,13 +71,21 @@ def _describer(space: SearchSpace, changes: Floats) -> Callable[[Integers], Colu
         return partial(policy_columns, changes=changes)
     if space.decisions == nasnet().decisions:
         return cell_columns
+    if isinstance(space.decode(space.default), Architecture):
+        return ResidualColumns(space)
     plain = [_values(decision) for decision in space.decisions]
     training = _training_describer(space)
 
     def describe(actions: Integers) -> Columns:
         columns: Columns = {}
+        active = space.active(actions) if space.conditional else None
         for position, values in enumerate(plain):
-            columns |= {name: of_choice[actions[:, position]] for name, of_choice in values.items()}
+            for name, of_choice in values.items():
+                column = of_choice[actions[:, position]]
+                if active is not None:
+                    absent = of_choice.mean() if len(values) == 1 else 0.0
+                    column = np.where(active[:, position], column, absent)
+                columns[name] = column
         return columns | training(columns)
 
     return describe
@@ -108,6 +119,8 @@ def _training_describer(space: SearchSpace) -> Callable[[Columns], Columns]:
         From the columns of its decisions to more columns; to none if they are not those of a recipe.
     """
     choices = {decision.name: decision.choices for decision in space.decisions}
+    if "learning_rate_level" in choices:
+        return _level_columns
     if not _of_a_recipe(choices):
         return lambda columns: {}
     rates, momenta = np.meshgrid(np.array(choices["learning_rate"], float), np.array(choices["momentum"], float))
@@ -131,6 +144,14 @@ def _training_describer(space: SearchSpace) -> Callable[[Columns], Columns]:
         return {f"log_{name}": column for name, column in made.items()}
 
     return describe
+
+
+def _level_columns(columns: Columns) -> Columns:
+    """The levels of a relative recipe on logarithmic scales; of a decay the level and 0.1, as 0 has no logarithm."""
+    made = {"log_learning_rate_level": np.log2(columns["learning_rate_level"])}
+    if "weight_decay_level" in columns:
+        made["log_weight_decay_level"] = np.log2(columns["weight_decay_level"] + 0.1)
+    return made
 
 
 def _adds_up(rule: str) -> bool:
