@@ -230,7 +230,7 @@ def test_ma2ml_evaluates_every_pipeline_before_it_repeats_one() -> None:
 
 def test_an_optimizer_of_a_library_recognizes_its_own_proposals() -> None:
     env = game()
-    learner = TPE(agent_specs(env), seed=0)
+    learner = TPE(agent_specs(env), TPE.Config(distinct=False), seed=0)
     run_search(env, learner, 30)
     assert len(learner._study.trials) == 30, "none was added as somebody else's"
 

@@ -8,14 +8,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Generic, TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ma2ml_agents.building_blocks.joint_action import Layout, rows_of
 from ma2ml_agents.building_blocks.new_proposals import NewProposals
 from ma2ml_agents.learner import Actions, AgentSpec, Batch, Observations
 
-ATTEMPTS = 5
-"""How often a library is asked again for a proposal that is not known."""
 Trial = TypeVar("Trial")
 """What the library calls a proposal that it waits to hear of."""
 LIBRARY_SEEDS = 2**32
@@ -31,7 +28,7 @@ class AskAndTell(ABC, Generic[Trial]):
     Args:
         specs: the agents.
         seed: of the optimizer, at least 0.
-        distinct: whether a known proposal is asked for again, and at last replaced by a new neighbor.
+        distinct: whether a known proposal is replaced by a new neighbor.
 
     Source: Optuna's and SMAC's ask-and-tell interfaces.
     """
@@ -101,20 +98,14 @@ class AskAndTell(ABC, Generic[Trial]):
         self.begin(seed % LIBRARY_SEEDS)
 
     def _ask(self) -> list[int]:
-        joint, trial = self._ask_once()
-        for _ in range(ATTEMPTS):
-            if self._proposals.is_new(joint)[0]:
-                break
-            joint, trial = self._ask_once()
-        new = self._proposals.draw(lambda rows: np.repeat(joint, rows, axis=0), 1, self._rng.random)
-        if not np.array_equal(new, joint):
+        """Asks once; asking again for something new would leave the library with proposals that it never hears of."""
+        joint, trial = self.ask()
+        asked = self.layout.canonical(np.array([joint], dtype=np.int64))
+        new = self._proposals.draw(lambda rows: np.repeat(asked, rows, axis=0), 1, self._rng.random)
+        if not np.array_equal(new, asked):
             trial = self.give(new[0].tolist())
         self._open.append((new[0].tolist(), trial))
         return self._open[-1][0]
-
-    def _ask_once(self) -> tuple[NDArray[np.int64], Trial]:
-        joint, trial = self.ask()
-        return self.layout.canonical(np.array([joint], dtype=np.int64)), trial
 
     def _tell(self, joint: list[int], values: list[float]) -> None:
         """Results come in the order of the proposals, those of a warm start before them."""
