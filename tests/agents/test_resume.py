@@ -26,7 +26,7 @@ CERTAIN_SOON = {"learning_rate": 5.0, "kl_coef": 0.0}
 SETTINGS: dict[str, dict[str, float]] = {
     "random_search": {},
     "regularized_evolution": {},
-    "ma2ml": {"batch_size": 2, "warmup": 4, "other_candidates": 16, "policy_candidates": 4},
+    "ma2ml": {"batch_size": 2, "warmup": 4, "pool": 16, "policy_scale": 2},
     "ma2ml ensemble": {"critic": "ensemble", "batch_size": 4, "warmup": 4, "critic_steps": 2, "actor_steps": 2}
     | CERTAIN_SOON,
 }

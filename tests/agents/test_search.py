@@ -21,7 +21,7 @@ SETTINGS = {
     "random_search": {},
     "regularized_evolution": {},
     "ma2ml_lite": {"batch_size": 5},
-    "ma2ml": {"batch_size": 5, "warmup": 5, "other_candidates": 16, "policy_candidates": 4},
+    "ma2ml": {"batch_size": 5, "warmup": 5, "pool": 16, "policy_scale": 2},
     "ma2ml ensemble": {"critic": "ensemble", "batch_size": 5, "warmup": 5, "critic_steps": 3, "actor_steps": 2},
 }
 

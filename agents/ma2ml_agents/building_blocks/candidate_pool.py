@@ -38,16 +38,14 @@ def covering_design(rows: int, layout: Layout, rng: np.random.Generator) -> Join
     return layout.canonical(design)
 
 
-def candidate_pool(best: Joint, samples: Joint, size: int, layout: Layout, rng: np.random.Generator) -> Joint:
-    """Different candidates of several kinds.
+def candidate_pool(best: Joint, size: int, layout: Layout, rng: np.random.Generator) -> Joint:
+    """Different candidates: neighbors of the best pipeline, mutants and crossovers of good ones, and uniform pipelines.
 
-    Half as many as `samples` are mutants of them; the rest are neighbors of the best pipeline, mutants and crossovers
-    of good ones, and uniform pipelines, so that no region is out of reach.
+    There is a quarter of each, so that no region is out of reach.
 
     Args:
         best: good pipelines, the best first, shape (k, D).
-        samples: of the policies, shape (m, D).
-        size: number of the others, about.
+        size: number of candidates, about.
         layout: the decisions.
         rng: source of randomness.
 
@@ -58,8 +56,6 @@ def candidate_pool(best: Joint, samples: Joint, size: int, layout: Layout, rng: 
     near = neighbors(best[0], layout, rng)
     mothers, fathers = (best[rng.integers(len(best), size=quarter)] for _ in range(2))
     kinds = [
-        samples,
-        _mutated(samples, len(samples) // 2, layout, rng),
         near[rng.permutation(len(near))[:quarter]],
         _mutated(best, quarter, layout, rng),
         crossovers(mothers, fathers, layout, rng),
@@ -80,5 +76,5 @@ def climb(pool: Joint, score: Score, size: int, layout: Layout, rng: np.random.G
 
 def _mutated(parents: Joint, count: int, layout: Layout, rng: np.random.Generator) -> Joint:
     """Mutants with one change in half of them, two in a quarter, and so on up to four, shape (count, D)."""
-    chosen = parents[rng.integers(len(parents), size=count)] if count else parents[:0]
+    chosen = parents[rng.integers(len(parents), size=count)]
     return mutants(chosen, np.minimum(rng.geometric(0.5, size=count), 4), layout, rng)

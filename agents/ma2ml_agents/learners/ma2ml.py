@@ -42,8 +42,9 @@ class MA2ML(ActorCriticLearner):
 
     The critic Q is a Gaussian process whose kernel factors over decisions, as the policies do. The expectation, every
     agent's counterfactual baseline and the ascent are then closed forms, without samples; that a baseline does not
-    change the gradient's mean is exact too, so credit assignment makes no difference here. Proposals are the best
-    expected improvement among samples of the policies, their mutants, neighbors of good pipelines and distant ones.
+    change the gradient's mean is exact too, so credit assignment makes no difference here. Proposals are samples of the
+    policies; the fewer the decisions, the more of them are the best expected improvement among neighbors of good
+    pipelines and distant ones instead, which leaves a wrong region.
 
     The other critic is an ensemble of networks. Every update trains it on all transitions so far, then takes steps of
     the policies on fresh samples of theirs, which it scores: nothing is evaluated for them, and no importance weights
@@ -67,14 +68,18 @@ class MA2ML(ActorCriticLearner):
         `auto` takes it wherever it can."""
         batch_size: int = 1
         """Pipelines per update. 5 suits the ensemble (`experiments/tuning.py`), whose updates are slow."""
-        policy_candidates: int = 64
-        """Samples of the policies among the candidates, with a Gaussian process; half as many mutants of them join."""
-        other_candidates: int = 256
-        """Other candidates, with a Gaussian process. The learner's time grows with both."""
+        policy_scale: int = 60
+        """Decisions from which on every proposal is a sample of the policies, with a Gaussian process; with fewer, a
+        share in proportion. The others, and those whose sample is known, maximize expected improvement."""
+        pool: int = 352
+        """Candidates whose expected improvement is compared; the learner's time grows with them."""
         policy_sweeps: int = 2
         """Passes of the exact ascent over all decisions per update, with a Gaussian process."""
-        gp_kl_coef: float = 1.0
+        gp_kl_coef: float = 1.5
         """As `kl_coef`, with a Gaussian process; above 0."""
+        gp_target_rate: float = 0.0
+        """As `target_rate`, per update, with a Gaussian process. At 0 the targets stay uniform: the divergence is then
+        what the policies lack in entropy."""
         fit_steps: int = 5
         """Gradient steps of the Gaussian process's weights whenever the data have grown by five percent."""
         gp_limit: int = 600
@@ -115,10 +120,10 @@ class MA2ML(ActorCriticLearner):
 
         def __post_init__(self) -> None:
             super().__post_init__()
-            check_range(self, 0, names=["warmup", "actor_steps", "kl_coef", "optimism", "policy_candidates"])
+            check_range(self, 0, names=["warmup", "actor_steps", "kl_coef", "optimism"])
             check_range(self, 1, names=["actor_samples", "candidates"])
-            check_range(self, 0.0, 1.0, names=["target_rate"])
-            check_range(self, 1, names=["other_candidates", "policy_sweeps", "fit_steps"])
+            check_range(self, 0.0, 1.0, names=["target_rate", "gp_target_rate"])
+            check_range(self, 1, names=["pool", "policy_scale", "policy_sweeps", "fit_steps"])
             check_range(self, 2, names=["gp_limit"])
             check_range(self, 1e-6, names=["gp_kl_coef"])
             check_choice(self, "target", get_args(TargetName))
@@ -231,25 +236,30 @@ class MA2ML(ActorCriticLearner):
         if number < self.config.warmup:
             design = covering_design(self.config.warmup, self.layout, np.random.default_rng([self.seed, WARMUP]))
             return self.proposals.draw(lambda rows: design[[number] * rows], 1, self.rng.random)
-        if not len(self.replay):
-            return self.proposals.draw(lambda rows: self.layout.uniform(rows, self.rng), 1, self.rng.random)
+        share = min(1.0, len(self.layout) / self.config.policy_scale)
+        if not len(self.replay) or int((number + 1) * share) > int(number * share):
+            drawn = self.sample(1)
+            if self.proposals.is_new(drawn)[0] or not len(self.replay):
+                self.proposals.remember(drawn)
+                return drawn
+        return self._most_promising(process)
+
+    def _most_promising(self, process: ProcessCritic) -> Joint:
+        """The new joint action of highest expected improvement in a pool, remembered as proposed, shape (1, D)."""
         posterior, fitted = process.believing(self.proposals.open), process.fitted
-        best = process.posterior.joint[np.argsort(-fitted, kind="stable")[:PARENTS]]
-        samples = self.sample(self.config.policy_candidates)
-        pool = candidate_pool(best, samples, self.config.other_candidates, self.layout, self.rng)
-        pool, scores = climb(
-            pool,
-            lambda joint: expected_improvement(*posterior.predict(joint), float(fitted.max())),
-            max(1, self.config.other_candidates // 4),
-            self.layout,
-            self.rng,
-        )
-        order = np.argsort(-scores, kind="stable")
-        new = self.proposals.distinct(pool[order])
+        good = process.posterior.joint[np.argsort(-fitted, kind="stable")[:PARENTS]]
+
+        def score(joint: Joint) -> Floats:
+            return expected_improvement(*posterior.predict(joint), float(fitted.max()))
+
+        pool = candidate_pool(good, self.config.pool, self.layout, self.rng)
+        pool, scores = climb(pool, score, self.config.pool // 4, self.layout, self.rng)
+        pool = pool[np.argsort(-scores, kind="stable")]
+        new = self.proposals.distinct(pool)[:1]
         if not len(new):
             return self.proposals.draw(lambda rows: self.layout.uniform(rows, self.rng), 1, self.rng.random)
-        chosen: Joint = pool[order][new[:1]]
-        self.proposals.remember(chosen)
+        self.proposals.remember(pool[new])
+        chosen: Joint = pool[new]
         return chosen
 
     def _update_process(self, process: ProcessCritic) -> dict[str, float]:
@@ -260,7 +270,7 @@ class MA2ML(ActorCriticLearner):
         if self.config.target == "previous":
             self.target_policy.follow(self.policy, rate=1.0)
         else:
-            self.target_policy.follow(self.policy, self.config.target_rate)
+            self.target_policy.follow(self.policy, self.config.gp_target_rate)
         targets = independent(self.target_policy).probabilities().numpy()
         policies = independent(self.policy).probabilities().numpy()
         expected = ExpectedValue(self.layout, process.posterior)
