@@ -1,85 +1,148 @@
-"""Compare what each learner has found at the quarters of a budget of 300, and where half of it is enough for MA2ML.
+"""Judge MA2ML on real trainings that no learner was tuned on: is half the budget enough to match the best baseline?
 
-    python experiments/half_budget.py --runs runs/half runs/half-sklearn --out experiments/results/half
+    python experiments/half_budget.py --seeds 5
+    python experiments/half_budget.py --show
 
-Reads benchmarks of `half.yaml` and `half_sklearn.yaml`, and for the baselines on FCNet and digits-surrogate the stored
-results of `grid.yaml`, which are of the same environments, seeds and kind of runs. Half the budget is enough on a
-problem where MA2ML's mean over seeds at 150 is at least the highest mean of the baselines at 300. Writes `half.md` and
-`half.csv`, a row per problem, learner and quarter.
+Each learner evaluates 300 pipelines a run. After each quarter two true values are noted: the mean of the top 20
+distinct pipelines by observed reward, and the best found, the pipeline of the highest observed reward. Baselines on
+FCNet and `digits-surrogate` are those of the stored grid (`results/grid`, 10 seeds, the same environments), all others
+are run here. Half the budget is enough on a problem where MA2ML's mean over seeds after 150 is at least the highest
+mean of a baseline after 300.
+
+Runs are appended to `results/half/runs.csv` and not repeated; each process takes what is missing, in the order of
+seeds. The tables go to `results/half/half.md`.
 """
 
 from __future__ import annotations
 
 import argparse
+import csv
+import time
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pandas as pd
+import torch
 
-from ma2ml_agents.benchmark import summarize
+import ma2ml_env
+from ma2ml_agents import agent_specs, make_learner, run_search
+from ma2ml_agents.benchmark.cell import true_value
+from ma2ml_agents.benchmark.curves import curve
 
-GRID = Path(__file__).parent / "results" / "grid" / "anytime.parquet"
-QUARTERS = (75, 150, 225, 300)
-MEASURES = {"top_mean": "top 20", "apparent_best": "best found"}
-OWN = ("ma2ml", "ma2ml without policies", "ma2ml, single agent")
-NOT_COMPARED = ("gp",)
-"""Shown, but no baseline: the same Gaussian process under another pool."""
+HERE = Path(__file__).parent
+RUNS, PAGE, GRID = HERE / "results/half/runs.csv", HERE / "results/half/half.md", HERE / "results/grid/anytime.parquet"
+BUDGET, QUARTERS = 300, (75, 150, 225, 300)
+TABLES = ("ma2ml-sklearn/breast-cancer-v0", "ma2ml-sklearn/digits-v0")
+STORED = (
+    *(f"ma2ml/fcnet-{name}-v0" for name in ("protein", "naval", "parkinsons", "slice")),
+    "ma2ml/digits-surrogate-v0",
+)
+Learners = dict[str, tuple[str, dict[str, Any]]]
+OWN: Learners = {
+    "ma2ml": ("ma2ml", {}),
+    "ma2ml, improvement alone": ("ma2ml", {"policy_scale": 1_000_000}),
+    "ma2ml, policies alone": ("ma2ml", {"policy_scale": 1}),
+    "gp": ("ma2ml_agents.learners.gp:GP", {}),
+}
+BASELINES: Learners = {
+    "regularized_evolution": ("regularized_evolution", {}),
+    "regularized_evolution, P = 30": ("regularized_evolution", {"population": 30, "sample": 10}),
+    "one_plus_one": ("one_plus_one", {}),
+    "random_search": ("random_search", {}),
+    "tpe": ("tpe", {}),
+    "smac": ("smac", {}),
+    "ma2ml, ensemble": ("ma2ml", {"critic": "ensemble", "batch_size": 5}),
+}
+NO_BASELINES = (*OWN, "ma2ml, ensemble")
+FEW = {"smac": 2, "ma2ml, ensemble": 3}
+COLUMNS = ["problem", "learner", "seed", *(f"{m}_{q}" for m in ("top", "best") for q in QUARTERS), "recommended", "ms"]
 
 
-def anytime(folders: list[Path]) -> pd.DataFrame:
-    """All runs' values at the quarters: env, algo, seed, evaluations, top_mean, apparent_best."""
-    found = pd.concat([summarize(folder).anytime for folder in folders])
-    grid = pd.read_parquet(GRID).rename(columns={"best": "apparent_best"})
-    own = set(zip(found.env, found.algo, strict=True))
-    stored = [pair not in own and pair[1] != "ma2ml" for pair in zip(grid.env, grid.algo, strict=True)]
-    kept = grid[stored & grid.env.isin(found.env)]
-    old = grid[(grid.algo == "ma2ml") & grid.env.isin(found.env)].assign(algo="ma2ml, ensemble")
-    table = pd.concat([found, kept, old])
-    return table[table.evaluations.isin(QUARTERS)]
+def run(problem: str, learner: str, seed: int) -> list[Any]:
+    """One run as a row."""
+    env = ma2ml_env.make(problem)
+    env.reset(seed=seed)
+    algo, settings = (OWN | BASELINES)[learner]
+    made = make_learner(algo, agent_specs(env), seed=seed, **settings)
+    started = time.process_time()
+    trials = run_search(env, made, BUDGET)
+    spent = time.process_time() - started
+    values = [true_value(env, trial.pipeline, trial.reward) for trial in trials]
+    rewards = [trial.reward for trial in trials]
+    top = curve([trial.pipeline.key for trial in trials], rewards, values).top
+    best = [values[int(np.argmax(rewards[:count]))] for count in QUARTERS]
+    answer = made.recommend() if hasattr(made, "recommend") else None
+    recommended = "" if answer is None else round(true_value(env, env.decode(answer), 0.0), 5)
+    found = [*(float(top[count - 1]) for count in QUARTERS), *best]
+    return [problem, learner, seed, *(round(value, 5) for value in found), recommended, round(1000 * spent / BUDGET, 1)]
 
 
-def means(table: pd.DataFrame, measure: str) -> pd.DataFrame:
-    """Mean over seeds, a row per (env, algo), a column per quarter, and the number of seeds."""
-    grouped = table.groupby(["env", "algo"])
-    wide = table.pivot_table(index=["env", "algo"], columns="evaluations", values=measure)
-    return wide.assign(seeds=grouped.seed.nunique())
+def missing(seeds: int, learners: list[str]) -> list[tuple[str, str, int]]:
+    """The runs to make, those of the first seeds first."""
+    wanted = [
+        (problem, learner, seed)
+        for seed in range(seeds)
+        for problem in (*TABLES, *STORED)
+        for learner in learners
+        if (learner in OWN or problem in TABLES) and seed < FEW.get(learner, seeds)
+    ]
+    done = set() if not RUNS.exists() else set(pd.read_csv(RUNS)[COLUMNS[:3]].itertuples(index=False, name=None))
+    return [cell for cell in wanted if cell not in done]
 
 
-def page(table: pd.DataFrame) -> str:
+def table() -> pd.DataFrame:
+    """All runs, made here and stored with the grid, in the columns of `runs.csv`."""
+    grid = pd.read_parquet(GRID).rename(columns={"env": "problem", "algo": "learner", "top_mean": "top"})
+    grid = grid[grid.evaluations.isin(QUARTERS)].replace({"learner": {"ma2ml": "ma2ml, ensemble"}})
+    wide = grid.pivot_table(index=COLUMNS[:3], columns="evaluations", values=["top", "best"])
+    wide.columns = [f"{measure}_{quarter}" for measure, quarter in wide.columns]
+    return pd.concat([pd.read_csv(RUNS), wide.reset_index()])
+
+
+def page(runs: pd.DataFrame) -> str:
     """The tables as Markdown."""
-    lines = ["# Half the budget", "", "Means over seeds; a learner's best value of a column is bold.", ""]
-    for measure, name in MEASURES.items():
-        wide, enough = means(table, measure), []
-        lines += [f"## {name}", ""]
-        for env, rows in wide.groupby(level="env"):
-            rows = rows.droplevel("env").sort_values(QUARTERS[-1], ascending=False)
-            rivals = rows[~rows.index.isin([*OWN, *NOT_COMPARED, "ma2ml, ensemble"])]
-            best = rivals[QUARTERS[-1]].max()
-            enough.append(rows.loc["ma2ml", QUARTERS[1]] >= best)
-            lines += [f"### {env}", "", f"The best baseline, {rivals[QUARTERS[-1]].idxmax()}, ends at {best:.4f}; "]
-            lines[-1] += f"MA2ML has {rows.loc['ma2ml', QUARTERS[1]]:.4f} at half."
+    lines = ["# Half the budget", "", (__doc__ or "").split("\n\n")[2].replace("\n", " "), ""]
+    for measure, name in (("top", "Top 20"), ("best", "Best found")):
+        columns = [f"{measure}_{quarter}" for quarter in QUARTERS]
+        enough = []
+        for problem in (*TABLES, *STORED):
+            part = runs[runs.problem == problem].groupby("learner")
+            rows = part[columns].mean().sort_values(columns[-1], ascending=False)
+            rivals = rows.drop(index=[name for name in NO_BASELINES if name in rows.index])[columns[-1]]
+            half = rows.loc["ma2ml", columns[1]]
+            enough.append(half >= rivals.max())
+            lines += [f"## {name}, {problem}", "", f"`{rivals.idxmax()}` ends at {rivals.max():.4f}; `ma2ml` has "]
+            lines[-1] += f"{half:.4f} after half the budget: {'enough' if enough[-1] else 'not enough'}."
             lines += ["", "| learner | 75 | 150 | 225 | 300 | seeds |", "|---|---|---|---|---|---|"]
-            for algo, row in rows.iterrows():
-                cells = " | ".join(
-                    f"**{row[q]:.4f}**" if row[q] == rows[q].max() else f"{row[q]:.4f}" for q in QUARTERS
-                )
-                lines.append(f"| {algo} | {cells} | {row.seeds:.0f} |")
+            for learner, row in rows.iterrows():
+                cells = " | ".join(f"**{v:.4f}**" if v == rows[c].max() else f"{v:.4f}" for c, v in row.items())
+                lines.append(f"| {learner} | {cells} | {part.seed.nunique()[learner]} |")
             lines.append("")
-        lines += [f"Half the budget is enough on {sum(enough)} of {len(enough)} problems ({name}).", ""]
+        lines += [f"Half the budget is enough on {sum(enough)} of {len(enough)} problems ({name.lower()}).", ""]
     return "\n".join(lines)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--runs", type=Path, nargs="+", default=[Path("runs/half"), Path("runs/half-sklearn")])
-    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results" / "half")
+    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--learners", nargs="+", choices=[*OWN, *BASELINES], default=[*OWN, *BASELINES])
+    parser.add_argument("--show", action="store_true", help="make no runs, write the tables")
     given = parser.parse_args()
-    table = anytime(given.runs)
-    given.out.mkdir(parents=True, exist_ok=True)
-    text = page(table)
-    (given.out / "half.md").write_text(text, encoding="utf-8")
-    rounded = pd.concat([means(table, measure).round(4).assign(measure=measure) for measure in MEASURES])
-    rounded.to_csv(given.out / "half.csv")
-    print(text)
+    torch.set_num_threads(1)
+    ma2ml_env.register_file(HERE / "sklearn.yaml")
+    for cell in [] if given.show else missing(given.seeds, given.learners):
+        row = run(*cell)
+        with RUNS.open("a", encoding="utf-8", newline="") as text:
+            writer = csv.writer(text, lineterminator="\n")
+            if text.tell() == 0:
+                writer.writerow(COLUMNS)
+            writer.writerow(row)
+        print(*row, flush=True)
+    if given.show:
+        text = page(table())
+        PAGE.write_text(text, encoding="utf-8")
+        print(text)
 
 
 if __name__ == "__main__":

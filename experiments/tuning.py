@@ -51,6 +51,7 @@ BEFORE: dict[str, dict[str, Any]] = {
     "nsga2": {"population": 30, "crossover_rate": 0.9},
     "ppo": {"learning_rate": 0.2, "batch_size": 10, "epochs": 10, "clip": 0.2, "entropy_coef": 1e-5},
 }
+FIXED: dict[str, dict[str, Any]] = {"ma2ml": {"critic": "ensemble"}}
 CHOICES: dict[str, dict[str, list[Any]]] = {
     "ma2ml": {
         "learning_rate": [0.02, 0.05, 0.1, 0.2],
@@ -102,7 +103,9 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=1)
     given = parser.parse_args()
     variants = {f"{algo} {number}": (algo, made) for algo in CHOICES for number, made in enumerate(drawn(algo))}
-    algos = [{"name": name, "algo": algo, "settings": made} for name, (algo, made) in variants.items()]
+    algos = [
+        {"name": name, "algo": algo, "settings": made | FIXED.get(algo, {})} for name, (algo, made) in variants.items()
+    ]
     problems = ma2ml_env.register_file(PROBLEMS)
     grid = make_grid(problems, algos, SEEDS, BUDGET)
     run_grid(grid, given.out, workers=given.workers, console=Console())

@@ -221,3 +221,18 @@ class Learner(Protocol):
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Become the learner whose `state_dict` this is."""
         ...
+
+
+@runtime_checkable
+class Recommender(Protocol):
+    """A learner with a final answer of its own, beside the pipeline of the highest reward; optional."""
+
+    def recommend(self) -> Mapping[AgentID, NDArray[np.int64]] | None:
+        """Returns the evaluated joint action that the learner expects to be best.
+
+        Under noise the highest reward of many is partly luck; a model of all results knows better.
+
+        Returns:
+            {agent: (decisions,) integers}; None before the first result.
+        """
+        ...

@@ -173,6 +173,19 @@ def test_rows_that_differ_in_inactive_decisions_are_repeats_of_one_pipeline(tmp_
     assert means == pytest.approx([0.3, 0.3, 0.5, 0.7])
 
 
+def test_a_table_may_have_ordered_and_conditional_decisions(tmp_path):
+    file = written(tmp_path, "m.family,m.depth,m.k,accuracy\nknn,1,3,0.5\nknn,1,9,0.6\ntree,1,3,0.7\ntree,4,3,0.8\n")
+    active = {"depth": {"family": ["tree"]}, "k": {"family": ["knn"]}}
+    space = tabular_space(str(file), "m", ordered=["k"], active=active)
+    assert [decision.ordered for decision in space.decisions] == [False, False, True]
+    assert space.size == 4
+    env = ma2ml_env.AutoMLEnv({"m": space}, tabular({"m": space}, str(file)), accuracy, name="mine/table-v0")
+    assert env.evaluate(env.decode({"m": (0, 1, 1)})).accuracy == 0.6
+    assert env.evaluate(env.decode({"m": (1, 1, 1)})).accuracy == 0.8
+    with pytest.raises(ValueError, match=r"no decisions \['depht'\]"):
+        tabular_space(str(file), "m", active={"depht": {"family": ["tree"]}})
+
+
 def test_values_are_matched_with_choices_that_read_the_same(tmp_path):
     file = written(tmp_path, 'a.on,a.kernel,accuracy\nTrue,"(3, 3)",0.1\nFalse,"(3, 3)",0.2\n')
     spaces = {"a": SearchSpace([Decision("on", (False, True)), Decision("kernel", ((3, 3), (5, 5)))], dict)}

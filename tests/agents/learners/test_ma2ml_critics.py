@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from ma2ml_agents import MA2ML, AgentSpec
+from ma2ml_agents.learner import Recommender
 from ma2ml_agents.testing import batch_of, observations_of, play
 
 SPECS = (AgentSpec("aug", (4, 3), 3), AgentSpec("nas", (2, 5, 3), 3), AgentSpec("hpo", (6,), 3))
@@ -37,6 +38,7 @@ def test_no_pipeline_is_proposed_twice_until_all_are_known() -> None:
 @pytest.mark.parametrize("settings", [{}, {"critic": "ensemble", **CHEAP}])
 def test_it_recommends_a_good_pipeline_that_was_evaluated(settings) -> None:
     learner = MA2ML(SPECS, MA2ML.Config(**settings), seed=0)
+    assert isinstance(learner, Recommender)
     assert learner.recommend() is None
     known = np.concatenate(play(learner, SPECS, updates=15))
     recommended = learner.layout.join({agent: action[None] for agent, action in learner.recommend().items()})
@@ -56,3 +58,9 @@ def test_where_the_gaussian_process_does_not_fit_auto_takes_the_ensemble(setting
 def test_a_misspelled_critic_is_named_with_the_right_one() -> None:
     with pytest.raises(ValueError, match="'ensemble'"):
         MA2ML.Config(critic="ensembel")
+
+
+@pytest.mark.parametrize("settings", [{"single_agent": True}, {"credit_assignment": False}])
+def test_closed_forms_leave_nothing_to_credit(settings) -> None:
+    rounds = [play(MA2ML(SPECS, MA2ML.Config(**more), seed=0), SPECS, updates=20) for more in ({}, settings)]
+    assert np.array_equal(*rounds)
