@@ -43,8 +43,8 @@ OWN: Learners = {
     "ma2ml": ("ma2ml", {}),
     "ma2ml, improvement alone": ("ma2ml", {"policy_scale": 1_000_000}),
     "ma2ml, policies alone": ("ma2ml", {"policy_scale": 1}),
-    "gp": ("ma2ml_agents.learners.gp:GP", {}),
 }
+RIVALS: Learners = {"gp": ("gp", {}), "local_search": ("local_search", {}), "vdn": ("vdn", {}), "migo": ("migo", {})}
 BASELINES: Learners = {
     "regularized_evolution": ("regularized_evolution", {}),
     "regularized_evolution, P = 30": ("regularized_evolution", {"population": 30, "sample": 10}),
@@ -54,8 +54,9 @@ BASELINES: Learners = {
     "smac": ("smac", {}),
     "ma2ml, ensemble": ("ma2ml", {"critic": "ensemble", "batch_size": 5}),
 }
+ALL = (*OWN, *RIVALS, *BASELINES)
 NO_BASELINES = (*OWN, "ma2ml, ensemble")
-FEW = {"smac": 2, "ma2ml, ensemble": 3}
+FEW = {"smac": 2, "ma2ml, ensemble": 3, "local_search": 3, "vdn": 3, "migo": 3}
 COLUMNS = ["problem", "learner", "seed", *(f"{m}_{q}" for m in ("top", "best") for q in QUARTERS), "recommended", "ms"]
 
 
@@ -63,7 +64,7 @@ def run(problem: str, learner: str, seed: int) -> list[Any]:
     """One run as a row."""
     env = ma2ml_env.make(problem)
     env.reset(seed=seed)
-    algo, settings = (OWN | BASELINES)[learner]
+    algo, settings = (OWN | RIVALS | BASELINES)[learner]
     made = make_learner(algo, agent_specs(env), seed=seed, **settings)
     started = time.process_time()
     trials = run_search(env, made, BUDGET)
@@ -85,7 +86,7 @@ def missing(seeds: int, learners: list[str]) -> list[tuple[str, str, int]]:
         for seed in range(seeds)
         for problem in (*TABLES, *STORED)
         for learner in learners
-        if (learner in OWN or problem in TABLES) and seed < FEW.get(learner, seeds)
+        if (learner not in BASELINES or problem in TABLES) and seed < FEW.get(learner, seeds)
     ]
     done = set() if not RUNS.exists() else set(pd.read_csv(RUNS)[COLUMNS[:3]].itertuples(index=False, name=None))
     return [cell for cell in wanted if cell not in done]
@@ -126,7 +127,7 @@ def page(runs: pd.DataFrame) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, default=5)
-    parser.add_argument("--learners", nargs="+", choices=[*OWN, *BASELINES], default=[*OWN, *BASELINES])
+    parser.add_argument("--learners", nargs="+", choices=ALL, default=ALL)
     parser.add_argument("--show", action="store_true", help="make no runs, write the tables")
     given = parser.parse_args()
     torch.set_num_threads(1)
