@@ -58,6 +58,17 @@ def test_a_child_of_regularized_evolution_differs_in_one_decision_from_a_living_
         assert np.array_equal(learner.population[-1], child)
 
 
+def test_by_kind_half_of_the_changes_are_of_inputs() -> None:
+    specs = (AgentSpec("nas", (4, 5, 3, 6, 2), 1, decisions=("input1", "operation1", "combine", "kernel", "width")),)
+    settings = RegularizedEvolution.Config(population=1, sample=1, mutation="by_kind", distinct=False)
+    learner = RegularizedEvolution(specs, settings, seed=0)
+    play(learner, specs, updates=1)
+    changed = [learner.propose() != learner.population[0] for _ in range(2_000)]
+    assert np.mean([change[0] for change in changed]) == pytest.approx(0.5, abs=0.05), "one of five decisions"
+    nameless = RegularizedEvolution(SPECS, RegularizedEvolution.Config(mutation="by_kind"), seed=0)
+    assert len(play(nameless, SPECS, updates=15)) == 15
+
+
 def test_the_parent_is_the_best_when_all_compete() -> None:
     learner = RegularizedEvolution(SPECS, RegularizedEvolution.Config(population=4, sample=4, distinct=False), seed=0)
     play(learner, SPECS, updates=4)

@@ -90,9 +90,9 @@ PRESETS: dict[str, Preset] = {
         "AmoebaNet (Real et al., 2019)",
         "tournaments in an aging population",
         "the paper",
-        {"population": 100, "sample": 25, "distinct": False},
-        {},
-        "mutation of inputs and operations in equal shares; rare identical children",
+        {"population": 100, "sample": 25, "mutation": "by_kind", "distinct": False},
+        {"mutation": "by_kind"},
+        "rare identical children",
     ),
     "sng": Preset(
         "migo",

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal, get_args
 
 import numpy as np
 
 from ma2ml_agents.building_blocks.evolution import Evolution, Genome
-from ma2ml_agents.building_blocks.settings import check_range
+from ma2ml_agents.building_blocks.settings import check_choice, check_range
 from ma2ml_agents.learner import AgentSpec, Batch
+
+Mutation = Literal["uniform", "by_kind"]
 
 
 class RegularizedEvolution(Evolution):
@@ -35,15 +37,20 @@ class RegularizedEvolution(Evolution):
         """P, how many pipelines are alive. Source: tuned (`experiments/tuning.py`); the paper's is 100."""
         sample: int = 10
         """S, how many of them compete to be the parent. Source: tuned; the paper's is 25."""
+        mutation: Mutation = "uniform"
+        """Decision that changes: each with equal probability, or, by kind, half the time one with `input` in its name
+        and half the time another. Source: AmoebaNet changes an input or an operation."""
         distinct: bool = True
         """Never propose a known pipeline while new ones can be found."""
 
         def __post_init__(self) -> None:
             check_range(self, 1, names=["population", "sample"])
+            check_choice(self, "mutation", get_args(Mutation))
 
     def __init__(self, specs: Sequence[AgentSpec], config: Config | None = None, seed: int = 0) -> None:
         self.config = config or self.Config()
         super().__init__(specs, seed, distinct=self.config.distinct)
+        self._inputs = np.array(["input" in name for name in self.layout.names])
         self.population: list[Genome] = []
         self.rewards: list[float] = []
 
@@ -53,7 +60,11 @@ class RegularizedEvolution(Evolution):
             return self.random_genome()
         rivals = self.rng.choice(len(self.population), min(self.config.sample, len(self.population)), replace=False)
         parent = self.population[max(rivals, key=lambda rival: self.rewards[rival])]
-        return self.mutate(parent, self.rng.choice(self.mutable_in(parent), 1))
+        mutable = self.mutable_in(parent)
+        if self.config.mutation == "by_kind":
+            kind = mutable[self._inputs[mutable] == (self.rng.random() < 0.5)]
+            mutable = kind if len(kind) else mutable
+        return self.mutate(parent, self.rng.choice(mutable, 1))
 
     def update(self, batch: Batch) -> dict[str, float]:
         """Let the newest join and the oldest die."""
