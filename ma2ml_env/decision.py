@@ -1,4 +1,4 @@
-"""One choice, when it has a meaning, and what that means for all choices of an agent."""
+"""Decisions, the conditions under which they are active, and canonical actions under these conditions."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from numpy.typing import NDArray
 from ma2ml_env.errors import MA2MLError, UnknownNameError, nearest
 
 Condition = tuple[tuple[int, tuple[int, ...]], ...]
-"""When a decision is active: (index of an earlier decision, indices of its choices that allow it), all of them at once;
-empty for always."""
+"""Condition of a decision: pairs of the index of an earlier decision and the indices of its choices that allow this
+one, all of which must hold; empty if it is always active."""
 
 MOST_CHOICES = 1_000_000
-"""Of one decision."""
+"""Maximum number of choices of one decision."""
 
 
 @dataclass(frozen=True)
@@ -34,10 +34,10 @@ class Decision:
         choices: the values to choose from, at least one; an action holds an index into them.
         ordered: whether the choices are numbers whose order means something, such as a width; learners may use it,
             results do not depend on it.
-        active: when the decision has a meaning, {name of an earlier decision of the same agent: the values of it that
-            allow this one}, which must all hold; empty for always. It is data, no function, so that search spaces can
-            be pickled, compared, hashed and read by learners; kept as a tuple of pairs. A decision is inactive too
-            where one that it depends on is.
+        active: condition under which the decision is active, {name of an earlier decision of the same agent: the
+            values of it that allow this one}, which must all hold; empty for always. It is data, no function, so that
+            search spaces can be pickled, compared, hashed and read by learners; kept as a tuple of pairs. A decision is
+            inactive too where one that it depends on is.
 
     Raises:
         ValueError: if there is nothing to choose from, choices are called ordered that are not rising or falling
@@ -72,7 +72,7 @@ class Decision:
 
 
 def rises_or_falls(choices: Sequence[Any]) -> bool:
-    """Whether choices are numbers, each above or each below the one before it, as those of an ordered decision."""
+    """True if choices are numbers, each above or each below the one before it, as an ordered decision requires."""
     if not all(isinstance(choice, Real) and not isinstance(choice, bool) for choice in choices):
         return False
     return all(a < b for a, b in pairwise(choices)) or all(a > b for a, b in pairwise(choices))
@@ -82,7 +82,7 @@ def resolve_conditions(decisions: Sequence[Decision]) -> tuple[Condition, ...]:
     """The conditions of all decisions, by index instead of by name and value.
 
     Args:
-        decisions: of one agent, in order, with different names.
+        decisions: decisions of one agent, in order, with different names.
 
     Raises:
         ValueError: if a decision depends on an unknown one or on one that is not earlier, or on a value that is not
@@ -100,8 +100,8 @@ def canonical_row(
     """One action in its canonical form, in which inactive decisions have index 0.
 
     Args:
-        conditions: of all decisions.
-        choose: the index chosen for a decision, given its place; asked for the active ones only, in order.
+        conditions: conditions of all decisions.
+        choose: function from a decision's place to its chosen index; called for the active ones only, in order.
 
     Returns:
         The indices, and which decisions are active.
@@ -114,10 +114,10 @@ def canonical_row(
 
 
 def active_rows(conditions: Sequence[Condition], nvec: Sequence[int], actions: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """Which decisions of many actions are active, shape (B, K).
+    """Mask of the active decisions of many actions, shape (B, K).
 
     Args:
-        conditions: of all K decisions.
+        conditions: conditions of all K decisions.
         nvec: number of choices of each.
         actions: valid indices, shape (B, K).
     """
@@ -132,10 +132,10 @@ def active_rows(conditions: Sequence[Condition], nvec: Sequence[int], actions: N
 def count_actions(conditions: Sequence[Condition], nvec: Sequence[int]) -> int:
     """The number of different canonical actions, exact however large.
 
-    Decisions are gone through in order; the actions so far are counted by the choices that later conditions look at.
+    Decisions are visited in order; the actions so far are counted by the choices that later conditions depend on.
 
     Args:
-        conditions: of all decisions.
+        conditions: conditions of all decisions.
         nvec: number of choices of each.
     """
     last_child = {parent: child for child, condition in enumerate(conditions) for parent, _ in condition}

@@ -1,4 +1,4 @@
-"""What agents can choose: a list of decisions each, and what a choice of all of them means."""
+"""Search spaces: the decisions of each agent, and the objects that its actions describe."""
 
 from __future__ import annotations
 
@@ -28,15 +28,14 @@ class SearchSpace:
         build: from {decision name: chosen value} to what the evaluator reads in `pipeline[agent]`;
             `dict` is a valid one. Inactive decisions are left out, so that no meaningless value can be read.
         values: the inverse of `build`, from what it made to {decision name: chosen value}. Needed only
-            for `encode` of built objects; a mapping is its own inverse. What it says of inactive decisions is not
-            looked at.
-        default: the action that stands for "nothing special", one index per decision; the first
-            choice of each if not given. An agent whose part nobody named plays it.
-        fixed: what `build` puts into every part beside the choices, {name: value}; results depend on it, so it
+            for `encode` of built objects; a mapping is its own inverse. Values of inactive decisions are ignored.
+        default: the default action, one index per decision, played by agents that a warm start does not mention; the
+            first choice of each decision if not given.
+        fixed: values that `build` puts into every part besides the choices, {name: value}; results depend on it, so it
             belongs to an environment's definition.
 
     Attributes:
-        conditions: when each decision is active, by index; see `Condition`.
+        conditions: condition of each decision, by index; see `Condition`.
         default: the default, canonical.
         default_values: the default's value of every decision, {decision name: value}, of inactive ones too.
 
@@ -81,7 +80,7 @@ class SearchSpace:
 
     @cached_property
     def conditional(self) -> bool:
-        """Whether any decision can be inactive."""
+        """True if any decision can be inactive."""
         return any(self.conditions)
 
     @cached_property
@@ -93,7 +92,7 @@ class SearchSpace:
         return len(self.decisions)
 
     def validate(self, action: Any, *, agent: AgentID = "action") -> tuple[int, ...]:
-        """Turn any integer form of an action into a tuple of ints, in its canonical form.
+        """Returns any integer form of an action as a tuple of ints, in its canonical form.
 
         Args:
             action: an int, a list, a NumPy scalar or array (0-d or 1-d) of any integer type.
@@ -109,7 +108,7 @@ class SearchSpace:
         return canonical_row(self.conditions, indices.__getitem__)[0] if self.conditional else indices
 
     def active(self, actions: NDArray[np.int64]) -> NDArray[np.bool_]:
-        """Which decisions are active in B actions of valid indices, shape (B, K) to (B, K)."""
+        """Mask of the active decisions in B actions of valid indices, shape (B, K) to (B, K)."""
         return active_rows(self.conditions, self.nvec.tolist(), actions)
 
     def canonical(self, actions: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -121,7 +120,7 @@ class SearchSpace:
         return self._values(self._checked(action, agent))
 
     def decode(self, action: Any, *, agent: AgentID = "action") -> Any:
-        """Build what an action describes; raises as `validate` does."""
+        """Builds the object that an action describes; raises as `validate` does."""
         return self.build(self.choices(action, agent=agent))
 
     def encode(self, built: Any) -> tuple[int, ...]:
@@ -132,7 +131,7 @@ class SearchSpace:
                 be missing or have any value.
 
         Raises:
-            ValueError: if this space cannot say it, with the decision and value that do not fit.
+            ValueError: if this space cannot represent it, with the decision and value that do not fit.
         """
         if isinstance(built, Mapping):
             chosen: Mapping[str, Any] = built
@@ -183,7 +182,7 @@ def decode_joint(search_spaces: Mapping[AgentID, SearchSpace], actions: Mapping[
 
     Args:
         search_spaces: {agent: search space}.
-        actions: {agent: action}, in any form that `SearchSpace.validate` takes.
+        actions: {agent: action}, in any form that `SearchSpace.validate` accepts.
 
     Raises:
         ValueError: for a missing or unknown agent, or an action of wrong type, length or range.

@@ -27,14 +27,14 @@ class _Plan:
 
 
 def augment(images: Tensor, policy: Policy, generator: torch.Generator) -> Tensor:
-    """Augment each image with a sub-policy of its own.
+    """Augments each image with a randomly drawn sub-policy of its own.
 
     Per image one sub-policy is drawn, each of its operations is applied with its probability, and signed
     magnitudes get a random sign. All images that get the same operation are one call of its kernel.
 
     Args:
         images: (N, C, H, W) with C = 1 or 3, uint8 in 0..255 or floating in [0, 1], on any device; not changed.
-        policy: what to apply; `magnitude_value` says what its levels mean.
+        policy: sub-policies to draw from; `magnitude_value` defines its levels.
         generator: the only source of randomness, on any device.
 
     Returns:
@@ -65,10 +65,10 @@ def augment(images: Tensor, policy: Policy, generator: torch.Generator) -> Tenso
 
 
 def apply_operation(images: Tensor, operation: Operation, *, sign: int = 1) -> Tensor:
-    """Apply one operation to every image, whatever its probability: to draw it, or to measure what it does.
+    """Applies one operation to every image, whatever its probability: for rendering, or to measure its effect.
 
     Args:
-        images: as `augment` takes them.
+        images: as for `augment`.
         operation: its name and magnitude are used.
         sign: 1 or -1, the sign of a signed magnitude.
 

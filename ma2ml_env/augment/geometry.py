@@ -1,4 +1,4 @@
-"""Which pixel each pixel comes from when an image is sheared, translated or rotated."""
+"""Source pixel of each pixel of a sheared, translated or rotated image."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from torch import Tensor
 
 @lru_cache(maxsize=512)
 def source_pixels(name: str, value: float, height: int, width: int) -> Tensor:
-    """The flat index of the pixel that each pixel comes from; height x width where that is outside.
+    """Flat index of each pixel's source pixel; height x width where that is outside the image.
 
     Args:
         name: ShearX, ShearY (about the upper left corner), TranslateX, TranslateY or Rotate (about the middle).
@@ -37,7 +37,7 @@ def source_pixels(name: str, value: float, height: int, width: int) -> Tensor:
 
 
 def _inverse_matrix(name: str, value: float, height: int, width: int) -> list[float]:
-    """From output to input coordinates, the origin in the middle of the image: 2 x 3 numbers by rows."""
+    """Map from output to input coordinates, the origin in the middle of the image: 2 x 3 numbers by rows."""
     if name == "Rotate":
         angle = math.radians(-(value % 360))
         return [math.cos(angle), math.sin(angle), 0.0, -math.sin(angle), math.cos(angle), 0.0]

@@ -25,7 +25,7 @@ class Group:
         images: (n, C, H, W), a copy that the kernel may change, uint8 or floating.
         values: signed magnitude per image, (n,), float64, on the CPU.
         place: three uniform numbers in [0, 1) per image, (3, n), on the CPU: the row and column where Cutout
-            cuts, and whom SamplePairing mixes with.
+            cuts, and the image that SamplePairing mixes in.
         originals: the whole batch before augmentation, (N, C, H, W).
         rows: the place of each image in the batch, (n,), on the CPU.
     """
@@ -61,7 +61,7 @@ class Group:
 
 
 def geometric(group: Group, name: str) -> Tensor:
-    """Shear, translate or rotate, nearest pixel, black outside."""
+    """Shears, translates or rotates by nearest-pixel sampling, black outside."""
     count, channels, height, width = group.images.shape
     distinct, inverse = torch.unique(group.values, return_inverse=True)
     tables = torch.stack([source_pixels(name, value, height, width) for value in distinct.tolist()])
@@ -71,12 +71,12 @@ def geometric(group: Group, name: str) -> Tensor:
 
 
 def invert(group: Group) -> Tensor:
-    """Dark becomes bright."""
+    """Inverts all pixels."""
     return 1.0 - group.images if group.images.is_floating_point() else ~group.images
 
 
 def solarize(group: Group) -> Tensor:
-    """Invert the pixels at or above a threshold."""
+    """Inverts the pixels at or above a threshold."""
     threshold = group.column(group.values * group.bound)
     if not group.images.is_floating_point():
         threshold = threshold.ceil().to(torch.uint8)
@@ -84,7 +84,7 @@ def solarize(group: Group) -> Tensor:
 
 
 def posterize(group: Group) -> Tensor:
-    """Keep the highest bits of each pixel."""
+    """Keeps the highest bits of each pixel."""
     if group.images.is_floating_point():
         levels = group.column(2.0**group.values)
         return (group.images * levels).floor_().clamp_(min=0.0).minimum(levels - 1.0) / levels
@@ -93,7 +93,7 @@ def posterize(group: Group) -> Tensor:
 
 
 def autocontrast(group: Group) -> Tensor:
-    """Stretch each channel to the whole range."""
+    """Stretches each channel to the whole range."""
     images = group.floating()
     low, high = images.amin(dim=(2, 3), keepdim=True), images.amax(dim=(2, 3), keepdim=True)
     flat = low == high
@@ -102,7 +102,7 @@ def autocontrast(group: Group) -> Tensor:
 
 
 def equalize(group: Group) -> Tensor:
-    """Make the histogram of each channel flat, as Pillow does it on 256 levels."""
+    """Equalizes the histogram of each channel, as Pillow does on 256 levels."""
     images = group.images if group.images.dtype == torch.uint8 else (group.images * 255.999).to(torch.uint8)
     pixels = images.flatten(2).long()
     histogram = torch.zeros((*pixels.shape[:2], 256), dtype=torch.int32, device=pixels.device)
@@ -117,22 +117,22 @@ def equalize(group: Group) -> Tensor:
 
 
 def contrast(group: Group) -> Tensor:
-    """Blend with the mean gray of the image."""
+    """Blends with the mean gray of the image."""
     return group.blended(_gray(group).mean(dim=(1, 2, 3), keepdim=True))
 
 
 def color(group: Group) -> Tensor:
-    """Blend with the gray image."""
+    """Blends with the gray image."""
     return group.images if group.images.shape[1] == 1 else group.blended(_gray(group))
 
 
 def brightness(group: Group) -> Tensor:
-    """Blend with black."""
+    """Blends with black."""
     return group.restored(group.floating() * group.column(1.0 + group.values))
 
 
 def sharpness(group: Group) -> Tensor:
-    """Blend with the smoothed image; the border stays."""
+    """Blends with the smoothed image; the border stays."""
     if min(group.images.shape[2:]) <= 2:
         return group.images
     out = group.floating().clone()
@@ -147,7 +147,7 @@ def sharpness(group: Group) -> Tensor:
 
 
 def cutout(group: Group) -> Tensor:
-    """Paint a gray square around a random pixel, cut off at the border."""
+    """Paints a gray square around a random pixel, cut off at the border."""
     side = group.values.long().unsqueeze(1)
     masks = []
     for uniform, length in zip(group.place[:2], group.images.shape[2:], strict=True):
@@ -159,7 +159,7 @@ def cutout(group: Group) -> Tensor:
 
 
 def sample_pairing(group: Group) -> Tensor:
-    """Blend with another image of the batch as it was before augmentation."""
+    """Blends with another image of the batch as it was before augmentation."""
     count = len(group.originals)
     other = (group.rows + 1 + (group.place[2] * (count - 1)).long()) % count
     images = group.floating()

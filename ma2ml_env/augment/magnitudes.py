@@ -1,4 +1,4 @@
-"""What the levels 0 to 9 of each AutoAugment operation mean: one convention, torchvision's."""
+"""Strength of each AutoAugment operation at the levels 0 to 9, in one convention, torchvision's."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ SIGNED = frozenset((*GEOMETRIC, "Contrast", "Color", "Brightness", "Sharpness"))
 
 
 def magnitude_value(name: str, level: int, height: int, width: int) -> float:
-    """What an operation at a level does, without its sign.
+    """Unsigned strength of an operation at a level.
 
     | operation                              | unit                                | level 0 to 9               |
     |----------------------------------------|-------------------------------------|----------------------------|
@@ -36,16 +36,16 @@ def magnitude_value(name: str, level: int, height: int, width: int) -> float:
     | AutoContrast, Invert, Equalize         | none                                | 0                          |
 
     Args:
-        name: of the operation.
+        name: name of the operation.
         level: 0 to 9.
-        height: of the images, pixels.
-        width: of the images, pixels.
+        height: height of the images, pixels.
+        width: width of the images, pixels.
 
     Returns:
         The value, at least 0, in the unit of the table.
 
     Source: torchvision's `v2.AutoAugment`. Cutout and SamplePairing: AutoAugment, table 6; the paper's 60 pixels
-    are scaled to the image from its 331-pixel ones, as torchvision scales translations (ours).
+    are scaled here to the image from its 331-pixel ones, as torchvision scales translations.
     """
     if name in STRENGTHS:
         return float(torch.linspace(0.0, STRENGTHS[name], 10)[level])

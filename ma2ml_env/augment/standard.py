@@ -16,7 +16,7 @@ BYTES_AT_ONCE = 2**26
 
 
 def pad_crop_flip(images: Tensor, generator: torch.Generator) -> Tensor:
-    """Pad by 4 black pixels, crop to the old size anywhere, mirror with probability one half.
+    """Pads by 4 black pixels, crops to the old size at a random place, mirrors with probability one half.
 
     Args:
         images: (N, C, H, W), any dtype and device; not changed.
@@ -39,7 +39,7 @@ def pad_crop_flip(images: Tensor, generator: torch.Generator) -> Tensor:
 
 
 def resized_crop_flip(images: Tensor, generator: torch.Generator) -> Tensor:
-    """Crop a rectangle of random area and aspect ratio, resize it to the old size, mirror with probability one half.
+    """Crops a rectangle of random area and aspect ratio, resizes it to the old size, mirrors with probability 1/2.
 
     Args:
         images: (N, C, H, W), uint8 in 0..255 or floating, on any device; not changed.
@@ -49,7 +49,7 @@ def resized_crop_flip(images: Tensor, generator: torch.Generator) -> Tensor:
         New images of the same shape, dtype and device.
 
     Source: Szegedy et al., "Going deeper with convolutions", the usual augmentation of ImageNet: 8 to 100 % of the
-        area, aspect ratios 3/4 to 4/3. A rectangle larger than the image is cut to it (ours; torchvision draws again).
+        area, aspect ratios 3/4 to 4/3. A rectangle larger than the image is cut to it here; torchvision draws again.
     """
     boxes = crop_boxes(len(images), images.shape[-2:], generator).to(images.device)
     parts = max(1, BYTES_AT_ONCE // (4 * images[0].numel()))
@@ -99,4 +99,4 @@ STANDARD: dict[str, Callable[[Tensor, torch.Generator], Tensor]] = {
     "pad_crop_flip": pad_crop_flip,
     "resized_crop_flip": resized_crop_flip,
 }
-"""What a task's `augmentation` may be."""
+"""Standard augmentations by the name in a task's `augmentation`."""

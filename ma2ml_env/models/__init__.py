@@ -1,4 +1,4 @@
-"""What NAS choices build, and what it costs; one entry for every family of networks.
+"""Networks of architectures, and their cost; one entry point for every family of networks.
 
 An evaluator calls `build_network(pipeline["nas"], skeleton, image_size=..., in_channels=..., num_classes=...,
 drop_path=...)` and `count(pipeline["nas"], skeleton, image_size=..., in_channels=..., num_classes=...)`, and need not
@@ -34,9 +34,9 @@ def build_network(
 
     Args:
         architecture: a `Genotype` of nasnet or darts, or an `Architecture` of fbnetv3 or residual.
-        skeleton: what it is put into, of the same family.
+        skeleton: network skeleton, of the same family.
         image_size: rows and columns of the square images; FBNetV3 resizes them to its own resolution.
-        in_channels: 1 for grey images, 3 for colored ones.
+        in_channels: 1 for gray images, 3 for colored ones.
         num_classes: number of logits.
         drop_path: probability of removing the deepest path at the end of training, in [0, 1).
 
@@ -55,7 +55,7 @@ def build_network(
 
 
 def count(architecture: Any, skeleton: Any, *, image_size: int, in_channels: int, num_classes: int) -> Cost:
-    """What the network of `build_network` costs, by arithmetic on the choices alone; same arguments and errors."""
+    """Cost of the network of `build_network`, by arithmetic on the choices alone; same arguments and errors."""
     result: Cost = _family(architecture, skeleton).count(
         architecture, skeleton, image_size=image_size, in_channels=in_channels, num_classes=num_classes
     )

@@ -1,4 +1,4 @@
-"""What a network costs, without running data."""
+"""Cost of a network, without running data."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ def cost(model: nn.Module, image_size: int = 224, in_channels: int = 3) -> Cost:
     is not counted.
 
     Args:
-        model: takes images (N, C, H, W), on any device.
+        model: network on images (N, C, H, W), on any device.
         image_size: rows and columns of the square image.
-        in_channels: of the image.
+        in_channels: number of channels of the image.
 
     Raises:
         ValueError: if the image is too small for the network.
@@ -44,7 +44,7 @@ def cost(model: nn.Module, image_size: int = 224, in_channels: int = 3) -> Cost:
             functional_call(model, tensors, (image,))
     except RuntimeError as error:
         raise MA2MLError(
-            f"this network does not take images of {in_channels}x{image_size}x{image_size}: {error}"
+            f"this network does not accept images of {in_channels}x{image_size}x{image_size}: {error}"
         ) from error
     finally:
         for module, was in training.items():
@@ -53,7 +53,7 @@ def cost(model: nn.Module, image_size: int = 224, in_channels: int = 3) -> Cost:
 
 
 class _Counter(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Adds up torch's own FLOP formulas; what `FlopCounterMode` does, without its bookkeeping by module."""
+    """Adds up torch's own FLOP formulas, as `FlopCounterMode` does, without its bookkeeping by module."""
 
     flops = 0
 

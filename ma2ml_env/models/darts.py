@@ -34,7 +34,7 @@ STEMS = ("cifar", "imagenet")
 
 @dataclass(frozen=True)
 class DARTSSkeleton:
-    """How cells are stacked: reductions at one and at two thirds of the depth.
+    """Arrangement of cells: reductions at one and at two thirds of the depth.
 
     Attributes:
         filters: C, channels of a node before the first reduction; they double at each.
@@ -85,7 +85,7 @@ def build(
 
 
 def count(genotype: Genotype, skeleton: DARTSSkeleton, *, image_size: int, in_channels: int, num_classes: int) -> Cost:
-    """What the network costs, by arithmetic on the choices alone; arguments and errors as for `build`."""
+    """Cost of the network, by arithmetic on the choices alone; arguments and errors as for `build`."""
     network = plan(genotype, skeleton, image_size=image_size, in_channels=in_channels, num_classes=num_classes)
     return network.cost(image_size)
 
@@ -125,7 +125,7 @@ def operation(name: str, channels: int, stride: int) -> Chain:
     """The layers of one of the 7 operations; a strided skip connection is a factorized reduction.
 
     Args:
-        name: of the operation.
+        name: name of the operation.
         channels: in and out.
         stride: 1 or 2.
 

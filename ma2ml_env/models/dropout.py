@@ -10,11 +10,11 @@ from ma2ml_env.errors import MA2MLError
 
 
 def add_dropout(network: nn.Module, probability: float) -> None:
-    """Drop inputs of a network's classifier in training; names and values of its parameters stay as they are.
+    """Drops inputs of a network's classifier in training; names and values of its parameters stay as they are.
 
     Args:
         network: ends, in its `head`, with a flattening and a linear layer; so do the networks of this package.
-        probability: of each input to be dropped, in [0, 1).
+        probability: probability of each input to be dropped, in [0, 1).
 
     Raises:
         ValueError: if the network ends otherwise, or the probability is out of range.

@@ -1,4 +1,4 @@
-"""FBNetV3's networks: what they are made of and cost, without torch; timm's blocks build them."""
+"""FBNetV3's networks as plans, and their cost, without torch; timm's blocks build them."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ HARDSWISH = Activation("hardswish")
 
 @dataclass(frozen=True)
 class FBNetV3Skeleton:
-    """What an architecture of FBNetV3 leaves open.
+    """Skeleton of FBNetV3: everything that an architecture leaves open.
 
     Attributes:
         head_width: channels before the classifier.
         resolution_scale: the network works on images of this many times the architecture's resolution, in (0, 1];
-            below 1 it is a cheaper proxy (ours).
+            below 1 it is a cheaper proxy, which the paper does not have.
 
     Raises:
         ValueError: for a width below 1 or a scale outside (0, 1].
@@ -64,9 +64,9 @@ class BlockPlan(NamedTuple):
         inputs: channels in.
         middle: channels of the depthwise convolution; if they are `inputs` there is no convolution before it.
         outputs: channels out.
-        kernel: of the depthwise convolution.
-        stride: of the depthwise convolution.
-        padding: of the depthwise convolution.
+        kernel: kernel size of the depthwise convolution.
+        stride: stride of the depthwise convolution.
+        padding: padding of the depthwise convolution.
         hidden: channels inside squeeze-excite, 0 for none.
 
     Source: FBNetV3's code.
@@ -82,7 +82,7 @@ class BlockPlan(NamedTuple):
 
     @property
     def chain(self) -> Chain:
-        """Its layers, without the residual connection."""
+        """Layers of the block, without the residual connection."""
         window, stride, padding = (self.kernel,) * 2, (self.stride,) * 2, (self.padding,) * 2
         expand: Chain = (Conv(self.inputs, self.middle), Norm(self.middle), HARDSWISH)
         depthwise = Conv(self.middle, self.middle, window, stride, self.middle, padding=padding)
@@ -128,7 +128,7 @@ def build(
 def count(
     architecture: Architecture, skeleton: FBNetV3Skeleton, *, image_size: int, in_channels: int, num_classes: int
 ) -> Cost:
-    """What the network costs at its own resolution, by arithmetic; arguments and errors as for `build`."""
+    """Cost of the network at its own resolution, by arithmetic; arguments and errors as for `build`."""
     if image_size < 1:
         raise MA2MLError(f"image_size must be at least 1, not {image_size}")
     network = plan(architecture, skeleton.head_width, in_channels, num_classes)
@@ -147,7 +147,7 @@ def plan(architecture: Architecture, head_width: int, in_channels: int, num_clas
     Args:
         architecture: its blocks.
         head_width: channels before the classifier.
-        in_channels: of the image.
+        in_channels: number of channels of the image.
         num_classes: number of logits.
 
     Source: FBNetV3's code.

@@ -17,14 +17,14 @@ class FBNetV3(DropPathNetwork):
     """A network of the FBNetV3 family; from images (N, C, H, W) of any size to logits (N, classes).
 
     Args:
-        plan: what to build.
+        plan: plan of the network.
         resolution: images are resized to this many rows and columns.
         drop_path: probability of removing the last block at the end of training, in [0, 1).
 
     Raises:
         ValueError: if `drop_path` is not in [0, 1).
 
-    Source: FBNetV3's code; the resizing is ours.
+    Source: FBNetV3's code, but for the resizing.
     """
 
     def __init__(self, plan: Plan, resolution: int, drop_path: float = 0.0) -> None:
@@ -38,7 +38,7 @@ class FBNetV3(DropPathNetwork):
         self.head = build_chain(plan.head)
 
     def forward(self, x: Tensor) -> Tensor:
-        """From images to logits."""
+        """Maps images to logits."""
         if x.shape[-2:] != (self.resolution, self.resolution):
             x = F.interpolate(x, (self.resolution, self.resolution), mode="bilinear", antialias=True)
         logits: Tensor = self.head(self.blocks(self.stem(x)))
@@ -51,7 +51,7 @@ def build_block(plan: BlockPlan, drop_path: float = 0.0) -> nn.Module:
     Its last normalization starts at zero where there is a residual connection, so that it starts as the identity.
 
     Args:
-        plan: what to build.
+        plan: plan of the block.
         drop_path: probability of removing it at the end of training.
 
     Source: FBNetV3's code.

@@ -1,4 +1,4 @@
-"""Layers as data: what a network is made of, and what that costs, without torch.
+"""Layers as data, and their cost, without torch.
 
 A network is described once, as chains of these layers; `modules.py` builds them and `counting.py` adds them up.
 """
@@ -12,7 +12,7 @@ from ma2ml_env.errors import MA2MLError
 
 Size = tuple[int, int]
 MOST_FILTERS, MOST_CELLS, MOST_STAGES = 2**16, 1000, 16
-"""Sizes above every published network's, so that a slip of the keyboard is refused before it fills the memory."""
+"""Limits above every published network's sizes, so that a mistyped size is refused before it exhausts memory."""
 
 
 class Conv(NamedTuple):
@@ -68,7 +68,7 @@ class FactorizedReduction(NamedTuple):
 
 
 class SqueezeExcite(NamedTuple):
-    """Channels weighted by what a two-layer network makes of their means.
+    """Squeeze-and-excitation: channels weighted by a two-layer network of their means.
 
     Source: Hu et al. (2018); FBNetV3 has a hard sigmoid as its gate.
     """
@@ -95,12 +95,12 @@ RELU = Activation("relu")
 
 
 class ChainCost(NamedTuple):
-    """What a chain costs on images of one size.
+    """Cost of a chain on images of one size.
 
     Attributes:
         flops: multiply-accumulates of one image.
         params: trainable parameters.
-        size: (rows, columns) of what comes out.
+        size: (rows, columns) of the output.
 
     Source: the convention of the NASNet paper: convolutions and linear layers only.
     """
@@ -112,7 +112,7 @@ class ChainCost(NamedTuple):
 
 @lru_cache(maxsize=65536)
 def chain_cost(chain: Chain, size: Size) -> ChainCost:
-    """What `chain` costs on an image of `size` (rows, columns).
+    """Cost of `chain` on an image of `size` (rows, columns).
 
     Raises:
         ValueError: if the image is too small for a layer.

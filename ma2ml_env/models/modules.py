@@ -27,14 +27,14 @@ from ma2ml_env.models.layers import (
 from ma2ml_env.models.plan import CellPlan, Edge, NetworkPlan
 
 NARROW = 8
-"""Channels: with so many and more the processor's library was not seen to fail."""
+"""Number of channels from which on the processor's library was not observed to fail."""
 
 
 class DropPath(nn.Module):
     """Removes a path for some images of a batch during training, and scales it for the others.
 
     Args:
-        probability: of removal at the end of training, in [0, 1).
+        probability: probability of removal at the end of training, in [0, 1).
 
     Source: FractalNet; grown over depth and training as in NASNet.
     """
@@ -45,7 +45,7 @@ class DropPath(nn.Module):
         self.progress = 1.0
 
     def forward(self, x: Tensor) -> Tensor:
-        """Drop `x`, shape (N, C, H, W), image by image."""
+        """Drops `x`, shape (N, C, H, W), image by image."""
         keep = 1.0 - self.probability * self.progress
         if not self.training or keep == 1.0:
             return x
@@ -60,7 +60,7 @@ class PointwiseConv(nn.Conv2d):
     """
 
     def forward(self, x: Tensor) -> Tensor:
-        """From (N, C, H, W) to (N, channels out, rows, columns), both divided by the stride and rounded up."""
+        """Maps (N, C, H, W) to (N, channels out, rows, columns), both divided by the stride and rounded up."""
         rows, columns = self.stride
         return F.conv2d(x[:, :, ::rows, ::columns], self.weight, self.bias, groups=self.groups)
 
@@ -87,7 +87,7 @@ class FactorizedReduce(nn.Module):
         self.shifted = conv2d(inputs, outputs - outputs // 2, (1, 1), (2, 2), bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Halve `x`, shape (N, C, H, W), rounding up."""
+        """Halves `x`, shape (N, C, H, W), rounding up."""
         padded = F.pad(x, (0, x.shape[3] % 2, 0, x.shape[2] % 2)) if x.shape[2] % 2 or x.shape[3] % 2 else x
         return torch.cat([self.straight(x), self.shifted(padded[:, :, 1:, 1:])], dim=1)
 
@@ -96,7 +96,7 @@ class GlobalMean(nn.Module):
     """The mean over rows and columns, kept as a 1x1 image."""
 
     def forward(self, x: Tensor) -> Tensor:
-        """From (N, C, H, W) to (N, C, 1, 1)."""
+        """Maps (N, C, H, W) to (N, C, 1, 1)."""
         return x.mean((2, 3), keepdim=True)
 
 
@@ -104,10 +104,10 @@ def build_layer(layer: Layer, *, inplace: bool = False) -> nn.Module:
     """The torch module of one layer.
 
     Args:
-        layer: what to build.
+        layer: layer to build.
         inplace: whether an activation may overwrite its input.
 
-    Source: ours; squeeze-excite is timm's.
+    Source: timm, for squeeze-excite.
     """
     match layer:
         case Conv(inputs, outputs, kernel, stride, groups, dilation, _, bias):
@@ -142,7 +142,7 @@ class EdgeModule(nn.Module):
     """An edge of a cell; all edges that begin with a ReLU share that of their state.
 
     Args:
-        edge: what to build.
+        edge: plan of the edge.
         drop_path: probability of removal at the end of training.
     """
 
@@ -154,7 +154,7 @@ class EdgeModule(nn.Module):
         self.drop_path = DropPath(drop_path) if edge.drops and drop_path > 0 else None
 
     def forward(self, states: list[Tensor], activated: dict[int, Tensor]) -> Tensor:
-        """Read a state, shape (N, C, H, W), and apply the chain to it."""
+        """Reads a state, shape (N, C, H, W), and applies the chain to it."""
         x = states[self.state]
         if self.activates:
             if self.state not in activated:
@@ -170,7 +170,7 @@ class CellModule(nn.Module):
     """One cell.
 
     Args:
-        plan: what to build.
+        plan: plan of the cell.
         drop_path: probability of removing a path at the end of training.
 
     Source: NASNet, section 3.1.
@@ -184,7 +184,7 @@ class CellModule(nn.Module):
         self.outputs = nn.ModuleList(EdgeModule(edge) for edge in plan.outputs)
 
     def forward(self, previous: Tensor, current: Tensor) -> Tensor:
-        """From the two arguments, (N, C, H, W) each, to the concatenated states."""
+        """Maps the two arguments, (N, C, H, W) each, to the concatenated states."""
         sources, shared = [previous, current], dict[int, Tensor]()
         states = [edge(sources, shared) for edge in self.inputs]
         activated: dict[int, Tensor] = {}
@@ -214,7 +214,7 @@ class DropPathNetwork(nn.Module):
             raise MA2MLError(f"drop_path is a probability in [0, 1), not {drop_path}")
 
     def set_drop_path_progress(self, progress: float) -> None:
-        """Let drop-path grow over training.
+        """Sets drop-path, which grows over training, to its value at some progress.
 
         Args:
             progress: the part of the training that is over, in [0, 1]; 1 until this is called.
@@ -235,10 +235,10 @@ class DropPathNetwork(nn.Module):
 class CellNetwork(DropPathNetwork):
     """A network of cells; from images (N, C, H, W) to logits (N, classes).
 
-    In training mode a network with an auxiliary classifier gives (logits, auxiliary logits).
+    In training mode a network with an auxiliary classifier returns (logits, auxiliary logits).
 
     Args:
-        plan: what to build.
+        plan: plan of the network.
         drop_path: probability of removing a path in the last cell at the end of training, in [0, 1).
 
     Raises:
@@ -261,10 +261,10 @@ class CellNetwork(DropPathNetwork):
         self.auxiliary = build_chain(plan.auxiliary.chain) if plan.auxiliary else None
 
     def forward(self, x: Tensor) -> Tensor | tuple[Tensor, Tensor]:
-        """From images to logits."""
+        """Maps images to logits."""
         outputs = []
         for chain in self.stem:
-            x = chain(x).contiguous(memory_format=torch.channels_last)  # a grey image does not say its format
+            x = chain(x).contiguous(memory_format=torch.channels_last)  # a gray image's format is ambiguous
             outputs.append(x)
         outputs = [x, x] if len(outputs) == 1 else outputs
         auxiliary = None

@@ -31,7 +31,7 @@ STYLES = ("nasnet", "enas")
 
 @dataclass(frozen=True)
 class NASNetSkeleton:
-    """How cells are stacked: stages of normal cells with a reduction cell between them.
+    """Arrangement of cells: stages of normal cells with a reduction cell between them.
 
     Attributes:
         filters: F, channels of a block in the first stage; they double at every reduction.
@@ -41,8 +41,8 @@ class NASNetSkeleton:
         stem_multiplier: channels of the stem's convolution, times `filters` (cifar; 3 if not given) or times
             32 (imagenet; 1 if not given).
         auxiliary: whether there is an auxiliary classifier, on the last normal cell before the last reduction.
-        skip_reduction_input: the first normal cell after a reduction takes as its previous input what the
-            reduction took, as NASNet-A large does.
+        skip_reduction_input: the first normal cell after a reduction has the same previous input as the
+            reduction, as in NASNet-A large.
         style: `"nasnet"`; or `"enas"`, where the current input passes a second 1x1 convolution, the first cell
             squeezes the stem for both of its inputs, and the classifier has no bias.
 
@@ -70,7 +70,9 @@ class NASNetSkeleton:
         if self.stem_multiplier is not None:
             require_range("stem_multiplier", self.stem_multiplier, 1 / self.filters, MOST_FILTERS)
         if self.auxiliary and self.stages < 2:
-            raise MA2MLError("an auxiliary classifier stands before the last reduction, so it needs at least 2 stages")
+            raise MA2MLError(
+                "an auxiliary classifier is placed before the last reduction, so it requires at least 2 stages"
+            )
 
     @property
     def stem_filters(self) -> int:
@@ -92,9 +94,9 @@ def build(
 
     Args:
         genotype: the two cells.
-        skeleton: how they are stacked.
+        skeleton: arrangement of the cells.
         image_size: rows and columns of the square images.
-        in_channels: 1 for grey images, 3 for colored ones.
+        in_channels: 1 for gray images, 3 for colored ones.
         num_classes: number of logits.
         drop_path: probability of removing a path in the last cell at the end of training.
 
@@ -111,7 +113,7 @@ def build(
 
 
 def count(genotype: Genotype, skeleton: NASNetSkeleton, *, image_size: int, in_channels: int, num_classes: int) -> Cost:
-    """What the network costs, by arithmetic on the choices alone; arguments and errors as for `build`."""
+    """Cost of the network, by arithmetic on the choices alone; arguments and errors as for `build`."""
     network = plan(genotype, skeleton, image_size=image_size, in_channels=in_channels, num_classes=num_classes)
     return network.cost(image_size)
 
@@ -156,7 +158,7 @@ class _Stack:
         self.channels, self.halvings = [width, width], [0, 0]
 
     def add(self, filters: int, *, reduction: bool = False, previous: int = -2) -> None:
-        """Put a cell on top whose previous input is output `previous`."""
+        """Appends a cell whose previous input is output `previous`."""
         cell = cell_plan(
             self.genotype.reduction if reduction else self.genotype.normal,
             self.channels[previous],

@@ -32,7 +32,7 @@ def operation(name: str, inputs: int, outputs: int, stride: int) -> Chain:
     the channels, is a 1x1 convolution.
 
     Args:
-        name: of the operation.
+        name: name of the operation.
         inputs: channels in.
         outputs: channels out.
         stride: 1 or 2.
@@ -91,7 +91,7 @@ def cell_plan(
         filters: channels of a block.
         reduction: whether operations on the two inputs have stride 2.
         halve_previous: whether the previous input is twice as large as the current one.
-        raw_previous: whether the previous input is taken as it is, as the stem is by NASNet's first cell.
+        raw_previous: whether the previous input is used as it is, as the stem is by NASNet's first cell.
         twice: whether there is a second 1x1 convolution on the current input, as in ENAS.
 
     Source: NASNet's and ENAS's code.
@@ -122,7 +122,7 @@ def cell_plan(
 
 
 def _match(inputs: int, outputs: int, halve: bool, *, activate: bool) -> Chain:
-    """What brings a state to `outputs` channels, and to half its size if asked."""
+    """Chain that brings a state to `outputs` channels, and to half its size if `halve`."""
     if halve:
         chain: Chain = (FactorizedReduction(inputs, outputs), norm(outputs))
     elif inputs != outputs:
@@ -135,7 +135,7 @@ def _match(inputs: int, outputs: int, halve: bool, *, activate: bool) -> Chain:
 def auxiliary_chain(channels: int, size: int, num_classes: int) -> Chain:
     """The auxiliary classifier on an image of `size` x `size` with `channels` channels.
 
-    Source: NASNet's code; the window is the image where that is smaller than 5 pixels (ours).
+    Source: NASNet's code, but for images smaller than 5 pixels, where the window is the image.
     """
     window = min(5, size)
     pooled = (size - window) // 3 + 1

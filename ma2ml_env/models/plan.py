@@ -14,7 +14,7 @@ class Edge(NamedTuple):
 
     Attributes:
         state: index of the state, as the cell numbers them.
-        chain: what is applied to it.
+        chain: layers applied to it.
         drops: whether drop-path may remove it; an identity stays.
 
     Source: NASNet's and DARTS's code.
@@ -43,9 +43,9 @@ class CellPlan(NamedTuple):
         inputs: states 0 and 1, made from the cell's arguments; an edge's `state` is 0 for the previous, 1 for
             the current argument.
         blocks: block b makes state 2 + b.
-        outputs: the states that are concatenated, and what brings each to the common size.
-        channels: of the output.
-        previous: which earlier output is the previous argument, -2 for the one before the current.
+        outputs: the states that are concatenated, each with the chain that brings it to the common size.
+        channels: channels of the output.
+        previous: index of the earlier output that is the previous argument, -2 for the one before the current.
 
     Source: NASNet's and DARTS's code.
     """

@@ -1,4 +1,4 @@
-"""Residual networks: what they are made of and cost, without torch; `residual_modules.py` builds them."""
+"""Residual networks as plans, and their cost, without torch; `residual_modules.py` builds them."""
 
 from __future__ import annotations
 
@@ -28,18 +28,18 @@ if TYPE_CHECKING:
     from ma2ml_env.models.residual_modules import ResidualNetwork
 
 SQUEEZE = 4
-"""Channels over the hidden ones of squeeze-and-excitation."""
+"""Reduction ratio of squeeze-and-excitation: channels over its hidden ones."""
 HALVING = Pool("avg", 2, 2, 0)
 ACTIVATIONS = {"relu": Activation("relu"), "silu": Activation("silu"), "hardswish": Activation("hardswish")}
 
 
 @dataclass(frozen=True)
 class ResidualSkeleton:
-    """What an architecture of the residual space leaves open.
+    """Skeleton of the residual space: everything that an architecture leaves open.
 
     Attributes:
-        stem_stride: by what the stem divides the image: 1 for small images as CIFAR's; 2, a strided convolution; 4,
-            that and max-pooling, as usual on ImageNet.
+        stem_stride: factor by which the stem divides the image: 1 for small images as CIFAR's; 2, a strided
+            convolution; 4, that and max-pooling, as usual on ImageNet.
 
     Raises:
         ValueError: for another stride.
@@ -59,7 +59,7 @@ class BlockPlan(NamedTuple):
 
     Attributes:
         branch: the layers.
-        shortcut: what fits the input to the output, empty for the input itself, None for no shortcut.
+        shortcut: layers that fit the input to the output, empty for the input itself, None for no shortcut.
         after: the last activation; empty for inverted blocks.
 
     Source: He et al. (2016), projections where shapes differ (option B); Sandler et al. (2018).
@@ -71,7 +71,7 @@ class BlockPlan(NamedTuple):
 
 
 class ChainPlan(NamedTuple):
-    """What stands for a stage without blocks."""
+    """Stand-in for a stage without blocks."""
 
     chain: Chain
 
@@ -109,7 +109,7 @@ def build(
 def count(
     architecture: Architecture, skeleton: ResidualSkeleton, *, image_size: int, in_channels: int, num_classes: int
 ) -> Cost:
-    """What the network costs, by arithmetic; arguments and errors as for `build`."""
+    """Cost of the network, by arithmetic; arguments and errors as for `build`."""
     network = plan(architecture, skeleton, in_channels, num_classes)
     size: Size = (image_size, image_size)
     flops = params = 0
@@ -129,7 +129,7 @@ def plan(architecture: Architecture, skeleton: ResidualSkeleton, in_channels: in
     Args:
         architecture: its stages.
         skeleton: the rest of it.
-        in_channels: of the image.
+        in_channels: number of channels of the image.
         num_classes: number of logits.
 
     Source: He et al. (2016).

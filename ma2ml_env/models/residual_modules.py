@@ -13,7 +13,7 @@ class ResidualNetwork(DropPathNetwork):
     """A network of the residual family; from images (N, C, H, W) to logits (N, classes).
 
     Args:
-        plan: what to build.
+        plan: plan of the network.
         drop_path: probability of removing the last block's branch at the end of training, in [0, 1).
 
     Raises:
@@ -31,13 +31,13 @@ class ResidualNetwork(DropPathNetwork):
         self.head = build_chain(plan.head)
 
     def forward(self, x: Tensor) -> Tensor:
-        """From images to logits."""
+        """Maps images to logits."""
         logits: Tensor = self.head(self.blocks(self.stem(x).contiguous(memory_format=torch.channels_last)))
         return logits
 
 
 def build_block(plan: BlockPlan | ChainPlan, drop_path: float) -> nn.Module:
-    """A block, or what stands for a stage without any."""
+    """A block, or the stand-in for a stage without any."""
     return Block(plan, drop_path) if isinstance(plan, BlockPlan) else build_chain(plan.chain)
 
 
@@ -47,7 +47,7 @@ class Block(nn.Module):
     The last normalization of a branch beside a shortcut starts at zero, so that the block starts as its shortcut.
 
     Args:
-        plan: what to build.
+        plan: plan of the block.
         drop_path: probability of removing the branch at the end of training; unused without a shortcut.
 
     Source: He et al. (2016); the zero is from Goyal et al. (2017).
@@ -65,7 +65,7 @@ class Block(nn.Module):
             nn.init.zeros_(last.weight)
 
     def forward(self, x: Tensor) -> Tensor:
-        """From (N, C, H, W) to (N, width, rows, columns)."""
+        """Maps (N, C, H, W) to (N, width, rows, columns)."""
         out: Tensor = self.branch(x)
         if self.has_shortcut:
             out = self.drop_path(out) + (x if self.shortcut is None else self.shortcut(x))

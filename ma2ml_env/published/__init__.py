@@ -32,13 +32,13 @@ def build(
 ) -> nn.Module:
     """A published network, untrained.
 
-    What is not given is as published: for images of up to 64 pixels as on CIFAR, above as on ImageNet, and
+    Options that are not passed are as published: for images of up to 64 pixels as on CIFAR, above as on ImageNet, and
     without image size as on the data it was published for.
 
     Args:
         name: as `names` lists them.
         image_size: rows and columns of the images; FBNetV3's resolution.
-        in_channels: 1 for grey images, 3 for colored ones.
+        in_channels: 1 for gray images, 3 for colored ones.
         num_classes: number of logits.
         drop_path: probability of removing the deepest path at the end of training, in [0, 1).
         skeleton: fields of `NASNetSkeleton` (as `filters`, `repeats`), `DARTSSkeleton` (as `filters`, `layers`,
@@ -50,7 +50,7 @@ def build(
     Raises:
         ValueError: for an unknown name or option, a policy, or an image that is too small.
 
-    Source: ours; the networks' are in the catalogue.
+    Source: the catalogue names that of each network.
     """
     sizes = {"image_size": image_size, "num_classes": num_classes}
     return network(name, in_channels=in_channels, drop_path=drop_path, **sizes, **skeleton).build()

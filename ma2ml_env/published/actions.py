@@ -1,4 +1,4 @@
-"""What is published, said as actions of an environment's agents."""
+"""Published architectures and policies, encoded as actions."""
 
 from __future__ import annotations
 
@@ -12,24 +12,24 @@ from ma2ml_env.search_space import SearchSpace
 from ma2ml_env.types import AgentID
 
 Closest = Callable[[Any, SearchSpace], list[tuple[Any, list[str]]]]
-"""From something published and a search space to what the space can represent of it, each with what had to change."""
+"""Function from a published object and a search space to its nearest objects in that space, each with its changes."""
 
 
 class HasSearchSpaces(Protocol):
-    """An environment, as far as it matters here."""
+    """An object with search spaces, such as an environment."""
 
     @property
     def search_spaces(self) -> Any:
-        """What each agent chooses from, {agent: search space}."""
+        """Search space of each agent, {agent: search space}."""
         ...
 
 
 class Action(tuple[int, ...]):
-    """An action that stands for something published: a tuple of ints, one per decision.
+    """An action that encodes a published architecture or policy: a tuple of ints, one per decision.
 
     Attributes:
         agent: whose action it is.
-        changes: what had to be changed to say it, in words; empty if it is exact.
+        changes: what had to be changed to represent it, in words; empty if it is exact.
     """
 
     agent: AgentID
@@ -44,28 +44,28 @@ class Action(tuple[int, ...]):
 
 
 def action(name: str, env: HasSearchSpaces, *, nearest: bool = False) -> Action:
-    """The action that says a published architecture or policy.
+    """The action that encodes a published architecture or policy.
 
     Args:
         name: as `names` lists them.
         env: an environment; one of its agents chooses what was published.
-        nearest: give the closest action where there is no exact one; its `changes` say what differs.
+        nearest: return the closest action where there is no exact one; its `changes` list what differs.
 
     Returns:
         A tuple of ints, with `agent` and `changes`.
 
     Raises:
         ValueError: for an unknown name, an environment without such an agent, or, unless `nearest`, an
-            architecture that its space cannot say, with the reason.
+            architecture that its space cannot represent, with the reason.
     """
     return actions(name, env, nearest=nearest)[0]
 
 
 def actions(name: str, env: HasSearchSpaces, *, nearest: bool = False) -> list[Action]:
-    """The actions that say a published architecture or policy between them.
+    """The actions that together encode a published architecture or policy.
 
-    An architecture is one action. A policy of 25 sub-policies is said five at a time, by five actions, each of which
-    is a part of it: they are all given where `nearest` is.
+    An architecture is one action. A policy of 25 sub-policies is encoded by five actions of five sub-policies each,
+    every one a part of it; all are returned if `nearest`.
 
     Args, Raises: as for `action`.
 
@@ -79,8 +79,10 @@ def actions(name: str, env: HasSearchSpaces, *, nearest: bool = False) -> list[A
         return [Action.of(space.encode(what), agent, ())]
     except ValueError as error:
         if not nearest or closest is None:
-            hint = "; nearest=True gives the closest that it can say" if closest else ""
-            raise MA2MLError(f"the agent {agent!r} cannot say {name} exactly: {error}{hint}") from error
+            hint = "; nearest=True returns the closest that it can represent" if closest else ""
+            raise MA2MLError(
+                f"the search space of agent {agent!r} cannot represent {name} exactly: {error}{hint}"
+            ) from error
     return [Action.of(space.encode(sayable), agent, changes) for sayable, changes in closest(what, space)]
 
 
@@ -98,7 +100,7 @@ def _agent(name: str, what: Any, env: HasSearchSpaces) -> tuple[AgentID, SearchS
 
 
 def _some_subpolicies(what: Any, space: SearchSpace) -> list[tuple[Any, list[str]]]:
-    """As many sub-policies at a time as an action says."""
+    """The sub-policies in groups of as many as one action encodes."""
     from ma2ml_env.search_spaces.autoaugment import SUBPOLICIES, Policy
 
     total = len(what.subpolicies)
@@ -110,7 +112,7 @@ def _some_subpolicies(what: Any, space: SearchSpace) -> list[tuple[Any, list[str
 
 
 def _closest(family: str) -> Closest | None:
-    """From what was published to what a space can represent of it; None where the family has no such function."""
+    """Function from a published object to its nearest ones in a space; None where the family has no such function."""
     if family == "policy":
         return _some_subpolicies
     nearest = FAMILIES[family].load("nearest") if family in FAMILIES and FAMILIES[family].nearest else None

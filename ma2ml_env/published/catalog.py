@@ -1,4 +1,4 @@
-"""What is published: where it comes from, in which networks, and what was said of their size."""
+"""Published architectures and policies: their sources, their networks, and the reported sizes."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ class Entry:
 
     Attributes:
         family: `"nasnet"`, `"darts"`, `"fbnetv3"`, `"residual"`, `"timm"` or `"policy"`.
-        source: where it comes from.
-        network: options of the network that is built if nothing else is asked for.
+        source: paper or code that it comes from.
+        network: options of the network that is built by default.
         elsewhere: options of the network on the other kind of images (CIFAR-like for an ImageNet network).
         variants: {(filters, repeats): further options of the published network of that size}.
         published_params: as published, None if not known.
         published_flops: as published, multiply-accumulates unless the note says otherwise, None if not known.
-        note: why a published figure is not reproduced.
+        note: reason why a published figure is not reproduced.
     """
 
     family: str

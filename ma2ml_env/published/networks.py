@@ -23,10 +23,10 @@ class Network:
     """A published network with every option decided.
 
     Attributes:
-        architecture: what is built; of timm's networks the name there.
-        skeleton: what it is put into; None for timm's.
+        architecture: architecture to build; for timm's networks their name there.
+        skeleton: network skeleton; None for timm's.
         image_size: rows and columns of the images.
-        in_channels: of the images.
+        in_channels: number of channels of the images.
         num_classes: number of logits.
         drop_path: probability of removing the deepest path at the end of training.
     """
@@ -60,7 +60,7 @@ class Network:
 
 
 def entry(name: str) -> Entry:
-    """What the catalogue says of a name.
+    """Catalogue entry of a name.
 
     Raises:
         ValueError: for an unknown name, with the nearest one.
@@ -71,7 +71,7 @@ def entry(name: str) -> Entry:
 
 
 def architecture(name: str) -> Any:
-    """What was published under a name.
+    """Architecture or policy published under a name.
 
     Returns:
         A `Genotype` of nasnet or darts, an `Architecture` of fbnetv3 or residual, a `Policy` of autoaugment, or the
@@ -100,7 +100,7 @@ def network(
     """A published network; arguments and errors as for `build`."""
     found = entry(name)
     if found.family == "policy":
-        raise MA2MLError(f"{name} is an augmentation policy, not a network; `published.architecture` gives it")
+        raise MA2MLError(f"{name} is an augmentation policy, not a network; `published.architecture` returns it")
     _require_options(name, skeleton, _options(found.family))
     given = {"image_size": image_size, "num_classes": num_classes, **skeleton}
     chosen = _resolve(found, {option: value for option, value in given.items() if value is not None})

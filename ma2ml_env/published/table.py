@@ -14,13 +14,13 @@ class Row:
 
     Attributes:
         name: as `names` lists them.
-        source: where it comes from.
+        source: paper or code that it comes from.
         image_size: rows and columns of the images that are counted; None for a policy, like all figures.
         params: trainable parameters, computed.
         flops: multiply-accumulates of one image, computed.
         published_params: as published, None if not known.
         published_flops: as published, None if not known.
-        note: why a published figure is not reproduced.
+        note: reason why a published figure is not reproduced.
     """
 
     name: str
@@ -44,7 +44,7 @@ class Row:
 
 
 def table() -> list[Row]:
-    """Every published architecture and policy, in the order of the catalogue, with what it costs now."""
+    """Every published architecture and policy, in the order of the catalogue, with its cost as computed now."""
     rows = []
     for name, found in ENTRIES.items():
         if found.family == "policy":

@@ -1,4 +1,4 @@
-"""The last trial of an environment as a picture: a column per agent, and what came out."""
+"""The last trial of an environment as a picture: a column per agent, and the outcome."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ SAMPLES = 8
 
 
 def draw(env: AutoMLEnv, trial: Trial | None) -> NDArray[np.uint8]:
-    """Draw a trial: cells as graphs, augmentations on sample images, settings as tables, cost against the constraint.
+    """Draws a trial: cells as graphs, augmentations on sample images, settings as tables, cost against the constraint.
 
-    What a part looks like is `ma2ml_env.render.panels.panel`'s to say, by the part's type. Sample images come from
+    Parts are drawn by `ma2ml_env.render.panels.panel`, according to their type. Sample images come from
     `env.evaluator.sample_images(count)`, where there is such a method. Matplotlib is loaded at the first call.
 
     Args:
-        env: where the trial comes from.
-        trial: what to draw, None before the first one.
+        env: environment of the trial.
+        trial: trial to draw, None before the first one.
 
     Returns:
         An RGB image, (height, width, 3); its size depends on what there is to show.

@@ -15,7 +15,7 @@ STATES = ("#3e4c59", "#9aa5b1", "#2563a8", "#c2571a", "#2f855a", "#7b4fb5", "#b8
 
 
 def draw_cell(area: Area, title: str, cell: Cell) -> None:
-    """Draw a cell: inputs at the left, a box per block with its two operations, the output at the right.
+    """Draws a cell: inputs at the left, a box per block with its two operations, the output at the right.
 
     A line has the color of the state that it carries.
     """

@@ -1,4 +1,4 @@
-"""Where the blocks of a cell stand, so that its lines stay clear of them."""
+"""Placement of the blocks of a cell, so that its lines stay clear of them."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Layout:
 def arrange(cell: Cell, width: float, height: float) -> Layout:
     """The best layout: each block has a height of its own, and stands as far right as the longest way to it.
 
-    Of all orders of the blocks from top to bottom, the one in which lines cross the fewest boxes is taken, and
+    Of all orders of the blocks from top to bottom, the one in which lines cross the fewest boxes is chosen, and
     among those the one whose lines rise and fall least.
     """
     orders = permutations(range(len(cell.blocks)))
@@ -71,7 +71,7 @@ def _place(cell: Cell, width: float, height: float, order: tuple[int, ...]) -> L
 
 
 def _disorder(layout: Layout) -> tuple[int, float]:
-    """How much of the lines lies on boxes (in sampled points), and how far they rise and fall (inches)."""
+    """Number of sampled points of the lines inside boxes, and sum of the lines' rises and falls (inches)."""
     controls = np.array([control_points(start, end) for _, start, end in layout.lines])
     points = np.einsum("tk,lkc->ltc", _BERNSTEIN, controls)[:, :, None]
     corners = np.array(layout.states[2:]) - (CLEARANCE, BLOCK[1] / 2 + CLEARANCE)

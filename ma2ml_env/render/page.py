@@ -28,7 +28,7 @@ class Area:
     """A rectangle of a figure, in inches from its upper left corner.
 
     Attributes:
-        figure: where it is.
+        figure: figure that contains it.
         left: from the left edge.
         top: from the upper edge.
         width: inches.
@@ -61,7 +61,7 @@ class Area:
 
 @dataclass(frozen=True)
 class Panel:
-    """Something to draw that knows its size.
+    """A drawing of known size.
 
     Attributes:
         width: inches.

@@ -1,4 +1,4 @@
-"""What a part of a pipeline looks like, by its type."""
+"""Panels for the parts of a pipeline, by type."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def panel(part: Any, images: Any = None) -> Panel:
     `panel.register` adds a type.
 
     Args:
-        part: what an agent chose.
+        part: decoded choice of an agent.
         images: sample images, uint8 (N, C, H, W), or None.
     """
     wrapped = (textwrap.wrap(line, 64, subsequent_indent="   ") or [""] for line in str(part).strip().splitlines())
@@ -92,14 +92,14 @@ def table(values: Mapping[str, Any]) -> Panel:
 
 
 def overview(search_spaces: Mapping[str, SearchSpace]) -> Panel:
-    """How much each agent has to choose, before anything is evaluated."""
+    """Number of decisions and actions of each agent, before anything is evaluated."""
     return table(
         {agent: f"{len(space)} decisions, {_count(space.size)} possibilities" for agent, space in search_spaces.items()}
     )
 
 
 def result_panel(trial: Trial, constraint: float | None) -> Panel:
-    """What came out of a trial: accuracy, cost against the constraint, the training's course."""
+    """Outcome of a trial: accuracy, cost against the constraint, learning curve."""
     result = trial.result
     costs = (("multiply-accumulates", result.flops), ("parameters", result.params))
     rows = [

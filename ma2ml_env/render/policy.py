@@ -18,10 +18,10 @@ WORDS_WIDTH = 1.4
 
 
 def draw_policy(area: Area, policy: Policy, images: Any) -> None:
-    """Draw a row per sub-policy: its operations, and sample images that got this sub-policy.
+    """Draws a row per sub-policy: its operations, and sample images that got this sub-policy.
 
     Args:
-        area: where.
+        area: place to draw in.
         policy: only its first five sub-policies are shown.
         images: uint8 (N, C, H, W), or None for no pictures.
     """

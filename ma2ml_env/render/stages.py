@@ -12,7 +12,7 @@ COLORS = {"plain": "#c9d3df", "basic": "#8fb8de", "bottleneck": "#f2c078", "inve
 BOX, GAP, STAGE_GAP = 0.16, 0.05, 0.5
 FULL_WIDTH, WORDS = 2.2, 2.4
 SHOWN = 6
-"""Blocks of a stage that are drawn; of more the words alone tell."""
+"""Maximum number of blocks drawn per stage; the words beside it count them all."""
 
 
 def stack_size(architecture: Architecture) -> tuple[float, float]:
@@ -22,11 +22,11 @@ def stack_size(architecture: Architecture) -> tuple[float, float]:
 
 
 def draw_stack(area: Area, architecture: Architecture) -> None:
-    """Draw the stem and every stage from top to bottom, with its words beside it.
+    """Draws the stem and every stage from top to bottom, with its words beside it.
 
     Args:
-        area: of `stack_size`.
-        architecture: what is drawn.
+        area: place to draw in, of `stack_size`.
+        architecture: architecture to draw.
     """
     axes = area.axes()
     widest = max(architecture.stem, *(stage.width for stage in architecture.stages))
@@ -46,7 +46,7 @@ def draw_stack(area: Area, architecture: Architecture) -> None:
 
 
 def _words(stage: Stage) -> tuple[str, ...]:
-    """What stands beside a stage, a line each."""
+    """Words beside a stage, one line each."""
     if not stage.depth:
         return ("no blocks",)
     expansion = f", expansion {stage.expansion}" if stage.kind in EXPANDING else ""

@@ -1,4 +1,4 @@
-"""AutoAugment's search space: five sub-policies of two operations, and the learned policies it can say."""
+"""AutoAugment's search space: five sub-policies of two operations, and the learned policies it can represent."""
 
 from __future__ import annotations
 
@@ -40,8 +40,8 @@ class Operation:
 
     Args:
         name: one of `OPERATIONS`.
-        probability: of applying it to an image, in [0, 1].
-        magnitude: level 0 to 9; what it means is `ma2ml_env.augment`'s to say. AutoContrast, Invert and
+        probability: probability of applying it to an image, in [0, 1].
+        magnitude: level 0 to 9, as defined by `ma2ml_env.augment`. AutoContrast, Invert and
             Equalize do not use it; published policies write 0 there.
 
     Raises:
@@ -118,7 +118,7 @@ class Policy:
 def autoaugment() -> SearchSpace:
     """AutoAugment's space: 30 decisions, (type, probability, magnitude) of 2 operations in 5 sub-policies.
 
-    Its default is the policy that does nothing. `encode` takes a `Policy` of 5 x 2 operations.
+    Its default is the policy that does nothing. `encode` accepts a `Policy` of 5 x 2 operations.
 
     Source: AutoAugment, section 3.1: (16 x 10 x 11)^10 policies, about 2.9e32.
     """
@@ -130,7 +130,7 @@ def autoaugment() -> SearchSpace:
 
 
 def policy_actions(policy: Policy) -> list[tuple[int, ...]]:
-    """The actions of `autoaugment()` that say a policy, five sub-policies at a time.
+    """The actions of `autoaugment()` that encode a policy, five sub-policies each.
 
     Args:
         policy: a multiple of five sub-policies of two operations.
@@ -146,7 +146,7 @@ def policy_actions(policy: Policy) -> list[tuple[int, ...]]:
     parts = policy.subpolicies
     if len(parts) % SUBPOLICIES:
         raise MA2MLError(
-            f"an action says {SUBPOLICIES} sub-policies, so {len(parts)} are not a whole number of actions"
+            f"an action represents {SUBPOLICIES} sub-policies, so {len(parts)} are not a whole number of actions"
         )
     space = autoaugment()
     return [space.encode(Policy(parts[i : i + SUBPOLICIES])) for i in range(0, len(parts), SUBPOLICIES)]
@@ -170,8 +170,8 @@ def _values(policy: Policy) -> dict[str, Any]:
     shape = [len(part.operations) for part in policy.subpolicies]
     if shape != [OPERATIONS_PER_SUBPOLICY] * SUBPOLICIES:
         raise MA2MLError(
-            f"an action says {SUBPOLICIES} sub-policies of {OPERATIONS_PER_SUBPOLICY} operations; "
-            f"this policy has {len(shape)}, of {sorted(set(shape))} operations (`policy_actions` says longer ones)"
+            f"an action represents {SUBPOLICIES} sub-policies of {OPERATIONS_PER_SUBPOLICY} operations; "
+            f"this policy has {len(shape)}, of {sorted(set(shape))} operations (`policy_actions` encodes longer ones)"
         )
     operations = (operation for part in policy.subpolicies for operation in part.operations)
     chosen: dict[str, Any] = {}

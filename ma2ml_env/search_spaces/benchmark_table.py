@@ -1,4 +1,4 @@
-"""What the agents choose in published tables of trainings: decisions with their real values."""
+"""Search spaces of published tables of trainings: decisions with their real values."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ TABLES: dict[str, dict[str, dict[str, tuple[Any, ...]]]] = {
 
 
 def published_table(table: str, agent: str) -> SearchSpace:
-    """What one agent chooses in a published table; what it builds is the dict of the chosen values.
+    """Search space of one agent of a published table; it builds the dict of the chosen values.
 
     A decision of a cell is named by its edge, `"0-1"` is the operation from node 0 to node 1. JAHS-Bench-201 sampled
     learning rates and weight decays; here they are the half decades of its ranges.
@@ -71,9 +71,9 @@ def published_table(table: str, agent: str) -> SearchSpace:
     Raises:
         ValueError: if there is no such table or agent.
 
-    Source: the papers' search spaces: FCNet (Klein and Hutter 2019, table 1), NAS-Bench-201 (Dong and Yang 2020,
-        figure 1), JAHS-Bench-201 (Bansal et al. 2022, table 2), NAS-HPO-Bench-II (Hirose et al. 2021, table 1); which
-        agent owns which decision is ours.
+    Source: the papers' search spaces, but not their division among agents: FCNet (Klein and Hutter 2019, table 1),
+        NAS-Bench-201 (Dong and Yang 2020, figure 1), JAHS-Bench-201 (Bansal et al. 2022, table 2), NAS-HPO-Bench-II
+        (Hirose et al. 2021, table 1).
     """
     spaces = published_spaces(table)
     if agent not in spaces:

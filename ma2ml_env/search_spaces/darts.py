@@ -37,7 +37,7 @@ class Block(nasnet.Block):
 
     Attributes:
         inputs: the two states, by index: 0 is the previous cell but one, 1 the previous cell, 2 + b node b.
-        operations: what is applied to each, names in `vocabulary`.
+        operations: operation applied to each, names in `vocabulary`.
 
     Raises:
         ValueError: for a wrong count, an unknown operation, or a node that does not add.
@@ -148,7 +148,9 @@ def _values(genotype: Genotype) -> dict[str, Any]:
         for number, node in enumerate(getattr(genotype, name).blocks):
             (a, first), (b, second) = sorted(zip(node.inputs, node.operations, strict=True))
             if a == b:
-                raise MA2MLError(f"{name} node {number + 1} takes state {a} twice; this space takes two different ones")
+                raise MA2MLError(
+                    f"{name} node {number + 1} uses state {a} twice; this space requires two different ones"
+                )
             key = f"{name}_node{number + 1}"
             values |= {f"{key}_inputs": (a, b), f"{key}_operation1": first, f"{key}_operation2": second}
     return values

@@ -18,13 +18,13 @@ class Group:
     """Inverted residual blocks of the same shape, one after the other.
 
     Attributes:
-        kernel: of the depthwise convolution, odd.
+        kernel: kernel size of the depthwise convolution, odd.
         expansion: channels inside a block, times its input's.
         width: channels out.
-        stride: of the first block, 1 or 2.
+        stride: stride of the first block, 1 or 2.
         repeats: number of blocks.
         squeeze: whether they have squeeze-excite.
-        padding: of the first block's depthwise convolution; None keeps the size, up to the stride.
+        padding: padding of the first block's depthwise convolution; None keeps the size, up to the stride.
 
     Raises:
         ValueError: for an even kernel, another stride, or a number below 1.
@@ -98,7 +98,7 @@ class Stage(NamedTuple):
         depths: number of blocks.
         first: expansions of the first block.
         others: expansions of the other blocks.
-        stride: of the first block.
+        stride: stride of the first block.
         squeeze: whether its blocks have squeeze-excite.
 
     Source: FBNetV3, table 1, as recalled.
@@ -129,8 +129,8 @@ def fbnetv3() -> SearchSpace:
     """The search space: input resolution, stem width, and per stage what can be chosen there.
 
     A stage has one kernel, an expansion for its first block and one for the others, a width and a depth. What has
-    a single choice is no decision. The default is the released FBNetV3-A, as near as the space can say it: there
-    the kernel may change within a stage.
+    a single choice is no decision. The default is the nearest choice to the released
+    FBNetV3-A, where the kernel may change within a stage.
 
     Returns:
         A space of 32 decisions that builds an `Architecture`.
@@ -157,7 +157,7 @@ def nearest_values(architecture: Architecture, space: SearchSpace | None = None)
     """Nearest choices of the space to an architecture, and what had to change.
 
     Args:
-        architecture: what to represent.
+        architecture: architecture to represent.
         space: not needed, as this space has one form only.
 
     Raises:
@@ -220,7 +220,7 @@ def _architecture(chosen: Mapping[str, Any]) -> Architecture:
 def _values(architecture: Architecture) -> dict[str, Any]:
     chosen, changes = nearest_values(architecture)
     if changes:
-        raise MA2MLError(f"this space cannot say the architecture; nearest: {'; '.join(changes)}")
+        raise MA2MLError(f"this space cannot represent the architecture; nearest: {'; '.join(changes)}")
     return chosen
 
 

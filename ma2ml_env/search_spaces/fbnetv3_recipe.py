@@ -27,13 +27,13 @@ def fbnetv3_recipe(batch_size: int = 256, ema_decay: float = 0.999) -> SearchSpa
     not searched is usual on ImageNet: momentum 0.9, a cosine schedule, label smoothing 0.1.
 
     Args:
-        batch_size: of every recipe, at least 1.
-        ema_decay: where the averaged weights are on, in (0, 1).
+        batch_size: batch size of every recipe, at least 1.
+        ema_decay: decay of the averaged weights where they are on, in (0, 1).
 
     Raises:
         ValueError: for a batch size or a decay out of range.
 
-    Source: FBNetV3's ranges as remembered; steps ours, and so are the values that are not searched.
+    Source: FBNetV3's ranges as remembered, but neither their steps nor the values that are not searched.
     """
     if not 0 < ema_decay < 1:
         raise MA2MLError(f"ema_decay must be in (0, 1), not {ema_decay}; the space itself offers 0, for none")

@@ -41,7 +41,7 @@ class Block:
 
     Attributes:
         inputs: the two states, by index: 0 and 1 are the cell's inputs, 2 + b is block b's output.
-        operations: what is applied to each, names in `vocabulary`.
+        operations: operation applied to each, names in `vocabulary`.
         combine: `"add"` or `"concat"` (along the channels).
 
     Raises:
@@ -93,7 +93,7 @@ class Cell:
             for state in block.inputs:
                 if not 0 <= state < number + 2:
                     raise MA2MLError(
-                        f"block {number + 1} takes state {state}, but only states 0..{number + 1} exist before it"
+                        f"block {number + 1} uses state {state}, but only states 0..{number + 1} exist before it"
                     )
         if self.concat is not None:
             self._check_concat(tuple(self.concat))
@@ -217,7 +217,7 @@ def nearest_genotype(genotype: Genotype, space: SearchSpace) -> tuple[Genotype, 
     """Nearest genotype under the strict rule of concatenation: the same blocks, all unused states concatenated.
 
     Args:
-        genotype: what to represent.
+        genotype: genotype to represent.
         space: not needed, as every nasnet space has this rule.
 
     Returns:

@@ -12,11 +12,11 @@ MOST_DECISIONS = 2_000
 
 
 def plain(nvec: Sequence[int], repeat: int = 1) -> SearchSpace:
-    """A space of numbered decisions; what it builds is the dict of the choices.
+    """A space of numbered decisions; it builds the dict of the choices.
 
     Args:
         nvec: number of choices of each decision, each 1 to 1,000,000.
-        repeat: of the list, at least 1; there are at most 2,000 decisions.
+        repeat: repetitions of the list, at least 1; there are at most 2,000 decisions.
 
     Raises:
         MA2MLError: for a number out of range.

@@ -1,4 +1,4 @@
-"""HPO: how the network is trained."""
+"""HPO: the hyper-parameters of training."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Recipe:
         optimizer: one of `OPTIMIZERS`; `sgd` has Nesterov momentum, `momentum` has not.
         momentum: momentum of SGD and RMSProp, first moment of AdamW, in [0, 1).
         weight_decay: decoupled for AdamW, L2 otherwise; weights only, neither biases nor normalization.
-        batch_size: images a step.
+        batch_size: images per step.
         schedule: one of `SCHEDULES`, over all steps of the training.
         warmup: share of the steps in which the learning rate rises from 0, in [0, 1).
         label_smoothing: in [0, 1).
@@ -36,7 +36,7 @@ class Recipe:
     Raises:
         ValueError: for a value out of its range.
 
-    Source: the terms of SGD training with NASNet's scheduled drop-path; the set is ours.
+    Source: the terms of SGD training with NASNet's scheduled drop-path, but not their selection.
     """
 
     learning_rate: float = 0.05
@@ -73,14 +73,14 @@ class Recipe:
 
 @dataclass(frozen=True)
 class Base:
-    """What an optimizer is usually run with; a relative recipe multiplies it.
+    """Usual settings of an optimizer, which a relative recipe multiplies.
 
     Attributes:
         learning_rate: peak, at momentum 0.9.
         weight_decay: decoupled for AdamW, L2 otherwise.
         scaled: whether the learning rate is multiplied by (1 - momentum) / 0.1, as SGD's momentum adds up its steps.
 
-    Source: the usual values for small residual networks; ours for RMSProp.
+    Source: the usual values for small residual networks, but for RMSProp's.
     """
 
     learning_rate: float
@@ -119,7 +119,7 @@ def recipe(
 ) -> SearchSpace:
     """The HPO agent's space: a decision for every argument with more than one choice, 9 by default.
 
-    What has a single choice is part of every recipe.
+    An argument with a single choice is part of every recipe.
 
     Args:
         learning_rates: to choose from; None for `LEARNING_RATES`, or `LEVELS` if relative.
@@ -140,7 +140,7 @@ def recipe(
     Raises:
         ValueError: if there is nothing to choose from, or a value that no `Recipe` can have.
 
-    Source: ours; the paper only names learning rate and weight decay.
+    Source: MA2ML, for learning rate and weight decay, the only ones that it names.
     """
     rates = (LEVELS if relative else LEARNING_RATES) if learning_rates is None else learning_rates
     decays = (WEIGHT_DECAY_LEVELS if relative else WEIGHT_DECAYS) if weight_decays is None else weight_decays
@@ -179,7 +179,7 @@ class _Recipes:
     """Recipes of independent choices.
 
     Attributes:
-        choices: of every field, {field: values}; with a single one there is no decision.
+        choices: choices of every field, {field: values}; with a single one there is no decision.
     """
 
     choices: Mapping[str, tuple[Any, ...]]
@@ -190,7 +190,7 @@ class _Recipes:
 
     @property
     def fixed(self) -> dict[str, Any]:
-        """What every recipe has beside the choices, where it is not the default."""
+        """Values of every recipe besides the choices, where they are not the defaults."""
         single = {name: values[0] for name, values in self.choices.items() if len(values) == 1}
         return {name: value for name, value in single.items() if value != getattr(Recipe(), name)}
 

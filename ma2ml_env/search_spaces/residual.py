@@ -29,7 +29,7 @@ class Stage:
             convolution between two 1x1 ones of which the first narrows, `inverted` a depthwise convolution between two
             1x1 ones of which the first widens.
         width: channels of every block's output.
-        kernel: of the convolutions that are not 1x1, odd.
+        kernel: kernel size of the convolutions that are not 1x1, odd.
         expansion: the width over a bottleneck's inner channels, or an inverted block's inner channels over its
             input's; 1 for the other kinds.
         squeeze: whether the blocks have squeeze-and-excitation.
@@ -129,7 +129,7 @@ def residual(
     Raises:
         ValueError: if there is nothing to choose from, or a value that no `Architecture` can have.
 
-    Source: the blocks are those of residual networks and MobileNetV2; the ranges are ours.
+    Source: residual networks and MobileNetV2, for the blocks, but not for the ranges.
     """
     if not widths or not any(depths):
         raise MA2MLError(f"there must be a stage and a depth above 0, not widths {widths} and depths {depths}")
@@ -171,12 +171,12 @@ def nearest_values(architecture: Architecture, space: SearchSpace) -> tuple[dict
 
 
 def _closest(value: Any, choices: Sequence[Any]) -> Any:
-    """The choice nearest to a number; the first one for what is none."""
+    """The choice nearest to a number; the first one if it is not a number."""
     return min(choices, key=lambda choice: abs(choice - value)) if isinstance(value, int) else choices[0]
 
 
 def _stage(number: int, options: Mapping[str, tuple[Any, ...]]) -> Iterator[Decision]:
-    """The decisions of one stage, and under which conditions they are active."""
+    """The decisions of one stage, with their conditions."""
     blocks = (
         {f"stage{number}_depth": tuple(depth for depth in options["depth"] if depth)} if 0 in options["depth"] else {}
     )

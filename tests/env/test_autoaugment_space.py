@@ -109,7 +109,7 @@ def test_empty_policies_are_refused():
 
 def test_what_an_action_cannot_say_is_refused():
     four = Policy(NOTHING.subpolicies[:4])
-    with pytest.raises(ValueError, match="an action says 5 sub-policies of 2 operations; this policy has 4"):
+    with pytest.raises(ValueError, match="an action represents 5 sub-policies of 2 operations; this policy has 4"):
         SPACE.encode(four)
     with pytest.raises(ValueError, match="4 are not a whole number of actions"):
         policy_actions(four)

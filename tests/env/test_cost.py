@@ -52,7 +52,7 @@ def test_a_network_on_the_meta_device_counts_the_same():
 
 def test_images_that_the_network_cannot_take_are_refused():
     model = nn.Sequential(nn.Conv2d(3, 4, 5))
-    with pytest.raises(ValueError, match="does not take images of 1x8x8"):
+    with pytest.raises(ValueError, match="does not accept images of 1x8x8"):
         cost(model, 8, in_channels=1)
     with pytest.raises(ValueError, match="3x2x2"):
         cost(model, 2)

@@ -70,7 +70,7 @@ def test_the_order_of_a_node_s_edges_does_not_matter():
 
 def test_a_node_with_the_same_input_twice_cannot_be_said():
     cell = parse_cell(THREE + "skip_connect 2 sep_conv_3x3 2")
-    with pytest.raises(ValueError, match="normal node 4 takes state 2 twice"):
+    with pytest.raises(ValueError, match="normal node 4 uses state 2 twice"):
         SPACE.encode(Genotype(cell, cell))
 
 

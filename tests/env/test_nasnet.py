@@ -152,8 +152,8 @@ def test_an_unknown_operation_is_answered_with_the_nearest():
 @pytest.mark.parametrize(
     ("text", "concat", "message"),
     [
-        (IDENTITIES + "0 6 identity identity", None, "block 5 takes state 6, but only states 0..5"),
-        (IDENTITIES + "0 -1 identity identity", None, "takes state -1"),
+        (IDENTITIES + "0 6 identity identity", None, "block 5 uses state 6, but only states 0..5"),
+        (IDENTITIES + "0 -1 identity identity", None, "uses state -1"),
         (IDENTITIES[:-2], None, "has 5 blocks, not 4"),
         (IDENTITIES + "0 0 identity identity", (7,), "among 0..6"),
         (IDENTITIES + "0 0 identity identity", (), "at least one"),
