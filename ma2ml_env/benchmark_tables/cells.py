@@ -1,4 +1,4 @@
-"""The columns of a CSV or parquet file, and what their cells say."""
+"""Columns of CSV and parquet files, and the values of their cells."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def numbers(columns: Columns, name: str, where: str) -> NDArray[np.float64]:
 
 
 def indices(cells: Sequence[Any], choices: Sequence[Any], where: str) -> list[int]:
-    """Where each cell stands among the choices of a decision: by value, else by the text of the choice.
+    """Index of each cell among the choices of a decision: by value, else by the text of the choice.
 
     Raises:
         ValueError: for a cell that is none of them.

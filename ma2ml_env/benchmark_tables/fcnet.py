@@ -54,7 +54,7 @@ def read_losses(path: Path) -> tuple[NDArray[np.int64], NDArray[np.float64], NDA
     records in the bytes, and any other layout is refused.
 
     Args:
-        path: of the file.
+        path: path of the file.
 
     Returns:
         Choices of each configuration in `FILE_ORDER`, shape (62208, 9); validation loss and seconds of its four

@@ -1,4 +1,4 @@
-"""Tables of one's own: a file with a column per decision, and search spaces made from it."""
+"""User-supplied tables: a file with a column per decision, and search spaces made from it."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def tabular_space(
 
     Args:
         file: as `tabular` reads it.
-        agent: whose decisions these are.
+        agent: agent of these decisions.
         cells: `"values"` or `"indices"`, what the decisions' columns hold.
         ordered: decisions whose order of choices means something, as in `Decision`.
         active: {decision: {earlier decision: its values that allow the decision}}, as in `Decision`. Where a decision
@@ -94,9 +94,9 @@ def file_table(file: str, digest: str, layout: Layout, cells: Cells) -> Table:
 
     Args:
         file: as `tabular` reads it.
-        digest: of its content, from `file_digest`.
+        digest: digest of its content, from `file_digest`.
         layout: from `layout_of`.
-        cells: what the decisions' columns hold.
+        cells: content of the decisions' columns.
 
     Raises:
         ValueError: for a missing or unknown column, a cell that is not a choice, or a number out of range.

@@ -34,12 +34,12 @@ def read(file: str, digest: str, epoch: int) -> Table:
 
     Learning rate and weight decay, which were sampled, count as the nearest half decade on a logarithmic scale;
     trainings that fall together are the repeats of one pipeline. The trainings cover less than a thousandth of the
-    space, so that the evaluator answers with the nearest pipeline by default.
+    space, so that the evaluator returns the nearest pipeline's result by default.
 
     Args:
         file: path.
-        digest: of its content.
-        epoch: which rows are read; 200 is the whole training.
+        digest: digest of its content.
+        epoch: epoch of the rows that are read; 200 is the whole training.
 
     Raises:
         ValueError: for a missing column; a value that is not a choice; no row of

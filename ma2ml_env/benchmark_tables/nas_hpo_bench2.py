@@ -35,7 +35,7 @@ def read(file: str, digest: str) -> Table:
 
     Args:
         file: path.
-        digest: of its content.
+        digest: digest of its content.
 
     Raises:
         ValueError: for a missing column; a value that is not a choice.

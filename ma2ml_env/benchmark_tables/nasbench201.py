@@ -45,7 +45,7 @@ def read(file: str, digest: str, dataset: str, split: str) -> Table:
 
     Args:
         file: path.
-        digest: of its content.
+        digest: digest of its content.
         dataset: `"cifar10-valid"`, `"cifar10"`, `"cifar100"` or `"ImageNet16-120"`; of a `.pth`.
         split: `"x-valid"`, `"x-test"` or `"ori-test"`; of a `.pth`.
 
@@ -96,7 +96,7 @@ def _from_torch(file: str, dataset: str, split: str) -> dict[str, list[Any]]:
     except Exception as error:  # torch raises its own, pickle's and zipfile's errors alike
         raise MA2MLError(
             f"{file} holds more than plain data, which is not read ({type(error).__name__}); write a CSV where the "
-            f"benchmark's own library is installed, and give that:\n\n{RECIPE}"
+            f"benchmark's own library is installed, and pass that:\n\n{RECIPE}"
         ) from error
     if not isinstance(content, Mapping) or "arch2infos" not in content:
         raise MA2MLError(f"{file} is no NAS-Bench-201: it has no 'arch2infos'")

@@ -1,4 +1,4 @@
-"""What the readers of published tables share."""
+"""Code shared by the readers of published tables."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ def choice_table(name: str, chosen: Mapping[str, ArrayLike], accuracy: ArrayLike
     """The table of R trainings of a published search space.
 
     Args:
-        name: of the published table.
+        name: name of the published table.
         chosen: by decision, the index of what was chosen, integers of shape (R,).
-        accuracy: shape (R,), as `build_table` takes it.
-        **facts: `flops`, `params`, `seconds`, as `build_table` takes them.
+        accuracy: shape (R,), as for `build_table`.
+        **facts: `flops`, `params`, `seconds`, as for `build_table`.
 
     Raises:
         ValueError: as `build_table` does.
@@ -38,7 +38,7 @@ def choice_table(name: str, chosen: Mapping[str, ArrayLike], accuracy: ArrayLike
 
 
 def check_spaces(name: str, search_spaces: Mapping[AgentID, SearchSpace]) -> None:
-    """Raise a ValueError if these are not the search spaces of a published table, in its order."""
+    """Raises a ValueError if these are not the search spaces of a published table, in its order."""
     given, wanted = layout_of(search_spaces), layout_of(published_spaces(name))
     if given != wanted:
         different = [agent for agent, decisions in given if (agent, decisions) not in wanted]
@@ -49,12 +49,12 @@ def check_spaces(name: str, search_spaces: Mapping[AgentID, SearchSpace]) -> Non
 
 
 def refuse_pickle(file: str, recipe: str) -> None:
-    """Raise a ValueError with the recipe for a directory or a file of the name of a pickle.
+    """Raises a ValueError with the recipe if a file is a directory or named like a pickle.
 
-    What is read from a pickle can execute anything.
+    Reading a pickle can execute arbitrary code.
     """
     if Path(file).is_dir() or PICKLED & set(Path(file).suffixes):
         raise MA2MLError(
-            f"{file} is pickled or a directory of pickles, and what is read from a pickle can execute anything, so it "
-            f"is not read; write a CSV where the benchmark's own library is installed, and give that:\n\n{recipe}"
+            f"{file} is pickled or a directory of pickles, and reading a pickle can execute arbitrary code, so it "
+            f"is not read; write a CSV where the benchmark's own library is installed, and pass that:\n\n{recipe}"
         )

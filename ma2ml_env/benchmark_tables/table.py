@@ -25,10 +25,10 @@ class Table:
         nvec: number of choices of each decision, by agent.
         pipelines: the joint actions, integers of shape (P, decisions), in lexicographic order.
         starts: row of each pipeline's first training, and R, shape (P + 1,).
-        accuracy: of each training, in [0, 1], NaN where it failed, shape (R,).
+        accuracy: accuracy of each training, in [0, 1], NaN where it failed, shape (R,).
         flops: multiply-accumulates, shape (R,).
         params: trainable parameters, shape (R,).
-        seconds: what the training took, shape (R,).
+        seconds: duration of each training, shape (R,).
         priced: whether FLOPs and parameters are known; they are 0 where not.
     """
 
@@ -48,7 +48,7 @@ class Table:
 
     @property
     def complete(self) -> bool:
-        """Whether every joint action is in the table."""
+        """True if every joint action is in the table."""
         return len(self.pipelines) == np.prod([float(n) for n in self._joint.sizes])
 
     def find(self, action: JointAction) -> int | None:
@@ -56,7 +56,7 @@ class Table:
         return self._numbers.get(self._joint.join(action))
 
     def nearest(self, action: JointAction) -> int:
-        """The number of the pipeline that differs in the fewest decisions; the first of several."""
+        """Number of the pipeline that differs in the fewest decisions; the first of several."""
         different = self.pipelines != np.array(self._joint.join(action))
         return int(different.sum(axis=1).argmin())
 

@@ -33,8 +33,8 @@ def nasbench201(
     Args:
         search_spaces: `published_table("nasbench201", ...)` of the agents `nas`, `hpo`.
         file: a `NAS-Bench-201-v1_*.pth`, or a CSV or parquet file.
-        dataset: which trainings; of a `.pth`.
-        split: on what they were evaluated; of a `.pth`.
+        dataset: data set of the trainings; for a `.pth` only.
+        split: split that they were evaluated on; for a `.pth` only.
         missing: as in `TabularEvaluator`.
 
     Raises:
@@ -51,7 +51,7 @@ def jahs201(search_spaces: Spaces, file: str, epoch: int = 200, missing: Missing
     Args:
         search_spaces: `published_table("jahs201", ...)` of the agents `aug`, `nas`, `hpo`.
         file: a CSV or parquet file.
-        epoch: after how many epochs, 1 to 200.
+        epoch: number of epochs after which results are read, 1 to 200.
         missing: as in `TabularEvaluator`.
 
     Raises:
@@ -91,8 +91,8 @@ def published_parts(table: str, file: str, **options: Any) -> tuple[dict[AgentID
 
     Args:
         table: `"nasbench201"`, `"jahs201"` or `"nas_hpo_bench2"`.
-        file: of the table.
-        **options: of the evaluator of that name.
+        file: path of the table.
+        **options: options of the evaluator of that name.
 
     Raises:
         ValueError: if there is no such table, or as the evaluator of that name does.

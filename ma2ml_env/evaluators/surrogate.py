@@ -1,4 +1,4 @@
-"""The evaluator that answers as training would: a fitted surrogate, exact costs, seeded noise."""
+"""Surrogate evaluator: accuracy and seconds from a fitted model, exact costs, seeded noise."""
 
 from __future__ import annotations
 
@@ -70,11 +70,11 @@ class SurrogateEvaluator:
         return self.real.cost(pipeline)
 
     def evaluate_batch(self, actions: Mapping[AgentID, Any], seed: int) -> BatchResults:
-        """What evaluating each of B pipelines gives: equal to B single evaluations.
+        """Results of B pipelines, equal to those of B single evaluations.
 
         Args:
             actions: by agent, integers of shape (B, decisions).
-            seed: of the environment.
+            seed: seed of the environment.
 
         Raises:
             ValueError: for a missing or unknown agent, or actions of wrong type, shape or range.
@@ -97,7 +97,7 @@ class SurrogateEvaluator:
 
     @property
     def definition(self) -> dict[str, Any]:
-        """What a result depends on beside pipeline and seed."""
+        """All that a result depends on besides pipeline and seed."""
         model = _surrogate(self.file)
         return {"kind": "surrogate", "imitates": model.definition, "model": model.digest, "noisy": self.noisy}
 
@@ -142,7 +142,7 @@ def surrogate(
     """Returns a `SurrogateEvaluator` for environments of the same decisions.
 
     Args:
-        search_spaces: of the environment that it is for.
+        search_spaces: search spaces of the environment that it is for.
         make_env: makes the imitated environment from its id.
         imitates: id of the imitated environment.
         file: the surrogate; None for the one that is shipped for that environment.
@@ -175,7 +175,7 @@ def _only(results: BatchResults) -> Result:
 
 
 def _normal(actions: Mapping[AgentID, Integers], seed: int) -> NDArray[np.float64]:
-    """One standard normal number for each pipeline: the quantile that its own random seed, a hash, stands at."""
+    """One standard normal sample per pipeline: the quantile at its own random seed, which is a hash."""
     agents, columns = list(actions), [action.tolist() for action in actions.values()]
     pipelines = (Pipeline(dict(zip(agents, row, strict=True)), {}) for row in zip(*columns, strict=True))
     shares = (min(max(p.random_seed(seed) / 2**63, 1e-15), 1.0 - 1e-15) for p in pipelines)

@@ -35,8 +35,8 @@ class SyntheticEvaluator:
     Args:
         nvec: number of choices of each decision, by agent.
         structure_seed: draws tables, pairs and optimum.
-        pairs_within: how many pairs inside modules.
-        pairs_across: how many pairs between modules.
+        pairs_within: number of pairs inside modules.
+        pairs_across: number of pairs between modules.
         noise: standard deviation of the observed accuracy, seeded by environment and pipeline.
 
     Raises:

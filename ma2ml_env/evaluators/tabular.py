@@ -22,14 +22,14 @@ Missing = Literal["error", "fail", "nearest"]
 
 @dataclass(frozen=True)
 class TabularEvaluator:
-    """Answers with one of a pipeline's trainings in a table, drawn by environment seed and pipeline.
+    """Returns one of a pipeline's trainings in a table, drawn by environment seed and pipeline.
 
     `seconds` are those that the training took when the table was made: a simulated clock.
 
     Args:
-        load: gives the table; called at every use, so it remembers it. A partial of a function of a module, so that
+        load: returns the table; called at every use, so it must cache it. A partial of a function of a module, so that
             the evaluator can be pickled without the table.
-        definition: names what a result depends on beside pipeline and seed.
+        definition: names all that a result depends on besides pipeline and seed.
         missing: what a pipeline that is not in the table is: a ValueError (`"error"`), a failed result (`"fail"`), or
             the pipeline of the table that differs in the fewest decisions (`"nearest"`).
 
@@ -47,12 +47,12 @@ class TabularEvaluator:
             raise MA2MLError(f"missing is 'error', 'fail' or 'nearest', not {self.missing!r}")
 
     def __call__(self, pipeline: Pipeline, *, seed: int) -> Result:
-        """One of the pipeline's trainings; raises a ValueError as `missing` says."""
+        """One of the pipeline's trainings; raises a ValueError as `missing` specifies."""
         number = self._number(pipeline)
         return _absent() if number is None else self.load().training(number, pipeline, seed)
 
     def expected(self, pipeline: Pipeline) -> Result:
-        """The mean of the pipeline's trainings; raises a ValueError as `missing` says."""
+        """The mean of the pipeline's trainings; raises a ValueError as `missing` specifies."""
         number = self._number(pipeline)
         return _absent() if number is None else self.load().mean(number)
 
@@ -63,10 +63,10 @@ class TabularEvaluator:
             ValueError: if the table does not have them, or not this pipeline.
         """
         if not self.load().priced:
-            raise MA2MLError("this table tells no cost: it needs columns flops and params")
+            raise MA2MLError("this table has no costs: it needs columns flops and params")
         result = self.expected(pipeline)
         if result.failed and not result.params:
-            raise MA2MLError(f"the table has no pipeline {pipeline.action}, so it tells no cost of it")
+            raise MA2MLError(f"the table cannot report the cost of pipeline {pipeline.action}, which it does not hold")
         return Cost(round(result.flops), round(result.params))
 
     @property
@@ -102,7 +102,7 @@ class TabularEvaluator:
         if number is None and self.missing == "error":
             raise MA2MLError(
                 f"the table has no pipeline {dict(pipeline.action)}; missing='fail' makes it a failed result, "
-                "missing='nearest' answers with the nearest"
+                "missing='nearest' returns the nearest"
             )
         return number
 
@@ -110,7 +110,7 @@ class TabularEvaluator:
 def tabular(
     search_spaces: Mapping[AgentID, SearchSpace], file: str, cells: Cells = "values", missing: Missing = "error"
 ) -> TabularEvaluator:
-    """An evaluator of a table of one's own, a CSV (`.csv`, `.csv.gz`, `.csv.xz`, `.csv.bz2`) or `.parquet` file.
+    """Evaluator of a user-supplied table, a CSV (`.csv`, `.csv.gz`, `.csv.xz`, `.csv.bz2`) or `.parquet` file.
 
     The file has a column `<agent>.<decision>` for every decision, and `accuracy`; optional are `flops`, `params`,
     `seconds` and `seed`. Other columns are ignored, unless there is a dot in their name. Rows of one pipeline are its
@@ -136,7 +136,7 @@ def tabular(
           reward: {kind: accuracy}
 
     Args:
-        search_spaces: of the environment that it is for; `tabular_spaces` makes them from the file.
+        search_spaces: search spaces of the environment that it is for; `tabular_spaces` makes them from the file.
         file: path of the table.
         cells: whether the decisions' columns hold the chosen `"values"` or their `"indices"`, from 0.
         missing: as in `TabularEvaluator`.

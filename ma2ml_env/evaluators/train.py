@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 MOST_EPOCHS, MOST_THREADS = 1_000_000, 4096
 TRAINING_VERSION = 1
-"""Raised by whatever changes the accuracy that a pipeline gets; stored results of another version are refused."""
+"""Incremented by every change that affects a pipeline's accuracy; stored results of another version are refused."""
 
 
 @dataclass(frozen=True)
@@ -33,8 +33,8 @@ class TrainEvaluator:
     Args:
         task: the images.
         network: the skeleton that the architecture is put into.
-        epochs: of a training in the search, at least 1.
-        retrain_epochs: of the training that makes the final model, at least 1.
+        epochs: number of epochs of a training in the search, at least 1.
+        retrain_epochs: number of epochs of the training that makes the final model, at least 1.
         device: `"cpu"` or `"cuda"`, with bfloat16 and channels last on CUDA, where equal seeds may differ in the last
             digits.
         threads: CPU threads of one training. Results depend on it in the last digits, so it is fixed here and
@@ -46,7 +46,7 @@ class TrainEvaluator:
         ValueError: for fewer than one epoch or thread, measured epochs that do not ascend from 1 or later, or a
             device that torch does not see.
 
-    Source: MA2ML trains each sampled pipeline on a proxy and measures validation accuracy; the details are ours.
+    Source: MA2ML, for training sampled pipelines on a proxy and measuring validation accuracy, not for the details.
     """
 
     task: Any
@@ -71,12 +71,12 @@ class TrainEvaluator:
     def __call__(
         self, pipeline: Pipeline, *, seed: int, epochs: int | None = None, stop_below: Sequence[float] = ()
     ) -> Result:
-        """Train on the train part, measure on the validation part.
+        """Trains on the train part, measures accuracy on the validation part.
 
         Args:
             pipeline: to train.
-            seed: of the environment.
-            epochs: takes the place of the evaluator's; its schedules are those of a training of so many.
+            seed: seed of the environment.
+            epochs: overrides the evaluator's; schedules are those of a training of so many epochs.
             stop_below: for each measured epoch, from the first, the validation accuracy below which training is stopped
                 after it; NaN and missing ones stop nothing. The result is `pruned` then.
 
@@ -97,7 +97,7 @@ class TrainEvaluator:
 
     @property
     def definition(self) -> dict[str, Any]:
-        """What a result depends on beside pipeline and seed; device and threads change its last digits only."""
+        """All that a result depends on besides pipeline and seed; device and threads affect its last digits only."""
         parts = {"task": _chosen(self.task), "network": _chosen(self.network), "epochs": self.epochs}
         standard = getattr(self.task, "augmentation", "none")
         always = {} if standard == "none" else {"augmentation": standard}
@@ -113,7 +113,7 @@ class TrainEvaluator:
         return self._training.build(pipeline)
 
     def prepare(self) -> None:
-        """Read the images, so that missing data is noticed before anything is trained.
+        """Reads the images, so that missing data is noticed before anything is trained.
 
         Raises:
             MissingDataError: if the task's files are not there.
@@ -121,7 +121,7 @@ class TrainEvaluator:
         _ = self._training.splits
 
     def check_savable(self) -> None:
-        """Check, before anything is trained, that the model of `retrain` can be saved.
+        """Checks, before anything is trained, that the model of `retrain` can be saved.
 
         Raises:
             MA2MLError: if it cannot: the network is of no kind that this package builds by name.
@@ -132,7 +132,7 @@ class TrainEvaluator:
         ImageForm.of(self.task)
 
     def retrain(self, pipeline: Pipeline, *, seed: int) -> tuple[Classifier, float]:
-        """Train the final model on train and validation together.
+        """Trains the final model on train and validation together.
 
         Returns:
             The model, in evaluation mode on the CPU, and its test accuracy.
@@ -143,10 +143,10 @@ class TrainEvaluator:
         return self._training.final_model(pipeline, seed, self.retrain_epochs)
 
     def sample_images(self, count: int) -> Any:
-        """Training images from all over, uint8 (count, channels, height, width), to draw or to measure.
+        """Training images, evenly spaced, uint8 (count, channels, height, width), for rendering and measurements.
 
         Args:
-            count: how many, fewer if there are not so many.
+            count: maximum number of images.
         """
         pixels = self.task.load().train.pixels
         return pixels[:: max(1, len(pixels) // count)][:count]
@@ -171,7 +171,7 @@ class TrainEvaluator:
 def _chosen(part: Any) -> Any:
     """A dataclass's type and the fields that differ from their defaults, so that a new field changes nothing.
 
-    Fields that are left out of its `repr`, as the place of a task's files, do not tell what it is.
+    Fields that are left out of its `repr`, such as the place of a task's files, do not identify it.
     """
     if not is_dataclass(part):
         return repr(part)

@@ -1,1 +1,1 @@
-"""Surrogates: what an evaluation would give, learned from real evaluations; fitted once, shipped as data."""
+"""Surrogates: models of an evaluator's results, learned from real evaluations; fitted once, shipped as data."""

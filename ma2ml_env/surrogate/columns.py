@@ -1,4 +1,4 @@
-"""What a surrogate can learn from, of the spaces that are known here: columns computed for many actions at once."""
+"""Feature columns for the search spaces that are known here, computed for many actions at once."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ Columns = dict[str, Floats]
 
 GEOMETRIC = ("ShearX", "ShearY", "TranslateX", "TranslateY", "Rotate")
 DEPTHS = {name: 0 if name == "identity" or "pool" in name else 1 if name == "conv_1x1" else 2 for name in OPERATIONS}
-"""Convolutions that see more than a pixel count double."""
+"""Depth of each operation; convolutions that see more than a pixel count double."""
 VISIBLE = 1 / 255
-"""A mean change of a pixel by less than one of its usual 256 levels counts as none."""
+"""Threshold below which a mean change of a pixel counts as none: one of its usual 256 levels."""
 
 
 def policy_columns(actions: Integers, changes: Floats) -> Columns:
-    """How strongly an AutoAugment policy changes images, whatever the order of its sub-policies.
+    """Strength of an AutoAugment policy's changes to images, whatever the order of its sub-policies.
 
     Per operation the sum of probability x change, that of all and of the geometric ones, and the share of images that
     stay as they are.
 
     Args:
-        actions: of the space `autoaugment`, shape (B, 30).
-        changes: of an image by each operation at each magnitude, shape (16, 10).
+        actions: actions of the space `autoaugment`, shape (B, 30).
+        changes: changes of an image by each operation at each magnitude, shape (16, 10).
     """
     slots = actions.reshape(len(actions), SUBPOLICIES, -1, 3)
     kinds, probability = slots[..., 0], slots[..., 1] / (len(PROBABILITIES) - 1)
@@ -48,7 +48,7 @@ def cell_columns(actions: Integers) -> Columns:
     """The shape of both NASNet cells: how often each operation occurs, depths, and what is concatenated.
 
     Args:
-        actions: of the space `nasnet`, shape (B, 50).
+        actions: actions of the space `nasnet`, shape (B, 50).
     """
     columns: Columns = {}
     cells = actions.reshape(len(actions), len(CELLS), Cell.size, 5)

@@ -15,17 +15,17 @@ from ma2ml_env.types import AgentID
 
 
 def costs(env: AutoMLEnv, actions: Mapping[AgentID, Integers]) -> Integers:
-    """What `env.cost` tells of each pipeline, at once where there is a table for it.
+    """Cost of each pipeline as reported by `env.cost`, for all at once where there is a table for it.
 
     Args:
-        env: whose evaluator can tell costs.
+        env: environment whose evaluator can report costs.
         actions: by agent, shape (B, decisions) each.
 
     Returns:
         Shape (2, B): multiply-accumulates of one image, trainable parameters.
 
     Raises:
-        ValueError: if the evaluator cannot tell costs.
+        ValueError: if the evaluator cannot report costs.
     """
     evaluator = env.evaluator
     if isinstance(evaluator, BatchPriced):

@@ -1,4 +1,4 @@
-"""What NASNet networks cost, for many actions at once: the sums of `models.nasnet.count`, over tables of chains."""
+"""Cost of NASNet networks, for many actions at once: the sums of `models.nasnet.count`, over tables of chains."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from ma2ml_env.search_spaces.nasnet import CELLS, OPERATIONS, Block, Cell, Genot
 Integers = NDArray[np.int64]
 
 _PROBES = tuple(Cell((Block((used, used), ("identity", "identity")),) * Cell.size) for used in (1, 0))
-"""Cells in which input 0, or input 1, is not used: their plans tell what an unused input costs."""
+"""Cells in which input 0, or input 1, is not used: their plans contain the cost of an unused input."""
 
 
 @dataclass(frozen=True)
@@ -25,9 +25,9 @@ class NASNetCounter:
     """Counts the networks of one skeleton; equal to `models.nasnet.count` on every action.
 
     Args:
-        skeleton: how cells are stacked.
+        skeleton: arrangement of the cells.
         image_size: rows and columns of the square images.
-        in_channels: of the images.
+        in_channels: number of channels of the images.
         num_classes: number of logits.
     """
 
@@ -40,7 +40,7 @@ class NASNetCounter:
         """FLOPs and parameters.
 
         Args:
-            actions: of the space `nasnet`, shape (B, 50).
+            actions: actions of the space `nasnet`, shape (B, 50).
 
         Returns:
             Shape (2, B): multiply-accumulates of one image, trainable parameters.
@@ -73,7 +73,7 @@ class NASNetCounter:
         return self.skeleton.style == "enas"
 
     def _stack(self) -> list[tuple[int, bool, int]]:
-        """Every cell: filters, whether it reduces, and which earlier output is its previous input."""
+        """Filters of every cell, whether it reduces, and index of its previous input among the earlier outputs."""
         skeleton, filters = self.skeleton, self.skeleton.filters
         stack = [(filters // 4, True, -2), (filters // 2, True, -2)] if skeleton.stem == "imagenet" else []
         for stage in range(skeleton.stages):
@@ -90,7 +90,7 @@ class NASNetCounter:
 
 @lru_cache(maxsize=256)
 def _stem_cost(counter: NASNetCounter) -> ChainCost:
-    """Cost and output size of what comes before the cells."""
+    """Cost and output size of the layers before the cells."""
     size = counter.image_size
     network = plan(
         Genotype(_PROBES[0], _PROBES[0]),
@@ -104,12 +104,12 @@ def _stem_cost(counter: NASNetCounter) -> ChainCost:
 
 @dataclass(frozen=True)
 class _Position:
-    """Where a cell stands in the network.
+    """Position of a cell in the network.
 
     Attributes:
         filters: channels of a block.
         reduction: whether it halves the image.
-        raw: channels of the previous input where that is taken as it is; None where it is squeezed.
+        raw: channels of the previous input where that is used as it is; None where it is squeezed.
         twice: whether the current input is squeezed twice.
         previous: size of the previous input.
         current: size of the current input.
@@ -124,7 +124,7 @@ class _Position:
 
     @property
     def widths(self) -> tuple[int, int, int]:
-        """What a state's channels may be: those of input 1, of a block that adds, of one that concatenates."""
+        """Possible channels of a state: those of input 1, of a block that adds, of one that concatenates."""
         return (self.filters if self.raw is None else self.raw), self.filters, 2 * self.filters
 
     @property
@@ -133,7 +133,7 @@ class _Position:
         return chain_cost(operation("identity", self.filters, self.filters, 1 + self.reduction), self.current).size
 
     def chains(self, probe: int, previous: int, current: int) -> tuple[Chain, Chain, Chain]:
-        """What squeezes the current input and the previous one, and what fits the unused input `probe`."""
+        """Chains that squeeze the current and the previous input, and chain that fits the unused input `probe`."""
         made = cell_plan(
             _PROBES[probe],
             previous,

@@ -1,4 +1,4 @@
-"""From joint actions to the columns that a surrogate reads."""
+"""Feature columns of joint actions, as read by a surrogate."""
 
 from __future__ import annotations
 
@@ -23,19 +23,19 @@ from ma2ml_env.types import AgentID
 
 ONE_HOT_LIMIT = 16
 RULES = {"momentum": "sgd"}
-"""Optimizers by what they do with a gradient; any other is a rule of its own."""
+"""Update rules of optimizers; any other optimizer has a rule of its own name."""
 
 
 class Features:
     """The columns of some search spaces.
 
-    Spaces that are known here are described by what their choices do; of any other, each decision is a column: the
-    chosen number, or a column for every choice that is not a number. An inactive decision has the mean of its numbers,
-    and none of its other choices, so that only the decisions that it depends on speak.
+    Spaces that are known here are described by the effects of their choices; in any other, each decision is a column
+    with the chosen number, or a column for every choice that is not a number. An inactive decision has the mean of its
+    numbers and none of its other choices, so that only the decisions it depends on matter.
 
     Args:
         search_spaces: by agent.
-        changes: of an image by each augmentation at each magnitude, shape (16, 10); None for the assumed ones.
+        changes: changes of an image by each augmentation at each magnitude, shape (16, 10); None for the assumed ones.
     """
 
     def __init__(self, search_spaces: Mapping[AgentID, SearchSpace], changes: Floats | None = None) -> None:
@@ -92,7 +92,7 @@ def _describer(space: SearchSpace, changes: Floats) -> Callable[[Integers], Colu
 
 
 def _values(decision: Decision) -> dict[str, NDArray[np.float64]]:
-    """What each choice of a decision is worth in each of its columns."""
+    """Value of each choice of a decision in each of its columns."""
     name = decision.name
     if all(isinstance(choice, Real) for choice in decision.choices):
         return {name: np.array(decision.choices, dtype=float)}
@@ -103,20 +103,23 @@ def _values(decision: Decision) -> dict[str, NDArray[np.float64]]:
 
 
 def _training_describer(space: SearchSpace) -> Callable[[Columns], Columns]:
-    """How far a step of training moves the weights, and how fast they decay, on logarithmic scales.
+    """Columns of effective step size and weight decay, on logarithmic scales.
 
-    Of a step this is the learning rate, multiplied by what momentum adds up to, except in AdamW, whose momentum is a
-    mean. `log_step` compares optimizers by it. The others are measured from the middle of what can be chosen with a
-    rule: `log_step_<rule>`, which is 0 where another rule is chosen (SGD has one, with Nesterov momentum or not: both
-    move alike), `log_step_constant`, which is 0 where another schedule is chosen, and `log_path`, the way that as many
-    steps together go, which the schedules but the constant one halve. Of a decay it is the decay and 1e-5, as no decay
-    has no logarithm.
+    The effective step size is lr / (1 - momentum), or lr for AdamW, whose momentum averages gradients. An update rule
+    is an optimizer; SGD with and without Nesterov momentum are one rule, since their steps are equally long. A relative
+    step is measured from the mean over all learning rates and momenta that can be chosen with the rule.
+
+    - `log_step`: logarithm of the effective step size, comparable across optimizers.
+    - `log_step_<rule>`: relative step; 0 if another rule is chosen.
+    - `log_step_constant`: relative step; 0 if the schedule is not constant.
+    - `log_path`: relative length of the path of all steps, which every schedule but the constant one halves.
+    - `log_weight_decay`: decimal logarithm of weight decay + 1e-5, finite without weight decay.
 
     Args:
-        space: of one agent.
+        space: space of one agent.
 
     Returns:
-        From the columns of its decisions to more columns; to none if they are not those of a recipe.
+        Function from the columns of its decisions to these columns; to none if the decisions are not a recipe's.
     """
     choices = {decision.name: decision.choices for decision in space.decisions}
     if "learning_rate_level" in choices:
@@ -155,12 +158,12 @@ def _level_columns(columns: Columns) -> Columns:
 
 
 def _adds_up(rule: str) -> bool:
-    """Whether momentum adds steps up, instead of taking their mean."""
+    """True if momentum adds steps up, instead of averaging them."""
     return rule != "adamw"
 
 
 def _of_a_recipe(choices: Mapping[str, tuple[Any, ...]]) -> bool:
-    """Whether an optimizer, learning rate and momentum are chosen, and all that the columns are of is a recipe's."""
+    """True if optimizer, learning rate and momentum are chosen, and all choices behind the columns fit a `Recipe`."""
     names = ("learning_rate", "momentum", "optimizer", "schedule", "weight_decay")
     if not set(names[:3]) <= set(choices):
         return False

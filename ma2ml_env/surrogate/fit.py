@@ -47,14 +47,14 @@ class Data:
 
     Attributes:
         columns: names of the columns.
-        table: what the models read, shape (N, columns).
+        table: inputs of the models, shape (N, columns).
         accuracy: 0 for what failed, shape (N,).
-        seconds: of the evaluation, shape (N,).
-        key: of the pipeline, shape (N,).
-        seed: of the environment, shape (N,); two rows of equal key and seed are one evaluation.
+        seconds: seconds of the evaluation, shape (N,).
+        key: key of the pipeline, shape (N,).
+        seed: seed of the environment, shape (N,); two rows of equal key and seed are one evaluation.
         run: the search that each row belongs to, shape (N,).
         groups: the columns that each agent decides alone.
-        image_changes: what the columns of augmentation policies were made with, shape (16, 10); None for the assumed.
+        image_changes: changes behind the columns of augmentation policies, shape (16, 10); None for the assumed ones.
     """
 
     columns: tuple[str, ...]
@@ -71,13 +71,13 @@ class Data:
         return len(self.accuracy)
 
     def __getitem__(self, rows: NDArray[Any]) -> Data:
-        """Some of the rows."""
+        """Selected rows."""
         names = ("table", "accuracy", "seconds", "key", "seed", "run")
         return replace(self, **{name: getattr(self, name)[rows] for name in names})
 
     @property
     def distinct(self) -> Data:
-        """Every evaluation once, by its first row."""
+        """Deduplicated evaluations, each by its first row."""
         first: dict[tuple[str, int], int] = {}
         for row, evaluation in enumerate(zip(self.key.tolist(), self.seed.tolist(), strict=True)):
             first.setdefault(evaluation, row)
@@ -98,15 +98,15 @@ class Data:
 
     @property
     def noise(self) -> Noise:
-        """As pipelines that were evaluated several times tell it."""
+        """Noise of the accuracy, estimated from pipelines that were evaluated several times."""
         return measure_noise(self.repeats)
 
 
 def gather(env: AutoMLEnv, runs: Mapping[str, Sequence[Trial]]) -> Data:
-    """The evaluations of some runs; what was not evaluated is left out, and what a run only repeats.
+    """The evaluations of some runs, deduplicated within each run; trials without an evaluation are left out.
 
     Args:
-        env: where they were evaluated; if it augments images, they are looked at.
+        env: environment of the evaluations; if it augments images, these are read.
         runs: by name.
 
     Raises:
@@ -155,11 +155,11 @@ def fit(env: AutoMLEnv, data: Data, quality: Mapping[str, Any] | None = None) ->
     """A surrogate of `env` from evaluations.
 
     Args:
-        env: what it imitates.
+        env: environment to imitate.
         data: from `gather`.
         quality: figures to keep in it.
 
-    Source: NAS-Bench-301; that accuracy is a Gaussian process's, not boosted trees', is ours.
+    Source: NAS-Bench-301, which predicts accuracy by boosted trees instead of a Gaussian process.
     """
     data = data.distinct
     return Surrogate(
@@ -175,7 +175,7 @@ def fit(env: AutoMLEnv, data: Data, quality: Mapping[str, Any] | None = None) ->
 
 
 def fit_accuracy(data: Data) -> GaussianProcess:
-    """A Gaussian process of the accuracy's logit, with the noise that evaluations have where it is."""
+    """A Gaussian process of the accuracy's logit, with noise that depends on the accuracy."""
     noise = data.noise
 
     def of_logit(score: Floats) -> Floats:
@@ -199,7 +199,7 @@ def fit_seconds(data: Data) -> str:
 
 
 def slowness(log_seconds: Floats, log_flops: Floats, run: NDArray[np.str_]) -> Floats:
-    """How much slower than the typical one the machine of each evaluation was: logarithms of factors, shape (N,).
+    """Slowdown of each evaluation's machine against the typical one: logarithms of factors, shape (N,).
 
     Machines differ, and what else runs on them, so that each run has a factor of its own; its networks' FLOPs are
     allowed for. What else a search settles on, as on a batch size, counts as its machine's: some 10 % in the digits'
@@ -210,7 +210,7 @@ def slowness(log_seconds: Floats, log_flops: Floats, run: NDArray[np.str_]) -> F
         log_flops: shape (N,).
         run: that each evaluation belongs to, shape (N,).
 
-    Source: least squares; that a run has a factor is ours.
+    Source: least squares, but not the factor per run.
     """
     names, of_run = np.unique(run, return_inverse=True)
     table = np.column_stack([np.eye(len(names))[of_run], log_flops - log_flops.mean()])

@@ -1,4 +1,4 @@
-"""Gaussian-process regression under noise of known shape: learned with torch, answered with numpy alone."""
+"""Gaussian-process regression under noise of known shape: learned with torch, evaluated with NumPy alone."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ if TYPE_CHECKING:
 Matrix = TypeVar("Matrix", Floats, "Tensor")
 
 LEARNED_FROM = 1000
-"""At most so many measurements tell the length scales; the time that takes grows with the third power."""
+"""Maximum number of measurements that the length scales are learned from; time grows with its third power."""
 POINTS = 1500
-"""At most so many measurements are points; more of them changed tau by 0.001, and take their time."""
+"""Maximum number of measurements that become points; more changed tau by 0.001 and cost time."""
 STEPS, RATE = 80, 0.05
-"""Of Adam, on the mean and on logarithms of all else."""
+"""Steps and learning rate of Adam, on the mean and on logarithms of all else."""
 TAILS, ROUNDS = 4.0, 5
-"""Degrees of freedom of the noise, Student's t, and how often the process is told anew by it."""
+"""Degrees of freedom of the Student-t noise; number of reweighting iterations."""
 JITTER = 1e-6
-"""What is added to the points' variances, so that equal points have a Cholesky factor."""
+"""Jitter added to the points' variances, so that equal points have a Cholesky factor."""
 AT_ONCE = 256
-"""Rows that are answered together, as their covariances then fit in a cache."""
+"""Rows evaluated together, so that their covariances fit in a cache."""
 
 
 @dataclass(frozen=True)
@@ -37,9 +37,9 @@ class Term:
     """One of the functions that a process is the sum of.
 
     Attributes:
-        variance: of it.
-        columns: which it depends on.
-        scale: what each of them is multiplied by, the reciprocal of its length scale.
+        variance: prior variance of the function.
+        columns: those that it depends on.
+        scale: factor of each of them, the reciprocal of its length scale.
 
     Source: additive Gaussian processes (Duvenaud, Nickisch and Rasmussen 2011).
     """
@@ -54,11 +54,11 @@ class GaussianProcess:
     """The posterior mean of a Gaussian process, a sum of independent ones; its mode where noise has heavy tails.
 
     Attributes:
-        mean: of the process.
-        center: what is subtracted from each column.
-        terms: which it is the sum of.
-        points: where the process was seen, M rows of columns.
-        weights: of each point, M.
+        mean: mean of the process.
+        center: offset subtracted from each column.
+        terms: those that it is the sum of.
+        points: inducing points, M rows of columns.
+        weights: weight of each point, M.
 
     Source: Rasmussen and Williams, "Gaussian Processes for Machine Learning" (2006), equation 2.27.
     """
@@ -71,7 +71,7 @@ class GaussianProcess:
 
     @classmethod
     def from_json(cls, body: Mapping[str, Any]) -> GaussianProcess:
-        """From what `dataclasses.asdict` and JSON made of one.
+        """Inverse of `dataclasses.asdict`, after a round trip through JSON.
 
         Raises:
             ValueError: if its parts do not fit together, or a number is not finite.
@@ -152,7 +152,7 @@ def misfit(residual: Tensor, covariance: Tensor) -> Tensor:
 
 
 def heavy_tailed(variance: Tensor, residual: Tensor) -> Tensor:
-    """The variances that normal noise would have, for what is far off to count as it does under Student's t.
+    """Variances of normal noise that weight outliers as Student's t does.
 
         s^2 (nu + (r / s)^2) / (nu + 1)
 
@@ -160,7 +160,7 @@ def heavy_tailed(variance: Tensor, residual: Tensor) -> Tensor:
         variance: s^2, the squared scale of the noise, shape (N,).
         residual: r, measured less expected, shape (N,).
 
-    Source: the t distribution as a mixture of normal ones (Lange, Little and Taylor 1989); nu, `TAILS`, is ours.
+    Source: the t distribution as a mixture of normal ones (Lange, Little and Taylor 1989), but for nu, `TAILS`.
     """
     return (TAILS * variance + residual**2) / (TAILS + 1.0)
 
@@ -168,31 +168,32 @@ def heavy_tailed(variance: Tensor, residual: Tensor) -> Tensor:
 def fit_gaussian_process(
     table: Floats, target: Floats, noise: Callable[[Floats], Floats], groups: Sequence[Sequence[int]] = ()
 ) -> GaussianProcess:
-    """Learn a Gaussian process from noisy measurements.
+    """Learns a Gaussian process from noisy measurements.
 
-    It is the sum of a function of all columns and one of each group's alone, so that what a group does is learned
-    wherever the others are; a group's length scales are those of the whole, all multiplied by one factor. The length
-    scales, the terms' variances, and how much noise there is beside what is known are sought where a search compares,
-    in the better half of the measurements (the best 250 at least, 1,000 of them at most): columns that tell the bad
-    from the worse do not count there. All measurements then say where the process is, through points among them that
-    are drawn at random. Their noise is first that of what was measured, then that of what the process says was true,
-    as an unlucky one would else seem too sure; and it has heavy tails, so that what is far off counts less.
+    The process is the sum of a function of all columns and one function of each group of columns, so that the effect of
+    a group is learned across all values of the others; a group's length scales are those of the whole, multiplied by
+    one factor. Length scales, variances of the terms and the level of the noise are learned where a search compares
+    pipelines: from the better half of the measurements (at least the best 250, at most 1,000 of them), where columns
+    that separate only the bad from the worse do not count. The posterior is then computed from all measurements,
+    through inducing points drawn among them at random. The noise level is looked up at the measured accuracy first and
+    at the posterior mean afterwards, since an unluckily high measurement would otherwise get too little noise. The
+    noise has heavy tails, so that outliers count less.
 
     Args:
         table: shape (N, columns).
-        target: measured values of the order of one, as logits are, shape (N,).
-        noise: the standard deviation of measurements, shape (N,), where the truth is its argument, shape (N,); its
-            share of the whole is learned, as of normal noise, and taken for the scale of Student's t.
-        groups: the columns of each.
+        target: measured values of the order of one, such as logits, shape (N,).
+        noise: function from true values, shape (N,), to the standard deviation of their measurements, shape (N,);
+            its share of the noise variance is learned under normal noise, and used as the scale of Student's t.
+        groups: the columns of each group.
 
     Source: Rasmussen and Williams, equation 5.8 (with normal priors on the logarithms of the length scales and of the
     factors), and 8.14, the subset of regressors, which is nearly the exact process where all measurements are points.
-    The better half, and the rounds with Student's t, are ours.
+    Neither has the restriction to the better half or the reweighting under Student's t.
     """
     import torch
 
     threads = torch.get_num_threads()
-    torch.set_num_threads(1)  # how sums are split among threads shows in their last digits
+    torch.set_num_threads(1)  # the split of sums among threads affects their last digits
     try:
         return _fit(table, target, noise, groups)
     finally:
@@ -233,7 +234,7 @@ class _Learned:
     share: Tensor
 
     def covariance(self, one: Tensor, other: Tensor) -> Tensor:
-        """Of the process at each pair of rows."""
+        """Covariance of the process at each pair of rows."""
         import torch
 
         one, other = one * self.scale, other * self.scale
@@ -242,11 +243,11 @@ class _Learned:
         return torch.stack(terms).sum(0)
 
     def variance_of(self, deviation: Tensor) -> Tensor:
-        """Of measurements of a known standard deviation."""
+        """Variance of measurements of a known standard deviation."""
         return self.noise + self.share * deviation**2
 
     def terms(self, varying: NDArray[np.int64], deviation: Floats) -> Iterator[Term]:
-        """In units of the table."""
+        """Terms in units of the table."""
         for part, by, variance in zip(self.parts, self.factors, self.variances, strict=True):
             columns = varying[part]
             scale = (self.scale[part] * by).numpy() / deviation[columns]

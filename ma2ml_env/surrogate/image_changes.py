@@ -1,4 +1,4 @@
-"""How much each augmentation changes the images of a task: what policies are compared by."""
+"""Mean change that each augmentation makes to the images of a task, by which policies are compared."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 IMAGES, VALUES = 1000, 2**22
-"""At most so many images are looked at, and so many that they have at most so many values."""
+"""Maximum numbers of images, and of their values, that changes are measured on."""
 CHANGE_DIGITS = 4
-"""Of a change: so few that no order of additions shows in them."""
+"""Decimals kept in a change; hides rounding error that depends on the order of additions."""
 
 
 def assumed_changes() -> Floats:
-    """Where no image is known: the relative magnitude of an operation, 1 where it has none; shape (16, 10)."""
+    """Changes assumed without images: relative magnitude of an operation, 1 where it has none; shape (16, 10)."""
     relative = np.arange(len(MAGNITUDES)) / (len(MAGNITUDES) - 1)
     return np.array([np.ones_like(relative) if name in WITHOUT_MAGNITUDE else relative for name in OPERATIONS])
 
@@ -35,7 +35,7 @@ def measured_changes(images: Tensor) -> Floats:
     pixel, more contrast where black and white are there already, fewer bits than an image needs, other colors.
 
     Args:
-        images: as `augment` takes them, at least one; Cutout cuts in their middle, SamplePairing mixes with the next.
+        images: as for `augment`, at least one; Cutout cuts in their middle, SamplePairing mixes with the next.
 
     Raises:
         ValueError: if there is no image, or images have another shape or type.
@@ -44,7 +44,7 @@ def measured_changes(images: Tensor) -> Floats:
     from ma2ml_env.augment.magnitudes import SIGNED
 
     if len(images) == 0:
-        raise MA2MLError("how augmentations change images takes at least one image to tell, here is none")
+        raise MA2MLError("measuring how augmentations change images requires at least one image, not none")
     bound = 1.0 if images.is_floating_point() else 255.0
     before = images.double()
 
@@ -62,7 +62,7 @@ def changes_in(env: AutoMLEnv) -> Floats | None:
     """`measured_changes` of the images that an environment trains on; None if it has no policies or no images.
 
     Args:
-        env: whose evaluator may have `sample_images(count)`, as `TrainEvaluator` has.
+        env: environment whose evaluator may have `sample_images(count)`, as `TrainEvaluator` has.
 
     Raises:
         ValueError: if the task's files are not there.

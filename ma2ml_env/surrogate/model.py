@@ -1,4 +1,4 @@
-"""A fitted surrogate: what it predicts, and the one file that it is kept in."""
+"""A fitted surrogate: its predictions, and the file that stores it."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from ma2ml_env.surrogate.noise import Floats, Noise, logistic
 
 FORMAT = "ma2ml surrogate 4"
 DIGITS = 6
-"""Of an accuracy: so few that the order of additions, which depends on the batch, does not show in them."""
+"""Decimals kept in a predicted accuracy; hides batch-dependent rounding error."""
 
 
 @dataclass(frozen=True)
@@ -31,12 +31,12 @@ class Surrogate:
 
     Attributes:
         env: id of the environment that it imitates.
-        definition: of that environment, when the trials were made.
+        definition: definition of that environment, when the trials were made.
         columns: names of what the models read, in their order.
         accuracy: a Gaussian process of the accuracy's logit.
         seconds: a LightGBM model of the logarithm of the typical machine's seconds, as LightGBM's own text.
-        noise: of the accuracy.
-        image_changes: what columns of augmentation policies are made with, by operation and magnitude; None for the
+        noise: noise of the accuracy.
+        image_changes: changes behind the columns of augmentation policies, by operation and magnitude; None for the
             assumed ones.
         quality: figures of the fit, for people.
 
@@ -68,11 +68,11 @@ class Surrogate:
 
     @cached_property
     def digest(self) -> str:
-        """A name for what it predicts, 16 hexadecimal digits."""
+        """Digest of everything but `quality`, 16 hexadecimal digits."""
         return _digest({name: value for name, value in asdict(self).items() if name != "quality"})
 
     def save(self, path: str | Path) -> None:
-        """Write the file: JSON, compressed with xz; nothing in it is ever executed."""
+        """Writes the file: JSON, compressed with xz; nothing in it is ever executed."""
         body = asdict(self)
         document = {"format": FORMAT, "digest": _digest(body), **body}
         Path(path).parent.mkdir(parents=True, exist_ok=True)
@@ -80,7 +80,7 @@ class Surrogate:
 
 
 def load_surrogate(path: str | Path) -> Surrogate:
-    """Read a file that `Surrogate.save` wrote.
+    """Reads a file that `Surrogate.save` wrote.
 
     Raises:
         ValueError: if it cannot be read, is damaged, or is not a surrogate.

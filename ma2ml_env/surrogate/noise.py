@@ -1,4 +1,4 @@
-"""How much two evaluations of one pipeline differ."""
+"""Noise of evaluations: the difference between two evaluations of one pipeline."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Floats = NDArray[np.float64]
 
 KNOTS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.925, 0.95, 0.97, 0.98, 0.99, 0.995)
 BANDWIDTH = 0.4
-"""Of logits; left-out pipelines were as likely with 0.3 and 0.5, less with 0.2 and 0.7."""
+"""Bandwidth in logits; held-out pipelines were as likely with 0.3 and 0.5, less likely with 0.2 and 0.7."""
 
 
 @dataclass(frozen=True)
@@ -33,13 +33,13 @@ class Noise:
 
 
 def measure_noise(repeats: Iterable[Sequence[float]]) -> Noise:
-    """From pipelines that were evaluated several times.
+    """Estimates the noise from pipelines that were evaluated several times.
 
     The variances around the means, smoothed over the logit of the mean by a Gaussian kernel: as variances of the logit,
-    which change much less along it than those of the accuracy, so that what is far off near 1/2 hardly counts near 1.
+    which vary much less along it than those of the accuracy, so that outliers near 1/2 hardly count near 1.
 
     Args:
-        repeats: the accuracies of each pipeline; one that has fewer than two is passed over.
+        repeats: the accuracies of each pipeline; one that has fewer than two is ignored.
 
     Returns:
         No noise, if no pipeline has two.
@@ -77,7 +77,7 @@ def logistic(score: Floats) -> Floats:
 
 
 def slope(score: Floats) -> Floats:
-    """How much an accuracy changes with its logit, a (1 - a): of the logit's noise this much is the accuracy's.
+    """Derivative of an accuracy by its logit, a (1 - a): the ratio of the accuracy's noise to the logit's.
 
     Source: the logistic function's derivative.
     """

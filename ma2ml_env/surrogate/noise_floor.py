@@ -1,4 +1,4 @@
-"""What the noise allows: how well the truth, which has none, would agree with measurements."""
+"""Noise ceiling: the best agreement with noisy labels that a perfect predictor could reach."""
 
 from __future__ import annotations
 
@@ -10,67 +10,67 @@ from ma2ml_env.surrogate.quality import Agreement
 DRAWS = 30
 ROUNDS = 30
 SCORES = np.linspace(-3.9, 6.2, 203)
-"""Logits, evenly spread, of what can be a true accuracy."""
+"""Grid of possible true accuracies, as evenly spaced logits."""
 LEAST_NOISE = 1e-4
 
 
 def reachable(measured: Floats, noise: Noise, step: float = 0.0, seed: int = 0) -> Agreement:
-    """How well the true accuracies, as predictions, would agree with the measured ones, which differ by noise.
+    """Noise ceiling: agreement of the true accuracies, as predictions, with the measured ones, which have noise.
 
     Args:
         measured: shape (N,).
-        noise: of a measurement.
-        step: in which measurements come, as one over a number of test images; 0 if they come in none.
-        seed: of the simulation.
+        noise: noise of a measurement.
+        step: resolution of measurements, such as one over a number of test images; 0 for continuous ones.
+        seed: seed of the simulation.
 
-    Source: ours; truths are drawn as `true_accuracies` finds them, and measured anew.
+    True accuracies are drawn from the distribution of `true_accuracies` and measured in a simulation.
     """
     return _simulated(measured, noise, step, seed, against_truth=True)
 
 
 def repeatable(measured: Floats, noise: Noise, step: float = 0.0, seed: int = 0) -> Agreement:
-    """How well two measurements would agree: to hold what `reachable` is drawn from to `second_evaluations`.
+    """Agreement of two simulated measurements; compared with `second_evaluations`, it tests the model of `reachable`.
 
     Args:
         measured: shape (N,).
-        noise: of a measurement.
+        noise: noise of a measurement.
         step: as of `reachable`.
-        seed: of the simulation.
+        seed: seed of the simulation.
     """
     return _simulated(measured, noise, step, seed, against_truth=False)
 
 
 def measurements(truth: Floats, noise: Noise, step: float, rng: np.random.Generator) -> Floats:
-    """True accuracies as they would be measured, in [0, 1].
+    """Simulated measurements of true accuracies, in [0, 1].
 
     Args:
         truth: shape (N,).
-        noise: of a measurement.
+        noise: noise of a measurement.
         step: as of `reachable`.
-        rng: of the noise.
+        rng: generator of the noise.
     """
     noisy = truth + noise(truth) * rng.standard_normal(len(truth))
     return np.asarray(np.clip((noisy / step).round() * step if step else noisy, 0.0, 1.0))
 
 
 def smallest_step(measured: Floats) -> float:
-    """In which measurements come: the smallest difference between any; 0 if all are equal."""
+    """Resolution of measurements: the smallest difference between any two; 0 if all are equal."""
     values = np.unique(measured)
     return float(np.diff(values).min()) if len(values) > 1 else 0.0
 
 
 def true_accuracies(measured: Floats, noise: Noise) -> Floats:
-    """How likely the true accuracies behind measurements are at each of `SCORES`: shape (SCORES,), of sum one.
+    """Distribution of the true accuracies behind measurements over `SCORES`: shape (SCORES,), of sum one.
 
-    Measured accuracies are spread more widely than the true ones by the noise, which is taken out again. Likelihood
-    alone would end in a few points, so that it is stopped after 30 rounds from an even start. Held to simulated
-    searches whose truth is known (`experiments/noise_floor.py`), what it says of tau is right within 0.02 for most, and
-    up to 0.07 too high for those that change little. Noise far below a step of `SCORES` (0.003 at an accuracy of 0.94)
-    is not resolved.
+    Noise spreads measured accuracies more widely than the true ones; this removes it by deconvolution. The maximum
+    likelihood alone would concentrate on a few points, so EM stops early, after 30 iterations from a uniform start. On
+    simulated searches with known truth (`experiments/noise_floor.py`), the estimated tau is correct within 0.02 for
+    most, and up to 0.07 too high for those that change little. Noise far below a step of `SCORES` (0.003 at an accuracy
+    of 0.94) is not resolved.
 
     Args:
         measured: shape (N,).
-        noise: of a measurement; what is less than `LEAST_NOISE` counts as that.
+        noise: noise of a measurement; at least `LEAST_NOISE` is assumed.
 
     Source: the nonparametric maximum likelihood of Kiefer and Wolfowitz (1956), by the EM algorithm of Laird (1978),
     stopped early.

@@ -1,4 +1,4 @@
-"""How well a surrogate predicts what it has not seen, and how well a second evaluation does."""
+"""Agreement of a surrogate with held-out evaluations, and of second evaluations with first ones."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ FOLDS = 5
 
 @dataclass(frozen=True)
 class Agreement:
-    """How well numbers agree with measured accuracies.
+    """Agreement of numbers with measured accuracies.
 
     Attributes:
         r2: coefficient of determination.
@@ -34,7 +34,7 @@ class Agreement:
 
     @classmethod
     def of(cls, measured: Floats, other: Floats) -> Agreement:
-        """Of two arrays of one shape; what is constant orders nothing, so that its tau is 0."""
+        """Agreement of two arrays of one shape; tau is 0 if one of them is constant."""
         from scipy.stats import kendalltau
         from sklearn.metrics import mean_absolute_error, r2_score
 
@@ -43,7 +43,7 @@ class Agreement:
 
     @classmethod
     def mean(cls, agreements: Sequence[Agreement]) -> Agreement:
-        """Of each figure by itself."""
+        """Mean of each figure by itself."""
         return cls(*np.mean([astuple(agreement) for agreement in agreements], axis=0).tolist())
 
     def __str__(self) -> str:
@@ -51,7 +51,7 @@ class Agreement:
 
 
 def held_out_pipelines(data: Data, seed: int = 0) -> Floats:
-    """Predicted accuracies, each by models that have not seen that pipeline; shape (N,).
+    """Cross-validated accuracies: each pipeline is predicted by models without it; shape (N,).
 
     Raises:
         ValueError: if there are fewer than five pipelines.
@@ -60,7 +60,7 @@ def held_out_pipelines(data: Data, seed: int = 0) -> Floats:
     """
     names, which = np.unique(data.key, return_inverse=True)
     if len(names) < FOLDS:
-        raise MA2MLError(f"to hold pipelines out takes at least {FOLDS} of them, these are {len(names)}")
+        raise MA2MLError(f"cross-validation requires at least {FOLDS} pipelines, these are {len(names)}")
     fold = (np.random.default_rng(seed).permutation(len(names)) % FOLDS)[which]
     predicted = np.empty(len(data))
     for number in range(FOLDS):
@@ -69,11 +69,11 @@ def held_out_pipelines(data: Data, seed: int = 0) -> Floats:
 
 
 def held_out_runs(data: Data) -> Iterator[tuple[str, Floats, Floats]]:
-    """Name, measured accuracies, and those that models predict which have seen none of its pipelines, of each run.
+    """Name, measured accuracies, and predictions of models without any of its pipelines, of each held-out run.
 
     Args:
-        data: all runs; passed over are random searches, what trains an earlier run's pipelines again, and a run where
-            fewer than `LEAST` evaluations are left to learn from.
+        data: all runs; skipped are random searches, runs that train an earlier run's pipelines again, and runs without
+            which fewer than `LEAST` evaluations remain to learn from.
 
     Source: NAS-Bench-301 leaves out the trajectories of an optimizer.
     """
@@ -88,7 +88,7 @@ def held_out_runs(data: Data) -> Iterator[tuple[str, Floats, Floats]]:
 
 
 def held_out(data: Data, run: Data) -> Floats:
-    """Accuracies of a run's evaluations, shape (N,), predicted by models that have seen none of its pipelines.
+    """Accuracies of a held-out run's evaluations, shape (N,), predicted by models without any of its pipelines.
 
     Args:
         data: all distinct evaluations.
@@ -98,15 +98,15 @@ def held_out(data: Data, run: Data) -> Floats:
 
 
 def second_evaluations(data: Data, of: Sequence[str] | NDArray[np.str_] | None = None) -> Agreement | None:
-    """How well a second evaluation of a pipeline agrees with a first.
+    """Agreement of second evaluations of pipelines with the first ones.
 
     Args:
         data: all evaluations.
         of: keys of pipelines; None for all that were evaluated again.
 
     Returns:
-        None if fewer than `LEAST` pipelines were, or fewer than half of those that are asked for: what was evaluated
-        again is then no sample of them.
+        None if fewer than `LEAST` pipelines were evaluated again, or fewer than half of those requested, of which they
+        are then no representative sample.
     """
     asked = data if of is None else data[np.isin(data.key, of)]
     sizes = [len(group) for group in asked.repeats]
@@ -117,7 +117,7 @@ def second_evaluations(data: Data, of: Sequence[str] | NDArray[np.str_] | None =
 
 
 def learning_curve(data: Data, seed: int = 0) -> Iterator[tuple[int, Agreement]]:
-    """Agreement on held-out pipelines of models that learn from a part of the data: (evaluations, agreement)."""
+    """Learning curve: agreement on held-out pipelines of models of a part of the data, (evaluations, agreement)."""
     shuffled = data[np.random.default_rng(seed).permutation(len(data))]
     sizes = [len(data) >> halvings for halvings in range(4, 0, -1)]
     for size in [size for size in sizes if size >= 50]:

@@ -19,14 +19,14 @@ FACTS = ("accuracy", "curve", "flops", "params", "seconds", "error")
 
 
 def write_table(path: str | Path, env: AutoMLEnv, runs: Mapping[str, Sequence[Trial]]) -> None:
-    """Write the trials of some runs, one line each.
+    """Writes the trials of some runs, one line each.
 
     The first line is a comment, `# ` and JSON with the environment's id and definition; then come run, number, seed,
     one column per agent (a digit 0-9a-z per decision), accuracy, curve, flops, params, seconds, error.
 
     Args:
-        path: of the file.
-        env: where they were evaluated.
+        path: path of the file.
+        env: environment of the evaluations.
         runs: by name.
 
     Raises:
@@ -48,8 +48,8 @@ def read_table(path: str | Path, env: AutoMLEnv) -> dict[str, list[Trial]]:
     """The trials of a file that `write_table` wrote, by run.
 
     Args:
-        path: of the file.
-        env: where they were evaluated; its reward is paid.
+        path: path of the file.
+        env: environment of the evaluations; it computes the rewards.
 
     Raises:
         ValueError: if the file cannot be read or is damaged, or its trials are of another definition.

@@ -24,7 +24,7 @@ PIXELS = 3 * 32 * 32
 
 
 class Layout(NamedTuple):
-    """How a data set lies on the disk: records of a label, of the last of `label_bytes` bytes, and 3 x 32 x 32 pixels.
+    """File layout of a data set: records of a label, the last of `label_bytes` bytes, and 3 x 32 x 32 pixels.
 
     Source: the data sets' page, https://www.cs.toronto.edu/~kriz/cifar.html.
     """
@@ -77,7 +77,7 @@ class CIFAR10:
         root: the folder that holds `cifar-10-batches-bin`; None for the environment variable `MA2ML_DATA`, else
             `~/.cache/ma2ml`.
 
-    Source: Krizhevsky (2009); 5,000 validation images as in NASNet and AutoAugment, the split is ours.
+    Source: Krizhevsky (2009); 5,000 validation images as in NASNet and AutoAugment, but not which ones.
     """
 
     name: str = "cifar10"
@@ -115,7 +115,7 @@ class CIFAR100(CIFAR10):
     Args:
         root: the folder that holds `cifar-100-binary`; None as for CIFAR-10.
 
-    Source: Krizhevsky (2009); the split is ours.
+    Source: Krizhevsky (2009), but for the validation part.
     """
 
     name: str = "cifar100"

@@ -3,7 +3,7 @@
     python -m ma2ml_env.tasks.cifar_files FOLDER OUT
 
 FOLDER holds `train/<class>/*` and `test/<class>/*`, OUT becomes the folder that the tasks read. Records are written in
-the order of a hash of their pixels: the folder tells nothing of the original order, and is often sorted by class.
+the order of a hash of their pixels: the folder does not preserve the original order, and is often sorted by class.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ LAYOUTS = {CIFAR10_CLASSES: CIFAR10_LAYOUT, CIFAR100_CLASSES: CIFAR100_LAYOUT}
 
 
 def write_binary_files(folder: str | Path, out: str | Path) -> list[Path]:
-    """Write the binary version of CIFAR-10 or CIFAR-100 from folders of images.
+    """Writes the binary version of CIFAR-10 or CIFAR-100 from folders of images.
 
     Args:
         folder: with `train` and `test`, and in each a folder per class, named as the data set names it.
@@ -80,7 +80,7 @@ def _record(file: Path, label: int, layout: Layout) -> NDArray[np.uint8]:
 
 
 def main(arguments: Iterable[str]) -> None:
-    """Write the files, and print their names."""
+    """Writes the files, and prints their names."""
     words = list(arguments)
     if len(words) != 2:
         raise SystemExit(__doc__)

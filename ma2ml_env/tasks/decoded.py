@@ -26,9 +26,9 @@ def decoded(files: Sequence[Path], root: Path, folder: Path, image_size: int) ->
     images are another file.
 
     Args:
-        files: of images, in the order of the array.
+        files: paths of images, in the order of the array.
         root: the folder that holds them all.
-        folder: where the array is kept; it is made if it is not there.
+        folder: folder that keeps the array; it is made if it is not there.
         image_size: rows and columns of the squares to which images are resized and cropped.
 
     Returns:
@@ -83,7 +83,7 @@ def _fingerprint(files: Sequence[Path], root: Path) -> str:
 
 
 def _decode_all(files: Sequence[Path], target: Path, shape: tuple[int, ...]) -> None:
-    """Write the array under another name, and give it its own once it is whole."""
+    """Writes the array under a temporary name, and renames it once it is complete."""
     partial, free = target.with_suffix(".partial"), shutil.disk_usage(target.parent).free
     if free < math.prod(shape):  # a full disk would kill the process that writes to the mapped file
         raise OSError(f"{math.prod(shape) / 1e9:,.1f} GB are needed, {free / 1e9:,.1f} GB are free")

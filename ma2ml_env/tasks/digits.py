@@ -1,4 +1,4 @@
-"""Scikit-learn's digits: 1,797 grey images of 8x8 pixels, shipped with the library."""
+"""Scikit-learn's digits: 1,797 gray images of 8x8 pixels, shipped with the library."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ TRAIN_SHARE, VALIDATION_SHARE = 0.6, 0.2
 class Digits:
     """The digits task: a fixed stratified split into 60 % train, 20 % validation, 20 % test.
 
-    Source: scikit-learn's `load_digits` (UCI optical recognition of handwritten digits); the split is ours.
+    Source: scikit-learn's `load_digits` (UCI optical recognition of handwritten digits), but for the split.
     """
 
     name: str = "digits"

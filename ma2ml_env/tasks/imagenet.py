@@ -29,7 +29,7 @@ class ImageNet:
     training images of each class 4 % are held out for validation; the official validation images are the test part.
     Images are decoded once: resized and cropped in the middle to squares, and kept as one memory-mapped file.
 
-    A subset takes the classes whose SHA-256 of "seed:class" is smallest, with seed 0: always the same ones, and those
+    A subset has the classes whose SHA-256 of "seed:class" is smallest, with seed 0: always the same ones, and those
     of 100 classes are among those of 200.
 
     Args:
@@ -42,8 +42,8 @@ class ImageNet:
     Raises:
         ValueError: for a number of classes or an image size out of range.
 
-    Source: Deng et al. (2009), Russakovsky et al. (2015). That MA2ML searches on 200 classes is known, which ones is
-        not: the subset and the split are ours.
+    Source: Deng et al. (2009), Russakovsky et al. (2015), but for the split. MA2ML searches on 200 classes but does not
+    publish which ones, so the subset is not MA2ML's.
     """
 
     name: str = "imagenet"
@@ -79,9 +79,9 @@ def class_names(count: int) -> tuple[str, ...]:
     """The WordNet ids of a fixed subset of ImageNet's classes, sorted.
 
     Args:
-        count: how many, in 1..1000.
+        count: number of classes, in 1..1000.
 
-    Source: ids from timm; the subset is ours.
+    Source: timm, for the ids, but not for the subset.
     """
     from timm.data import ImageNetInfo
 
@@ -105,7 +105,7 @@ def _load(folder: Path, kept: Path, image_size: int, classes: tuple[str, ...]) -
 
 
 def _is_image(path: Path) -> bool:
-    """Whether it is a file with an image's ending; macOS leaves others of hidden names, such as `._a.JPEG`."""
+    """True for a file with an image's ending; macOS leaves others of hidden names, such as `._a.JPEG`."""
     return path.suffix.lower() in SUFFIXES and not path.name.startswith(".") and path.is_file()
 
 

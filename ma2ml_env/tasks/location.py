@@ -1,4 +1,4 @@
-"""Where image files are looked for, and what is said when they are not there."""
+"""Location of image files, and the error for missing ones."""
 
 from __future__ import annotations
 
@@ -48,9 +48,9 @@ def missing(what: str, folder: Path, expected: Iterable[str], how: str) -> Missi
 
     Args:
         what: the data set.
-        folder: where they were looked for.
+        folder: folder that was searched.
         expected: the missing files or folders, relative to `folder`.
-        how: where to get them.
+        how: instructions to get them.
     """
     return MissingDataError(
         f"{what} is not complete in {folder}: missing {shortened(expected)}. {how} "

@@ -1,4 +1,4 @@
-"""What a source of images has to offer: shapes before loading, splits after."""
+"""Interface of a source of images: shapes before loading, splits after."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ class Splits:
     """The parts of a data set.
 
     Attributes:
-        train: what a search trains on.
-        validation: what a search measures accuracy on.
-        test: what no search ever sees.
+        train: images that a search trains on.
+        validation: images that a search measures accuracy on.
+        test: images that no search ever sees.
     """
 
     train: Images
@@ -57,28 +57,28 @@ class Task(Protocol):
         channels: 1 or 3.
         classes: names of the classes, in the order of the labels.
 
-    A task may also have an `augmentation`, a key of `ma2ml_env.augment.standard.STANDARD`: what its images are always
-    trained with, before any policy; none if it has not.
+    A task may also have an `augmentation`, a key of `ma2ml_env.augment.standard.STANDARD`: the augmentation
+    that its images are always trained with, before any policy; none if it has not.
     """
 
     @property
     def name(self) -> str:
-        """For messages and saved models."""
+        """Name, for messages and saved models."""
 
     @property
     def image_size(self) -> int:
-        """Pixels; images are square."""
+        """Rows and columns in pixels; images are square."""
 
     @property
     def channels(self) -> int:
-        """1 or 3."""
+        """Number of channels, 1 or 3."""
 
     @property
     def classes(self) -> tuple[str, ...]:
         """Names of the classes, in the order of the labels."""
 
     def load(self) -> Splits:
-        """Read the images; the second call in a process is free."""
+        """Reads the images; the second call in a process is free."""
         ...
 
 

@@ -1,4 +1,4 @@
-"""A trained model that stands on its own: network, normalization and class names in one safetensors file."""
+"""Self-contained trained models: network, normalization and class names in one safetensors file."""
 
 from __future__ import annotations
 
@@ -27,19 +27,19 @@ LARGEST_IMAGE, MOST_CLASSES = 2**14, 10**6
 
 
 class HasImageForm(Protocol):
-    """Whatever has the fields of an `ImageForm`, as every task has."""
+    """Any object with the fields of an `ImageForm`, such as a task."""
 
     @property
     def name(self) -> str:
-        """Of the images, for messages."""
+        """Name of the images, for messages."""
 
     @property
     def image_size(self) -> int:
-        """Rows and columns."""
+        """Rows and columns in pixels."""
 
     @property
     def channels(self) -> int:
-        """1 or 3."""
+        """Number of channels, 1 or 3."""
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -48,10 +48,10 @@ class HasImageForm(Protocol):
 
 @dataclass(frozen=True)
 class ImageForm:
-    """Form of the images that a model classifies, and its answers.
+    """Form of the images that a model classifies, and its classes.
 
     Attributes:
-        name: of the task that the model was trained for.
+        name: name of the task that the model was trained for.
         image_size: rows and columns; images are square.
         channels: 1 or 3.
         classes: names of the classes, in the order of the logits.
@@ -82,9 +82,9 @@ class Classifier(nn.Module):
 
     Args:
         network: standardized images to logits.
-        genotype: what the architecture agent chose.
-        skeleton: what the genotype was put into.
-        normalization: of the network's input.
+        genotype: the architecture agent's choice.
+        skeleton: network skeleton of the genotype.
+        normalization: normalization of the network's input.
         images: the task that it was trained for, of which it keeps the form of the images alone.
 
     Attributes:
@@ -132,7 +132,7 @@ class Classifier(nn.Module):
         return [self.classes[index] for index in self(pixels).argmax(dim=1).tolist()]
 
     def save(self, path: str | Path) -> None:
-        """Write the model to one safetensors file, replacing it at once.
+        """Writes the model to one safetensors file, replacing it at once.
 
         Raises:
             MA2MLError: if its network is not one that this package can build by name.
@@ -149,7 +149,7 @@ class Classifier(nn.Module):
 
 
 def load_model(path: str | Path) -> Classifier:
-    """Load a model that `Classifier.save` wrote; ready to predict, on the CPU.
+    """Loads a model that `Classifier.save` wrote; ready to predict, on the CPU.
 
     Raises:
         ValueError: if the file is missing, damaged, or not such a model.

@@ -1,4 +1,4 @@
-"""Train one network on images in memory, as fast as the device allows."""
+"""Training of one network on images in memory, as fast as the device allows."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ class DivergedError(ArithmeticError):
 
 
 class Network(Protocol):
-    """What training needs of a network beside being a module."""
+    """Interface that training requires of a network besides being a module."""
 
     def set_drop_path_progress(self, progress: float) -> None:
-        """Tell scheduled drop-path how far the training is, in [0, 1]."""
+        """Sets scheduled drop-path to the training's progress, in [0, 1]."""
 
 
 class Normalization(nn.Module):
@@ -79,12 +79,12 @@ class Fitting:
 
     Attributes:
         images: to train on; their pixels may lie in the host's memory, their labels are on the device.
-        normalization: of the network's input.
+        normalization: normalization of the network's input.
         policy: augmentation, None for none.
         recipe: hyper-parameters.
         epochs: passes over the images, at least 1.
         num_classes: for mixup.
-        device: where to train.
+        device: device to train on.
         standard: augmentation before the policy, a key of `STANDARD`.
     """
 
@@ -106,11 +106,11 @@ class Fitting:
 def fit(
     network: nn.Module, fitting: Fitting, generator: torch.Generator, go_on_after: Callable[[int, nn.Module], bool]
 ) -> nn.Module:
-    """Train a network.
+    """Trains a network.
 
     Args:
         network: on the device of the fitting, channels last; trained in place.
-        fitting: what to train it with.
+        fitting: data, recipe and device of the training.
         generator: draws the order of images, the augmentations; on the device of the fitting.
         go_on_after: called with the number of each epoch, from 1, when it is over, and with the network that would be
             evaluated; training ends when it is false.
@@ -121,7 +121,7 @@ def fit(
     Raises:
         DivergedError: if the loss of an epoch is not finite.
 
-    Source: ours; optimizers, schedules and weight averaging are timm's, mixup is torchvision's.
+    Source: timm, for optimizers, schedules and weight averaging; torchvision, for mixup.
     """
     recipe = fitting.recipe
     steps = fitting.epochs * fitting.batches_per_epoch
@@ -155,7 +155,7 @@ def fit(
 
 @torch.no_grad()
 def accuracy(network: nn.Module, images: Images, normalization: Normalization) -> float:
-    """The share of images, their labels already on the network's device, that it classifies rightly, in [0, 1]."""
+    """The share of images, their labels already on the network's device, that it classifies correctly, in [0, 1]."""
     network.eval()
     device = images.labels.device
     correct = torch.zeros((), dtype=torch.int64, device=device)
@@ -178,7 +178,7 @@ def batches(fitting: Fitting, generator: torch.Generator) -> Iterator[tuple[Tens
     """One epoch: shuffled, augmented, normalized; chunks are augmented at once, a last partial batch is left out.
 
     Args:
-        fitting: what is trained on, and how.
+        fitting: data, recipe and device of the training.
         generator: draws the order and the augmentations; on the device of the fitting.
     """
     images, size = fitting.images, fitting.recipe.batch_size
@@ -198,7 +198,7 @@ def batches(fitting: Fitting, generator: torch.Generator) -> Iterator[tuple[Tens
 
 
 def _moved(pixels: Tensor, device: torch.device) -> Tensor:
-    """Pixels on the device; from the host's memory without waiting, which takes pinned memory."""
+    """Pixels on the device; from the host's memory without waiting, which requires pinned memory."""
     if device.type == "cuda" and pixels.device.type == "cpu":
         pixels = pixels.pin_memory()
     return pixels.to(device, non_blocking=True)

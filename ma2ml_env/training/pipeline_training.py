@@ -74,8 +74,8 @@ class PipelineTraining:
 
         Args:
             pipeline: to train.
-            seed: of the environment.
-            epochs: of the training.
+            seed: seed of the environment.
+            epochs: number of epochs of the training.
             measured: epochs after which accuracy is measured, ascending; the last one is `epochs`.
             in_part: whether measurements before the last one use `MEASURED_IMAGES` of the images only.
             stop_below: for each measurement, accuracy below which the training is stopped after it; NaN and missing
