@@ -1,4 +1,4 @@
-"""Search a whole machine-learning pipeline: one PettingZoo environment, one agent per module."""
+"""Search of whole machine-learning pipelines: one PettingZoo environment, one agent per module."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ register_shipped()
 
 
 def load_model(path: str | Path) -> Classifier:
-    """Load a trained model from its safetensors file; see `ma2ml_env.training.classifier.load_model`."""
+    """Loads a trained model from its safetensors file; see `ma2ml_env.training.classifier.load_model`."""
     from ma2ml_env.training import classifier
 
     return classifier.load_model(path)

@@ -1,4 +1,4 @@
-"""The names of the parts that environments are assembled from, and how a named part is made."""
+"""Names of the parts that environments are assembled from, and construction of parts by name."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def load(reference: str) -> Any:
 
 
 def factory(kind: str, catalogue: Mapping[str, str], where: str) -> Callable[..., Any]:
-    """What makes parts of a kind.
+    """Class or function that makes parts of a kind.
 
     Args:
         kind: a name of the catalogue, or `module:name`.
@@ -91,13 +91,13 @@ def factory(kind: str, catalogue: Mapping[str, str], where: str) -> Callable[...
 
 
 def build(spec: Spec, catalogue: Mapping[str, str], where: str, **injected: Any) -> Any:
-    """Make the part that a spec describes.
+    """Makes the part that a spec describes.
 
     Args:
         spec: `kind` and the arguments of that kind; the arguments named in `NESTED` are specs themselves.
-        catalogue: where to look the kind up.
+        catalogue: {kind: module:name}.
         where: for messages, the place of the part.
-        **injected: handed over where the kind takes an argument of that name.
+        **injected: passed where the kind has an argument of that name.
 
     Raises:
         ValueError: for an unknown kind, an unknown or missing argument, or one of a wrong type.
@@ -110,7 +110,7 @@ def build_reward(spec: Spec, where: str) -> Callable[[Any], float]:
     """The reward function that a spec describes, a function of a result alone; raises as `build` does.
 
     Its kind is a function of a result and of settings, or a class that is made from the settings and then called.
-    It is asked for the reward of a failed pipeline at once: what it refuses shows here, not after a training.
+    It is called immediately with a failed pipeline, so that settings it rejects raise here, not after a training.
     """
     make, arguments = _resolve(spec, REWARDS, where, {"result": None})
     arguments.pop("result", None)
@@ -124,7 +124,7 @@ def build_reward(spec: Spec, where: str) -> Callable[[Any], float]:
 
 
 def parameters(spec: Spec, catalogue: Mapping[str, str], where: str) -> list[str]:
-    """The names of the arguments that a spec's kind takes."""
+    """Names of the arguments that a spec's kind accepts."""
     return list(inspect.signature(factory(spec["kind"], catalogue, where)).parameters)
 
 
@@ -155,7 +155,7 @@ def _hints(make: Callable[..., Any]) -> dict[str, Any]:
 
 
 def _typed(value: Any, annotation: Any, where: str) -> Any:
-    """`value` as `annotation` wants it: a YAML list may be a tuple, an int a float, and nothing else."""
+    """`value` as `annotation` requires it: a YAML list may be a tuple, an int a float, and nothing else."""
     from pydantic import TypeAdapter, ValidationError
 
     try:

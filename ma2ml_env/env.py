@@ -1,4 +1,4 @@
-"""The environment: a joint action is one pipeline, evaluating it gives the shared reward."""
+"""The environment: a joint action is one pipeline, and its evaluation yields the shared reward."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ Observation = NDArray[np.float32]
 
 
 class AutoMLEnv(ParallelEnv[AgentID, Observation, Any]):  # type: ignore[misc]  # PettingZoo has no types
-    """Search a whole machine-learning pipeline, one agent per module.
+    """Environment for the search of a whole machine-learning pipeline, one agent per module.
 
     | Import             | `env = ma2ml_env.make("ma2ml/digits-v0")`                         |
     |--------------------|-------------------------------------------------------------------|
@@ -47,10 +47,10 @@ class AutoMLEnv(ParallelEnv[AgentID, Observation, Any]):  # type: ignore[misc]  
     **Observation.** The agent's role, one-hot over `possible_agents`. It never changes: the game is a
     one-step cooperative one, and observations are there because policies are written pi_i(A_i | S_i).
 
-    **Action.** One index per decision. `env.search_spaces[agent].decisions` says what they mean. Int,
+    **Action.** One index per decision. `env.search_spaces[agent].decisions` lists them. Int,
     list, NumPy scalar and NumPy array of any integer type are accepted.
 
-    **Reward.** A pure function of (environment, seed, pipeline), given by `env.reward(result)`. A failed
+    **Reward.** A pure function of (environment, seed, pipeline), returned by `env.reward(result)`. A failed
     pipeline is paid 0.
 
     **Infos.** Numbers only, the same keys at reset and step: accuracy, flops (multiply-accumulates of one
@@ -59,7 +59,7 @@ class AutoMLEnv(ParallelEnv[AgentID, Observation, Any]):  # type: ignore[misc]  
     **Seed.** The last non-None `reset(seed=)`, else 0. A step never advances it.
 
     Args:
-        search_spaces: what each agent chooses from, {agent: search space}, in the order of the agents.
+        search_spaces: search space of each agent, {agent: search space}, in the order of the agents.
         evaluator: any callable `(pipeline, *, seed) -> Result`.
         reward: from a result to a float.
         render_mode: `None`, `"ansi"` (words) or `"rgb_array"` (a picture).
@@ -71,7 +71,7 @@ class AutoMLEnv(ParallelEnv[AgentID, Observation, Any]):  # type: ignore[misc]  
     Raises:
         ValueError: for an unknown render mode, or no agent.
 
-    Source: MA2ML's agents, joint action and shared reward; the observation is ours.
+    Source: MA2ML's agents, joint action and shared reward, but not the observation.
     """
 
     metadata: dict[str, Any]
@@ -143,7 +143,7 @@ class AutoMLEnv(ParallelEnv[AgentID, Observation, Any]):  # type: ignore[misc]  
     def reset(
         self, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[dict[AgentID, Observation], dict[AgentID, dict[str, float]]]:
-        """Start an episode.
+        """Starts an episode.
 
         Args:
             seed: seeds the evaluation of pipelines, from 0 to 2**63 - 1; None keeps the seed as it is.
@@ -170,7 +170,7 @@ class AutoMLEnv(ParallelEnv[AgentID, Observation, Any]):  # type: ignore[misc]  
         dict[AgentID, bool],
         dict[AgentID, dict[str, float]],
     ]:
-        """Evaluate the pipeline that the agents chose; the episode ends.
+        """Evaluates the pipeline that the agents chose; the episode ends.
 
         Args:
             actions: one action per agent.
@@ -208,18 +208,18 @@ class AutoMLEnv(ParallelEnv[AgentID, Observation, Any]):  # type: ignore[misc]  
         return decode_joint(self.search_spaces, actions)
 
     def evaluate(self, pipeline: Pipeline, seed: int = 0, **fidelity: Any) -> Result:
-        """Evaluate a pipeline; what `step` is made of, for parallel search.
+        """Evaluates a pipeline as `step` does, outside an episode; for parallel search.
 
         Args:
             pipeline: from `decode`.
-            seed: takes the place of the environment's seed for this call.
-            **fidelity: how thoroughly, where the evaluator offers that: `epochs`, `stop_below`.
+            seed: overrides the environment's seed for this call.
+            **fidelity: fidelity of the evaluation, where the evaluator supports it: `epochs`, `stop_below`.
 
         Returns:
             The evaluator's result; one whose accuracy is not a number in [0, 1] has failed.
 
         Raises:
-            ValueError: for a fidelity that the evaluator does not offer, or a seed as in `reset`.
+            ValueError: for a fidelity that the evaluator does not support, or a seed as in `reset`.
         """
         seed = check_seed(seed)
         if fidelity:
@@ -232,25 +232,26 @@ class AutoMLEnv(ParallelEnv[AgentID, Observation, Any]):  # type: ignore[misc]  
         return replace(result, accuracy=0.0, error=error, seconds=result.seconds or time.monotonic() - started)
 
     def check_fidelity(self, names: Iterable[str]) -> None:
-        """Raise a ValueError if the evaluator takes no argument of one of these names."""
+        """Raises a ValueError if the evaluator does not support one of these arguments."""
         offered = inspect.signature(self.evaluator).parameters
         if any(parameter.kind is parameter.VAR_KEYWORD for parameter in offered.values()):
             return
         for name in names:
             if name not in offered:
                 raise UnsupportedError(
-                    f"the evaluator of {self.name} takes no {name!r}: {type(self.evaluator).__name__}"
+                    f"the evaluator of {self.name} does not support {name!r}: {type(self.evaluator).__name__}"
                 )
 
     def cost(self, pipeline: Pipeline) -> Cost:
-        """What a pipeline's network costs, without evaluating it, where the evaluator can tell.
+        """Cost of a pipeline's network, without evaluating it, where the evaluator knows it.
 
         Raises:
-            ValueError: if it cannot.
+            ValueError: if it does not.
         """
         if not isinstance(self.evaluator, Priced):
             raise UnsupportedError(
-                f"{self.name} tells no cost beforehand: its evaluator is {type(self.evaluator).__name__}"
+                f"{self.name} cannot report a pipeline's cost before evaluating it: "
+                f"its evaluator is {type(self.evaluator).__name__}"
             )
         return self.evaluator.cost(pipeline)
 
@@ -272,13 +273,13 @@ class AutoMLEnv(ParallelEnv[AgentID, Observation, Any]):  # type: ignore[misc]  
         return np.array([deciding, not deciding], dtype=np.float32)
 
     def render(self) -> str | NDArray[np.uint8]:
-        """The last pipeline, in words or, with `render_mode="rgb_array"`, as a picture."""
+        """Renders the last pipeline, in words or, with `render_mode="rgb_array"`, as a picture."""
         if self.render_mode == "rgb_array" and self._draw is not None:
             return self._draw(self, self.last_trial)
         return "no pipeline has been evaluated yet" if self.last_trial is None else str(self.last_trial)
 
     def close(self) -> None:
-        """Release what the environment holds: nothing; may be called any number of times."""
+        """Closes the environment, which holds no resources; may be called any number of times."""
 
     def _observations(self) -> dict[AgentID, Observation]:
         roles = np.eye(len(self.possible_agents), dtype=np.float32)

@@ -1,4 +1,4 @@
-"""The errors of this package: one family, so that a user's mistake can be told from a bug."""
+"""Errors of this package: one family, so that a user's mistake can be distinguished from a bug."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ LISTED = 24
 
 
 class MA2MLError(ValueError):
-    """A mistake in an argument, an option or a file; the message says what was given and what is allowed.
+    """A mistake in an argument, an option or a file; the message states what was given and what is allowed.
 
     Base class of all errors that this package raises on purpose. Commands print it as one line; any other
     exception is a bug and shows its traceback.
@@ -34,11 +34,11 @@ class DamagedFileError(MA2MLError):
 
 
 class TrialLogError(MA2MLError):
-    """A trial log cannot be used; the message says why. What it holds is untouched."""
+    """A trial log cannot be used; the message states the reason. What it holds is untouched."""
 
 
 class UnsupportedError(MA2MLError):
-    """The environment, evaluator or model lacks the ability that was asked for."""
+    """The environment, evaluator or model lacks a required ability."""
 
 
 def nearest(name: object, names: Iterable[object]) -> str:
@@ -92,7 +92,7 @@ def missing_extra(needs: str, extra: str) -> MissingExtraError:
 
     Args:
         needs: the part of the sentence before the command, such as `"the ray executor needs Ray"`.
-        extra: of the distribution `ma2ml-env`.
+        extra: extra of the distribution `ma2ml-env`.
     """
     return MissingExtraError(f"{needs}: pip install 'ma2ml-env[{extra}]'")
 

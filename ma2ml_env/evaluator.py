@@ -1,6 +1,6 @@
-"""Evaluators: the one call that each has, and the abilities that some have beside it.
+"""Evaluators: the one call that all support, and optional abilities.
 
-An evaluator has an ability if it has the attribute or method of its protocol; `isinstance(evaluator, Priced)` tells.
+An evaluator has an ability if it has the attribute or method of its protocol, as in `isinstance(evaluator, Priced)`.
 `ma2ml_env.testing.check_evaluator` checks all abilities that an evaluator has.
 """
 
@@ -16,14 +16,14 @@ from ma2ml_env.types import AgentID, Cost, Pipeline, Result
 
 
 class Evaluator(Protocol):
-    """Scores a pipeline; any callable of this shape serves.
+    """Scores a pipeline; any callable with this signature is accepted.
 
     A failure of the trained pipeline (a loss that is not a number, memory, time) is a `Result` with
     an error; any other exception is a bug of the evaluator.
     """
 
     def __call__(self, pipeline: Pipeline, *, seed: int) -> Result:
-        """Evaluate `pipeline` under the environment's `seed`."""
+        """Evaluates `pipeline` under the environment's `seed`."""
         ...
 
 
@@ -38,7 +38,7 @@ class BatchResults(NamedTuple):
 
 @runtime_checkable
 class Priced(Protocol):
-    """Knows the cost of a pipeline before it is evaluated."""
+    """Reports the cost of a pipeline before it is evaluated."""
 
     def cost(self, pipeline: Pipeline) -> Cost:
         """FLOPs and parameters, those of the pipeline's result."""
@@ -47,7 +47,7 @@ class Priced(Protocol):
 
 @runtime_checkable
 class BatchPriced(Protocol):
-    """Knows the costs of many pipelines at once."""
+    """Reports the costs of many pipelines at once."""
 
     def cost_batch(self, actions: Mapping[AgentID, Any]) -> NDArray[np.int64]:
         """Costs of B pipelines, shape (2, B): multiply-accumulates of one image, trainable parameters.
@@ -60,7 +60,7 @@ class BatchPriced(Protocol):
 
 @runtime_checkable
 class NoiseFree(Protocol):
-    """Knows the result of a pipeline without noise."""
+    """Reports the result of a pipeline without noise."""
 
     def expected(self, pipeline: Pipeline) -> Result:
         """Noise-free result."""
@@ -76,14 +76,14 @@ class Batched(Protocol):
 
         Args:
             actions: by agent, integers of shape (B, decisions).
-            seed: of the environment.
+            seed: seed of the environment.
         """
         ...
 
 
 @runtime_checkable
 class NoiseFreeBatched(Protocol):
-    """Knows the results of many pipelines without noise."""
+    """Reports the results of many pipelines without noise."""
 
     def expected_batch(self, actions: Mapping[AgentID, Any]) -> BatchResults:
         """Noise-free results of B pipelines; `actions` as of `Batched`."""
@@ -92,16 +92,16 @@ class NoiseFreeBatched(Protocol):
 
 @runtime_checkable
 class KnownOptimum(Protocol):
-    """Knows the highest noise-free accuracy of all pipelines."""
+    """Reports the highest noise-free accuracy of all pipelines."""
 
     @property
     def optimum_accuracy(self) -> float:
-        """In [0, 1]."""
+        """Highest noise-free accuracy, in [0, 1]."""
 
 
 @runtime_checkable
 class Instant(Protocol):
-    """States whether an evaluation takes no time worth a process of its own."""
+    """States whether an evaluation is too fast to be worth a process of its own."""
 
     @property
     def instant(self) -> bool:
@@ -113,7 +113,7 @@ class Preparing(Protocol):
     """Reads its data before the first evaluation, on demand."""
 
     def prepare(self) -> None:
-        """Read them; raises MA2MLError if they are missing."""
+        """Reads them; raises MA2MLError if they are missing."""
 
 
 @runtime_checkable
@@ -121,13 +121,13 @@ class Retrainable(Protocol):
     """Trains the final model of a search."""
 
     def retrain(self, pipeline: Pipeline, *, seed: int) -> tuple[Any, float]:
-        """The model, which has `save(path)`, and its test accuracy in [0, 1]."""
+        """Returns the model, which has `save(path)`, and its test accuracy in [0, 1]."""
         ...
 
 
 @runtime_checkable
 class Savable(Protocol):
-    """Tells before a search whether its final model can be saved."""
+    """Checks before a search that its final model can be saved."""
 
     def check_savable(self) -> None:
         """Raises MA2MLError if the model that `retrain` makes could not be saved."""
@@ -135,7 +135,7 @@ class Savable(Protocol):
 
 @runtime_checkable
 class Illustrated(Protocol):
-    """Has images to draw or to measure."""
+    """Has sample images, for rendering and measurements."""
 
     def sample_images(self, count: int) -> Any:
         """At most `count` images, uint8 (count, channels, height, width)."""
@@ -144,7 +144,7 @@ class Illustrated(Protocol):
 
 @runtime_checkable
 class Defined(Protocol):
-    """States what its results depend on beside pipeline and seed; the environment's definition is a hash of it."""
+    """States all that its results depend on besides pipeline and seed; the environment's definition is a hash of it."""
 
     @property
     def definition(self) -> Mapping[str, Any]:
@@ -183,7 +183,7 @@ ABILITIES = (
 
 
 def is_instant(evaluator: Evaluator) -> bool:
-    """Whether an evaluator states that it takes no time worth a process of its own."""
+    """True if an evaluator states that it is too fast to be worth a process of its own."""
     return isinstance(evaluator, Instant) and evaluator.instant
 
 

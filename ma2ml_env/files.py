@@ -30,7 +30,7 @@ def read_yaml(path: Path) -> Any:
 
 @contextmanager
 def replacing(path: str | Path) -> Iterator[Path]:
-    """Yields a path beside `path` to write to; at the end its file, flushed to the disk, takes the place of `path`.
+    """Yields a path beside `path` to write to; at the end its file, flushed to the disk, replaces `path`.
 
     A crash or an exception leaves the old file as it was.
 

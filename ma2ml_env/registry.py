@@ -1,4 +1,4 @@
-"""From a line of YAML to an environment: `make`, `env_ids`, `add_file`."""
+"""Registered environments, built from YAML entries: `make`, `env_ids`, `add_file`."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class EnvEntry:
     reward: catalog.Spec
 
     def build(self, **options: Any) -> AutoMLEnv:
-        """Assemble the environment; `options` are `AutoMLEnv`'s own keyword arguments.
+        """Assembles the environment; `options` are `AutoMLEnv`'s own keyword arguments.
 
         Raises:
             ValueError: if a part is unknown, or an argument of it unknown, missing or of a wrong type.
@@ -87,7 +87,7 @@ class EnvEntry:
 
 
 def _definition(spaces: Mapping[AgentID, SearchSpace], evaluator: Any) -> str:
-    """A name for what a result depends on: the decisions and the evaluator, not the reward.
+    """Hash of all that a result depends on: the decisions and the evaluator, not the reward.
 
     Empty where a choice is an object whose text is not the same in every process.
     """
@@ -102,7 +102,7 @@ def _definition(spaces: Mapping[AgentID, SearchSpace], evaluator: Any) -> str:
 
 
 def _identity(decision: Decision) -> tuple[Any, ...]:
-    """What a definition says of a decision: its order is none of it, and a condition only where there is one."""
+    """Part of a definition that describes a decision: without its order, and with a condition only where it has one."""
     return decision.name, list(decision.choices), *([decision.active] if decision.active else [])
 
 
@@ -178,7 +178,7 @@ def add_entries(entries: list[EnvEntry]) -> list[str]:
 
 
 def read_entries(path: Path) -> list[EnvEntry]:
-    """Read and check a registry file without building anything.
+    """Reads and checks a registry file without building anything.
 
     Raises:
         ValueError: with file, id and key, for anything that is not in the documented form.

@@ -34,7 +34,7 @@ def flops_constrained(result: Result, *, constraint: float, exponent: float = -0
     Raises:
         ValueError: if the constraint is not above 0 or the exponent is above 0.
 
-    Source: MA2ML's reward; the exponent's default is MnasNet's; the one-sided form is ours.
+    Source: MA2ML's reward, but for the one-sided form; the exponent's default is MnasNet's.
     """
     if not constraint > 0:
         raise MA2MLError(f"the FLOPs constraint must be above 0, not {constraint}")

@@ -1,4 +1,4 @@
-"""The nouns that everything else is written in: agents, pipelines, results, trials."""
+"""Basic types of the package: agents, pipelines, results, trials."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ MAX_SEED = 2**63 - 1
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Pipeline(Mapping[AgentID, Any]):
-    """One complete machine-learning pipeline: what every agent chose, and what it means.
+    """One complete machine-learning pipeline: the choice of every agent, as indices and decoded.
 
     A mapping from agent to the decoded choice (`pipeline["nas"]`). Two pipelines are equal when
     their actions are.
@@ -79,7 +79,7 @@ class Pipeline(Mapping[AgentID, Any]):
 class Result:
     """Outcome of evaluating one pipeline.
 
-    Its numbers are Python floats, whatever they were given as (NumPy's scalars, 0-d tensors). One that is not finite,
+    Its numbers are Python floats, whatever they were passed as (NumPy's scalars, 0-d tensors). One that is not finite,
     or negative where that has no meaning, makes the pipeline a failed one: `error` names it, accuracy is 0.
 
     Attributes:
@@ -87,7 +87,7 @@ class Result:
         flops: multiply-accumulates of one image.
         params: trainable parameters.
         seconds: wall-clock seconds that the evaluation took.
-        error: why the pipeline failed, None if it did not.
+        error: reason of the failure, None if there is none.
         curve: validation accuracy after each measured epoch, empty where there are no epochs.
         pruned: whether training was stopped early; accuracy is that of the last epoch then.
         infeasible: whether it was not evaluated, because it costs more than is allowed; such a one has failed.
@@ -125,7 +125,7 @@ class Result:
 
     @property
     def failed(self) -> bool:
-        """Whether the pipeline failed."""
+        """True if the pipeline failed."""
         return self.error is not None
 
 
@@ -138,8 +138,8 @@ class Trial:
     Attributes:
         number: its place in the search, from 0.
         seed: the environment's seed under which it was evaluated.
-        pipeline: what was evaluated.
-        result: what came out.
+        pipeline: the evaluated pipeline.
+        result: result of the evaluation.
         reward: the shared reward that was paid for it.
     """
 
@@ -170,7 +170,7 @@ class Trial:
 
     @property
     def summary(self) -> str:
-        """Reward, accuracy and cost in words, or why there is none; a cost of 0 is left out, as one without meaning."""
+        """Reward, accuracy and cost in words, or the reason of a failure; a meaningless cost of 0 is left out."""
         outcome = self.result
         if outcome.infeasible:
             return f"too large, not evaluated: {(outcome.error or '').removeprefix('infeasible: ')}"
@@ -191,7 +191,7 @@ class RewardFn(Protocol):
 
 @dataclass(frozen=True)
 class Cost:
-    """What a network costs.
+    """Cost of a network.
 
     Attributes:
         flops: multiply-accumulates of convolutions and linear layers for one image.

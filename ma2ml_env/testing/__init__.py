@@ -19,8 +19,8 @@ def check_env(env: AutoMLEnv, *, pipelines: int = 2, seed: int = 0) -> None:
 
     Args:
         env: an `AutoMLEnv`; it is copied, not stepped.
-        pipelines: how many are played.
-        seed: of their draw.
+        pipelines: number of pipelines to play.
+        seed: seed of the pipelines' draw.
 
     Raises:
         AssertionError: naming variant, convention, and what does not hold.

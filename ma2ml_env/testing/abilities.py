@@ -1,4 +1,4 @@
-"""Checks of what an evaluator can beside evaluating one pipeline."""
+"""Checks of an evaluator's optional abilities."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ IMAGES = 3
 
 
 def check_abilities(evaluator: Evaluator, pipeline: Pipeline, result: Result, *, seed: int) -> None:
-    """Check that an evaluator's abilities agree with its result of one pipeline.
+    """Checks that an evaluator's abilities agree with its result of one pipeline.
 
     Args:
         evaluator: to check.
         pipeline: that was evaluated.
-        result: of the evaluation.
-        seed: of the evaluation.
+        result: result of the evaluation.
+        seed: seed of the evaluation.
 
     Raises:
         AssertionError: naming what does not hold.
@@ -61,11 +61,11 @@ def _check_costs(evaluator: Evaluator, pipeline: Pipeline, result: Result) -> No
     if isinstance(evaluator, able.Priced) and not result.failed:
         cost = evaluator.cost(pipeline)
         told, paid = (cost.flops, cost.params), (result.flops, result.params)
-        assert told == paid, f"cost tells {told} FLOPs and parameters, the result {paid}"
+        assert told == paid, f"cost reports {told} FLOPs and parameters, the result {paid}"
     if isinstance(evaluator, able.BatchPriced) and not result.failed:
         rows = evaluator.cost_batch(_rows(pipeline))
         told = tuple(rows[:, 1].tolist())
-        assert told == (result.flops, result.params), f"cost_batch tells {told} FLOPs and parameters"
+        assert told == (result.flops, result.params), f"cost_batch reports {told} FLOPs and parameters"
 
 
 def _check_batches(evaluator: Evaluator, pipeline: Pipeline, result: Result, seed: int) -> None:
@@ -73,7 +73,7 @@ def _check_batches(evaluator: Evaluator, pipeline: Pipeline, result: Result, see
         batch = evaluator.evaluate_batch(_rows(pipeline), seed)
         found = (batch.accuracy[1].item(), batch.flops[1].item(), batch.params[1].item())
         single = (result.accuracy, result.flops, result.params)
-        assert found == single, f"evaluate_batch gives {found}, a single evaluation {single}"
+        assert found == single, f"evaluate_batch returns {found}, a single evaluation {single}"
 
 
 def _check_noise_free(evaluator: Evaluator, pipeline: Pipeline) -> None:
@@ -86,7 +86,7 @@ def _check_noise_free(evaluator: Evaluator, pipeline: Pipeline) -> None:
         assert exact.accuracy <= best + 1e-9, f"accuracy {exact.accuracy} is above optimum_accuracy, {best}"
     if isinstance(evaluator, able.NoiseFreeBatched):
         found = evaluator.expected_batch(_rows(pipeline)).accuracy[0].item()
-        assert found == exact.accuracy, f"expected_batch gives accuracy {found}, expected {exact.accuracy}"
+        assert found == exact.accuracy, f"expected_batch returns accuracy {found}, expected {exact.accuracy}"
 
 
 def _rows(pipeline: Pipeline) -> dict[str, Any]:

@@ -1,6 +1,6 @@
-"""The conventions of the environment, one check each; what MARL libraries demand, found by trying them.
+"""The conventions of the environment, one check each; they are what MARL libraries turned out to require.
 
-Every check takes a function that makes a variant, and joint actions to play. It raises an AssertionError that names
+Every check accepts a function that makes a variant, and joint actions to play. It raises an AssertionError that names
 what does not hold.
 """
 
@@ -98,7 +98,7 @@ def the_reward_is_shared_and_comes_at_the_end(make: MakeVariant, actions: Action
     last = steps[-1]
     agents = getattr(env, "possible_agents", list(last.rewards))
     for said in (last.observations, last.rewards, last.terminations, last.truncations, last.infos):
-        assert list(said) == agents, f"at the end only {list(said)} are told something"
+        assert list(said) == agents, f"at the end only {list(said)} receive something"
     assert all(type(reward) is float for reward in last.rewards.values()), f"rewards are {last.rewards}"
     assert len(set(last.rewards.values())) == 1, f"rewards differ: {last.rewards}"
     assert env.last_trial is not None
@@ -182,7 +182,7 @@ def it_can_be_closed_and_pickled(make: MakeVariant, actions: Actions) -> None:
 
 
 def the_reward_depends_on_seed_and_pipeline_alone(make: MakeVariant, actions: Actions) -> None:
-    """9: whatever was played before, in whichever order and copy; a reset without a seed keeps the old one."""
+    """9: results independent of what was played before, of order and copy; a reset without a seed keeps the old one."""
     env, other = make(), make()
     there = [play(env, action, seed=0) for action in actions]
     back = [play(other, action, seed=None) for action in reversed(actions)][::-1]
@@ -190,7 +190,7 @@ def the_reward_depends_on_seed_and_pipeline_alone(make: MakeVariant, actions: Ac
     assert env.evaluation_seed == other.evaluation_seed == 0
     for action in actions:
         pair = zip(rollout(env, action), rollout(other, action), strict=True)
-        assert all(data_equivalence(_said(a), _said(b)) for a, b in pair), "two copies say different things"
+        assert all(data_equivalence(_said(a), _said(b)) for a, b in pair), "two copies return different things"
 
 
 def action_spaces_are_plain(make: MakeVariant, actions: Actions) -> None:

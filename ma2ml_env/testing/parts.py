@@ -16,17 +16,17 @@ from ma2ml_env.types import AgentID, Result
 
 
 def check_search_space(space: SearchSpace, *, samples: int = 20, seed: int = 0) -> None:
-    """Check that a search space conforms.
+    """Checks that a search space conforms.
 
     Every sampled action, the default and the two extreme ones must be decodable, to equal objects each time, with a
-    text that says what they are; `encode` must give back the action, where the space has that inverse; actions that
+    descriptive text; `encode` must return the action, where the space has that inverse; actions that
     differ in inactive decisions only must be one action, with one meaning; what is out of range, too short, too long
     or not whole must be refused; and the space must survive pickling.
 
     Args:
         space: to check.
-        samples: how many random actions.
-        seed: of these.
+        samples: number of random actions.
+        seed: seed of the random actions.
 
     Raises:
         AssertionError: naming what does not hold.
@@ -53,18 +53,18 @@ def check_search_space(space: SearchSpace, *, samples: int = 20, seed: int = 0) 
 def check_evaluator(
     evaluator: Evaluator, search_spaces: Mapping[AgentID, SearchSpace], *, pipelines: int = 3, seed: int = 0
 ) -> None:
-    """Check that an evaluator conforms; it is called twice per pipeline.
+    """Checks that an evaluator conforms; it is called twice per pipeline.
 
     Its result must depend on pipeline and seed alone (apart from the seconds), hold numbers in their ranges, and leave
     the global random states as they are; a failed pipeline has accuracy 0; and the evaluator must survive pickling.
-    What it can beside that (`ma2ml_env.evaluator`) must agree with it: costs with those of the result, a batch with
+    Its optional abilities (`ma2ml_env.evaluator`) must agree with it: costs with those of the result, a batch with
     single evaluations, no noise-free accuracy above a known optimum. Nothing is retrained.
 
     Args:
         evaluator: to check.
         search_spaces: by agent; where pipelines are drawn from.
-        pipelines: how many; the defaults of the spaces come first.
-        seed: of the draw and of the evaluations.
+        pipelines: number of pipelines; the defaults of the spaces come first.
+        seed: seed of the draw and of the evaluations.
 
     Raises:
         AssertionError: naming what does not hold.
@@ -86,7 +86,7 @@ def check_evaluator(
 
 
 def _check_inactive(space: SearchSpace, action: tuple[int, ...], built: Any) -> None:
-    """Check that choices of inactive decisions neither matter nor come back."""
+    """Checks that choices of inactive decisions neither matter nor come back."""
     rows = np.array([action])
     canonical = space.validate(action)
     assert tuple(space.canonical(rows)[0].tolist()) == canonical, f"{action} has two canonical forms"

@@ -1,4 +1,4 @@
-"""One pipeline played to the end in any variant of an environment, with all that was returned on the way."""
+"""Rollouts: one pipeline played to the end in any variant of an environment, with all that was returned."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ class Remembered:
     """An evaluator that evaluates each pipeline once per seed, so that checks cost few evaluations.
 
     Args:
-        evaluator: what to ask the first time.
+        evaluator: called for the first evaluation.
     """
 
     def __init__(self, evaluator: Evaluator) -> None:

@@ -32,9 +32,9 @@ def to_optuna(
 
     Args:
         trials: the log, or the path of its file.
-        url: of Optuna's storage, such as `sqlite:///study.db`.
+        url: URL of Optuna's storage, such as `sqlite:///study.db`.
         search_spaces: `env.search_spaces`, to name decisions and choices; without them there are indices only.
-        name: of the study; the log's folder's if None.
+        name: name of the study; the log's folder's if None.
 
     Returns:
         The name of the study.
@@ -56,7 +56,7 @@ def to_optuna(
         study = optuna.create_study(storage=url, study_name=study_name, direction="maximize", load_if_exists=True)
         held = study.get_trials(deepcopy=False)
         if [_identity(t.user_attrs) for t in held] != [_identity(row) for row in rows[: len(held)]]:
-            raise MA2MLError(f"the study {study_name!r} in {url} holds other trials; give another name")
+            raise MA2MLError(f"the study {study_name!r} in {url} holds other trials; choose another name")
         study.add_trials([_trial(row, _parameters(row, search_spaces)) for row in rows[len(held) :]])
     except (optuna.exceptions.OptunaError, SQLAlchemyError, ImportError) as error:
         raise MA2MLError(f"cannot export to {url}: {error}") from error

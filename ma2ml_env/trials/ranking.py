@@ -17,7 +17,9 @@ def best(trials: Iterable[Trial]) -> Trial | None:
 def top_k(trials: Iterable[Trial], k: int) -> list[Trial]:
     """The best k distinct pipelines, each by its earliest trial, best first.
 
-    Source: the paper's figures; distinct, so that proposing one pipeline often does not help (ours).
+    Pipelines are deduplicated, so that proposing one pipeline often does not help.
+
+    Source: the paper's figures, but for the deduplication.
     """
     first: dict[str, Trial] = {}
     for trial in sorted(trials, key=lambda trial: trial.number):

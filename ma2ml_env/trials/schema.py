@@ -1,4 +1,4 @@
-"""The tables of a trial log, and how a file of them is opened."""
+"""Tables of a trial log, and opening of their file."""
 
 from __future__ import annotations
 
@@ -155,7 +155,7 @@ def damaged(path: Path, reason: object) -> str:
 
 @contextmanager
 def transaction(connection: sqlite3.Connection) -> Iterator[None]:
-    """All statements or none."""
+    """Transaction that executes all statements or none."""
     connection.execute("BEGIN IMMEDIATE")
     try:
         yield

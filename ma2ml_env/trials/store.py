@@ -32,10 +32,10 @@ class TrialStore:
 
     Args:
         path: the file; created with its folders at the first trial if there is none.
-        definition: of the environment, stored with every trial; a file with trials of another one is refused.
-            Empty where it is not known, and then nothing is compared.
-        batch_size: how many trials the view `batches` averages over, the batch of the learner; None leaves the file
-            as it is, 10 for a new one.
+        definition: definition of the environment, stored with every trial; a file with trials of another one is
+            refused. Empty where it is not known, and then nothing is compared.
+        batch_size: number of trials that the view `batches` averages over, the batch of the learner; None leaves the
+            file as it is, 10 for a new one.
 
     Raises:
         TrialLogError: on first use, if the file is damaged or not a trial log.
@@ -50,7 +50,7 @@ class TrialStore:
         self._lock = threading.RLock()
 
     def open(self) -> None:
-        """Open the file for writing now, to see that it can be used.
+        """Opens the file for writing now, to check that it can be used.
 
         Raises:
             TrialLogError: if it cannot.
@@ -59,7 +59,7 @@ class TrialStore:
             self._opened()
 
     def add(self, trial: Trial) -> None:
-        """Store a trial under its own number.
+        """Stores a trial under its own number.
 
         Raises:
             TrialLogError: if the number is taken, or the file cannot be used.
@@ -67,7 +67,7 @@ class TrialStore:
         self._insert(trial, trial.number)
 
     def replace(self, trial: Trial) -> None:
-        """Store a trial in place of the one of the same number, which moves to the table `replaced`.
+        """Stores a trial in place of the one of the same number, which moves to the table `replaced`.
 
         Raises:
             TrialLogError: if there is none of this number.
@@ -83,7 +83,7 @@ class TrialStore:
                 connection.execute(f"INSERT INTO trials VALUES ({marks})", _row(trial, trial.number, self.definition))
 
     def append(self, trial: Trial) -> None:
-        """Store a trial under the next free number, whatever other processes append meanwhile."""
+        """Stores a trial under the next free number, whatever other processes append meanwhile."""
         self._insert(trial, None)
 
     def load(self, decode: Callable[[JointAction], Pipeline]) -> list[Trial]:
@@ -123,13 +123,13 @@ class TrialStore:
     def to_optuna(
         self, url: str, search_spaces: Mapping[AgentID, SearchSpace] | None = None, name: str | None = None
     ) -> str:
-        """Export the trials as an Optuna study; see `ma2ml_env.to_optuna`."""
+        """Exports the trials as an Optuna study; see `ma2ml_env.to_optuna`."""
         from ma2ml_env.trials.optuna_export import to_optuna
 
         return to_optuna(self, url, search_spaces, name)
 
     def close(self) -> None:
-        """Close the file; the next call opens it again."""
+        """Closes the file; the next call opens it again."""
         with self._lock:
             for connection in (self._writer, self._reader):
                 if connection is not None:

@@ -1,4 +1,4 @@
-"""Base classes of the wrappers: what a variant of the environment passes on, and how its agents stand for modules."""
+"""Base classes of the wrappers: attributes that a variant passes on, and the mapping of its agents to modules."""
 
 from __future__ import annotations
 
@@ -221,7 +221,7 @@ def whole_numbers(actions: Mapping[AgentID, Any], agents: Sequence[AgentID]) -> 
         if len(actions) == len(agents):
             return [operator.index(actions[agent]) for agent in agents]
     except (KeyError, TypeError):
-        pass  # said precisely, or accepted, below
+        pass  # reported precisely, or accepted, below
     check_agents(actions, agents)
     return [whole_number(actions[agent], agent) for agent in agents]
 

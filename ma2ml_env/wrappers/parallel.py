@@ -134,7 +134,7 @@ class FlatEnv(ParallelWrapper):
         elif codebook_size is None:
             self.codebook = check_codebook(codebook, env.search_spaces)
         else:
-            raise MA2MLError("give codebook_size or codebook, not both: a given codebook has its own size")
+            raise MA2MLError("pass codebook_size or codebook, not both: a codebook has a size of its own")
         size = max(len(actions) for actions in self.codebook.values())
         self._action_spaces = {agent: Discrete(size) for agent in self.possible_agents}
 

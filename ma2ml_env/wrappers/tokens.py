@@ -29,15 +29,15 @@ class TokenList:
 
     Attributes:
         width: number of tokens.
-        space: of the observation.
+        space: space of the observation.
         seen: the observation, shape (role + 2 * length + 1,), float32; it changes, so hand out copies.
-        legal: which tokens are legal now, shape (width,), int8, never all zero; hand out copies.
+        legal: mask of the tokens that are legal now, shape (width,), int8, never all zero; hand out copies.
         choices: the choices made so far, 0 for inactive decisions.
         illegal: number of tokens that were out of range and folded by `% n`; a float, as infos hold them.
 
     Args:
         nvec: number of choices of each decision.
-        conditions: when each decision is active.
+        conditions: condition of each decision.
         width: number of tokens; at least the largest of `nvec`.
         length: number of decisions that observations have room for; at least that of `nvec`.
         role: the first numbers of the observation.
@@ -81,7 +81,7 @@ class TokenList:
 
     @property
     def done(self) -> bool:
-        """Whether all decisions are made."""
+        """True if all decisions are made."""
         return self._position == self._last
 
     def choose(self, token: int) -> None:
@@ -205,11 +205,11 @@ class TokensEnv(ParallelWrapper):
     has decisions; all agents stay to the end. The reward is 0.0 until the last step. An agent sees its role and its own
     choices so far, as `TokenList` describes; the state is what all agents see.
 
-    The mask says which tokens are legal, int8. An agent that is done, or whose next decision is inactive, has a single
+    The mask marks the legal tokens, int8. An agent that is done, or whose next decision is inactive, has a single
     legal token, 0. An illegal one is folded by `% n` and counted in `infos[agent]["illegal"]`.
 
     Attributes:
-        mask: where the mask is.
+        mask: place of the mask.
 
     Args:
         env: an `AutoMLEnv`.

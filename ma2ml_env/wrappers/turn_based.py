@@ -18,7 +18,7 @@ from ma2ml_env.wrappers.tokens import AgentTokens
 
 
 class TurnsWrapper(AgentsWrapper, AECEnv[AgentID, Any, Any]):  # type: ignore[misc]  # PettingZoo has no types
-    """A PettingZoo AEC environment: whose turn it is, and how the episode ends.
+    """A PettingZoo AEC environment: order of the turns, and end of the episode.
 
     Nobody sees what others chose before. When the last agent has made its last move the pipeline is evaluated, and all
     agents are paid and terminated. `unwrapped` is the variant itself, since PettingZoo's AEC wrappers write into it;
@@ -142,7 +142,7 @@ class AECTokensEnv(TurnsWrapper):
     since an agent moves many times before the next one does: `metadata["is_parallelizable"]` is False.
 
     Attributes:
-        mask: where the mask is.
+        mask: place of the mask.
 
     Args:
         env: an `AutoMLEnv`.

@@ -65,7 +65,7 @@ def test_a_pipeline_beyond_a_bound_is_a_trial_that_is_never_evaluated(bounds: Co
 
 def test_bounds_need_an_evaluator_that_tells_its_cost() -> None:
     env = AutoMLEnv({"nas": SPACE}, lambda pipeline, *, seed: Result(0.5, 1, 1, 0.0), accuracy)
-    with pytest.raises(ValueError, match="tells no cost beforehand"):
+    with pytest.raises(ValueError, match="cannot report a pipeline's cost before evaluating it"):
         search(env, bounds=CostBounds(max_flops=3))
 
 

@@ -96,5 +96,5 @@ def test_what_is_stopped_is_the_same_for_any_number_of_workers_and_after_a_resum
 def test_a_pruner_needs_an_evaluator_that_can_be_stopped() -> None:
     env = ma2ml_env.make("ma2ml/synthetic-v0")
     learner = make_learner("random_search", agent_specs(env), seed=0)
-    with pytest.raises(ValueError, match="takes no 'stop_below'"):
+    with pytest.raises(ValueError, match="does not support 'stop_below'"):
         run_search(env, learner, 3, pruner=QuantilePruner())

@@ -130,13 +130,17 @@ def test_an_evaluator_of_every_ability_conforms_and_says_which_it_has():
 @pytest.mark.parametrize(
     ("name", "value", "complaint"),
     [
-        ("cost", lambda self, pipeline: Cost(5, 1000), r"cost tells \(5, 1000\)"),
+        ("cost", lambda self, pipeline: Cost(5, 1000), r"cost reports \(5, 1000\)"),
         ("cost", 3, "cost is a method of Priced evaluators"),
-        ("cost_batch", lambda self, actions: np.zeros((2, 2), int), r"cost_batch tells \(0, 0\)"),
+        ("cost_batch", lambda self, actions: np.zeros((2, 2), int), r"cost_batch reports \(0, 0\)"),
         ("optimum_accuracy", 0.4, "above optimum_accuracy, 0.4"),
         ("instant", "yes", "instant is a bool"),
-        ("expected_batch", lambda self, actions: BatchResults(*np.zeros((4, 2))), "expected_batch gives accuracy 0.0"),
-        ("evaluate_batch", lambda self, actions, seed: BatchResults(*np.zeros((4, 2))), "evaluate_batch gives"),
+        (
+            "expected_batch",
+            lambda self, actions: BatchResults(*np.zeros((4, 2))),
+            "expected_batch returns accuracy 0.0",
+        ),
+        ("evaluate_batch", lambda self, actions, seed: BatchResults(*np.zeros((4, 2))), "evaluate_batch returns"),
         ("sample_images", lambda self, count: np.zeros((count, 4, 4), np.uint8), "sample_images are uint8"),
         ("sample_images", lambda self, count: np.zeros((9, 1, 4, 4), np.uint8), "has 9 images"),
         ("sample_images", lambda self, count: np.zeros((count, 1, 4, 4)), "sample_images are uint8"),

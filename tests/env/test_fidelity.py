@@ -63,5 +63,5 @@ def test_fidelity_out_of_range_or_not_offered_is_refused(env: AutoMLEnv, pipelin
         env.evaluate(pipeline, epochs=0)
     synthetic = ma2ml_env.make("ma2ml/synthetic-v0")
     default = synthetic.decode({agent: space.default for agent, space in synthetic.search_spaces.items()})
-    with pytest.raises(ValueError, match="synthetic-v0 takes no 'epochs'"):
+    with pytest.raises(ValueError, match="synthetic-v0 does not support 'epochs'"):
         synthetic.evaluate(default, epochs=1)

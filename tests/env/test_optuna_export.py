@@ -70,7 +70,7 @@ def test_a_second_export_adds_what_has_come_since_and_other_trials_need_another_
     other, env = logged(tmp_path / "other")
     env.reset(seed=5)
     env.step({"nas": (2, 1)})
-    with pytest.raises(MA2MLError, match=r"the study 'demo' .* holds other trials; give another name"):
+    with pytest.raises(MA2MLError, match=r"the study 'demo' .* holds other trials; choose another name"):
         ma2ml_env.to_optuna(other, url, env.search_spaces)
     assert ma2ml_env.to_optuna(other, url, env.search_spaces, name="mine") == "mine"
 
