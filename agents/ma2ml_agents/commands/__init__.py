@@ -20,6 +20,7 @@ COMMANDS = {
     "published": ("list published architectures and policies with their cost", "ma2ml_agents.commands.published"),
     "surrogate": ("fit a surrogate to the trials of runs, show and test it", "ma2ml_agents.commands.surrogate"),
     "envs": ("list the environments", "ma2ml_agents.commands.envs"),
+    "learners": ("list the learners and the published systems among them", "ma2ml_agents.commands.learners"),
 }
 """{command: (summary, module with `main(argv, prog)`, which returns an exit code or None for 0)}."""
 MISTAKE, INTERRUPTED = 2, 130

@@ -111,8 +111,14 @@ def help_registry(*classes: type) -> ConstructorRegistry:
         if info.type not in classes:
             return None
         hints, texts = get_type_hints(info.type, include_extras=True), field_docs(info.type)
+        given = info.default if isinstance(info.default, info.type) else None
         fields = (
-            StructFieldSpec(field.name, hints[field.name], _default(field), texts.get(field.name))
+            StructFieldSpec(
+                field.name,
+                hints[field.name],
+                _default(field) if given is None else getattr(given, field.name),
+                texts.get(field.name),
+            )
             for field in dataclasses.fields(info.type)
             if field.init
         )

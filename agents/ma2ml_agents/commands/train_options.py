@@ -10,7 +10,8 @@ from typing import Any, Literal
 import tyro
 
 from ma2ml_agents.commands.options import Repeatable, cores, flat, parse, parse_settings
-from ma2ml_agents.learners import learner_class
+from ma2ml_agents.learners import learner_class, make_config
+from ma2ml_agents.learners.presets import Kind
 from ma2ml_agents.search import CostBounds
 from ma2ml_agents.search.plan import check_limits
 from ma2ml_env import registry
@@ -24,6 +25,9 @@ class SearchOptions:
 
     algo: str = "ma2ml"
     """Learner: a name, or package.module:Class for your own. `--algo NAME --help` lists its settings."""
+    preset: Kind | None = None
+    """Defaults of the learner's settings: those of its publication or those tuned for a few hundred pipelines; tuned
+    where both exist. `ma2ml learners` lists what has them."""
     env: str = "ma2ml/digits-v0"
     """Id of the environment; `ma2ml envs` lists them."""
     set: Repeatable = ()
@@ -183,27 +187,31 @@ def parse_train(argv: Sequence[str], prog: str) -> TrainOptions:
         MA2MLError: for an unknown learner.
         SystemExit: with code 2 for an unknown option or a value of a wrong type, with 0 after `--help`.
     """
-    named = _named_learner(argv)
+    named, preset = _learner_flags(argv)
     if named is None and {"-h", "--help"} & set(argv):
         _parse(GROUPS, ["--help"], prog, f"{DESCRIPTION} `{prog} --algo NAME --help` also lists a learner's settings.")
     algo = named or SearchOptions.algo
     config = learner_class(algo).Config
     _check_names(algo, config)
-    parsed = _parse({**GROUPS, "learner": config}, argv, prog, DESCRIPTION)
+    parsed = _parse({**GROUPS, "learner": config}, argv, prog, DESCRIPTION, make_config(algo, {}, preset))
     return TrainOptions(parsed.search, parsed.evaluation, parsed.output, parsed.learner)
 
 
-def _parse(groups: Mapping[str, type], argv: Sequence[str], prog: str, description: str) -> Any:
-    """Parses arguments into an object with an attribute per group."""
-    return parse(make_dataclass("Train", groups.items()), argv, prog, description, groups.values())
+def _parse(
+    groups: Mapping[str, type], argv: Sequence[str], prog: str, description: str, settings: Any | None = None
+) -> Any:
+    """Parses arguments into an object with an attribute per group; `settings` are the defaults of the last group."""
+    kinds: list[Any] = list(groups.items())
+    if settings is not None:
+        kinds[-1] = (*kinds[-1], field(default_factory=lambda: settings))
+    return parse(make_dataclass("Train", kinds, kw_only=True), argv, prog, description, groups.values())
 
 
-def _named_learner(argv: Sequence[str]) -> str | None:
-    """Returns the value of `--algo`, None if it is not given."""
-    algo: Any = make_dataclass("Algo", [("algo", str | None, None)])
-    parsed, _ = tyro.cli(algo, args=list(argv), add_help=False, return_unknown_args=True)
-    named: str | None = parsed.algo
-    return named
+def _learner_flags(argv: Sequence[str]) -> tuple[str | None, Kind | None]:
+    """Returns the values of `--algo` and `--preset`, None where one is not given."""
+    flags: Any = make_dataclass("Flags", [("algo", str | None, None), ("preset", Kind | None, None)])
+    parsed, _ = tyro.cli(flags, args=list(argv), add_help=False, return_unknown_args=True)
+    return parsed.algo, parsed.preset
 
 
 def _check_names(algo: str, config: type) -> None:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import ast
 import dataclasses
 import importlib
+import importlib.util
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any, cast
 
 from ma2ml_agents.learner import AgentSpec, Learner
@@ -50,6 +53,15 @@ EXTRAS = {
 def learner_names() -> list[str]:
     """Returns the names of the learners that come with this package."""
     return list(LEARNERS)
+
+
+def learner_summary(name: str) -> str:
+    """Returns the first line of the documentation of a learner's module, read without importing it."""
+    module, _, _ = LEARNERS[name].partition(":")
+    source = importlib.util.find_spec(module)
+    text = "" if source is None or source.origin is None else Path(source.origin).read_text(encoding="utf-8")
+    summary = (ast.get_docstring(ast.parse(text)) or "").partition("\n")[0]
+    return summary.rstrip(".")
 
 
 def learner_class(name: str) -> type[Learner]:

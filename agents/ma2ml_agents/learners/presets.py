@@ -159,6 +159,11 @@ PRESETS: dict[str, Preset] = {
 """Presets by name. One of a learner's own name has the published settings beside the learner's defaults."""
 
 
+def preset_kinds(name: str) -> list[Kind]:
+    """Returns the kinds of settings that a preset has, of `"published"` and `"tuned"`."""
+    return [kind for kind in get_args(Kind) if getattr(PRESETS[name], kind) is not None]
+
+
 def preset_names() -> list[str]:
     """Returns the names of the presets."""
     return list(PRESETS)
