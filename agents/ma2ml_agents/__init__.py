@@ -1,4 +1,4 @@
-"""Learners that search a pipeline, and the loop that drives them."""
+"""Learners that search for pipelines, and the search loop that drives them."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _LEARNERS = {
 
 
 def __getattr__(name: str) -> Any:
-    """Learners load torch, so they are imported when first asked for."""
+    """Imports learners on first access, since they load torch."""
     if name in _LEARNERS:
         return getattr(import_module(_LEARNERS[name]), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,4 +1,4 @@
-"""What a learner is: something that proposes joint actions and learns from their rewards."""
+"""The `Learner` protocol: proposes joint actions and learns from their rewards."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ AgentID = str
 Observations = Mapping[AgentID, NDArray[np.float32]]
 Actions = Mapping[AgentID, NDArray[np.int64]]
 Condition = tuple[tuple[int, tuple[int, ...]], ...]
-"""When a decision is active: (index of an earlier decision of the agent, indices of its choices that allow it), all of
-them at once; empty for always. A decision that depends on an inactive one is inactive."""
+"""Condition for a decision to be active: pairs of (index of an earlier decision of the agent, indices of its choices
+that activate it), all of which must hold; empty for always. Decisions that depend on an inactive one are inactive."""
 
 
 @dataclass(frozen=True)
 class AgentSpec:
-    """All that a learner knows of an agent. What its decisions mean is optional: a tuple is empty where nobody said.
+    """Specification of an agent for a learner. The meaning of its decisions is optional; unknown tuples are empty.
 
     Args:
-        name: the agent's id.
-        nvec: number of choices of each of its decisions.
+        name: id of the agent.
+        nvec: number of choices of each decision.
         observation_size: length of its observation vector.
-        decisions: names of its decisions.
-        choices: values of each decision's choices: numbers, strings, booleans, None or tuples; the text of others.
-        ordered: whether the choices of each decision are numbers that rise or fall.
-        active: when each decision has a meaning. Actions that differ in inactive decisions only are one action, whose
-            canonical form has index 0 there; batches hold that form.
+        decisions: names of the decisions.
+        choices: values of each decision's choices: numbers, strings, booleans, None or tuples; other values as text.
+        ordered: whether the choices of each decision are monotone numbers.
+        active: condition for each decision to be active. Actions that differ only in inactive decisions are equal;
+            their canonical form, used in batches, has index 0 there.
 
     Raises:
         ValueError: if one of the optional tuples has another length than `nvec`.
@@ -52,26 +52,26 @@ class AgentSpec:
             given = getattr(self, field)
             if given and len(given) != len(self.nvec):
                 raise MA2MLError(
-                    f"agent {self.name!r} has {len(self.nvec)} decisions, so {field} needs as many entries, "
+                    f"agent {self.name!r} has {len(self.nvec)} decisions, so {field} requires as many entries, "
                     f"not {len(given)}"
                 )
 
 
 def agent_specs(env: Any) -> tuple[AgentSpec, ...]:
-    """The agents of a PettingZoo parallel environment with MultiDiscrete actions, in its order.
+    """Returns the agents of a PettingZoo parallel environment with MultiDiscrete actions, in its order.
 
     Args:
-        env: has `possible_agents`, `action_space(agent).nvec` and `observation_space(agent).shape`; what decisions
-            mean is read from `search_spaces[agent]` where it has that.
+        env: has `possible_agents`, `action_space(agent).nvec` and `observation_space(agent).shape`; the
+            meaning of decisions is read from `search_spaces[agent]` where available.
 
     Raises:
-        ValueError: for an environment with other actions, such as another form of ours.
+        ValueError: for an environment with other actions, such as another form of this environment.
     """
     for agent in env.possible_agents:
         if not hasattr(env.action_space(agent), "nvec"):
             raise MA2MLError(
-                f"agent {agent!r} has actions {env.action_space(agent)}; learners take MultiDiscrete ones, as the "
-                "native form that ma2ml_env.make(id) gives has"
+                f"agent {agent!r} has actions {env.action_space(agent)}; learners require MultiDiscrete ones, "
+                "as in the native form that ma2ml_env.make(id) returns"
             )
     return tuple(
         AgentSpec(
@@ -85,7 +85,7 @@ def agent_specs(env: Any) -> tuple[AgentSpec, ...]:
 
 
 def _meanings(space: Any, nvec: NDArray[np.int64]) -> dict[str, Any]:
-    """What a search space says of its decisions; nothing where there is none, or actions are in another form."""
+    """Returns a search space's description of its decisions; empty without one, or if actions have another form."""
     if space is None or not np.array_equal(space.nvec, nvec):
         return {}
     return {
@@ -97,14 +97,14 @@ def _meanings(space: Any, nvec: NDArray[np.int64]) -> dict[str, Any]:
 
 
 def _plain(choice: Any) -> Any:
-    """A choice as plain data, its text where it is none."""
+    """Returns a choice as plain data, or its text."""
     if isinstance(choice, tuple):
         return tuple(_plain(part) for part in choice)
     return choice if isinstance(choice, str | int | float | None) else str(choice)
 
 
 class Outcome(Protocol):
-    """What a learner may read of an evaluation beside its reward."""
+    """Protocol of the evaluation results that a learner may read besides the reward."""
 
     @property
     def accuracy(self) -> float:
@@ -120,11 +120,11 @@ class Outcome(Protocol):
 
     @property
     def error(self) -> str | None:
-        """Why the pipeline failed, None if it did not."""
+        """Reason of the failure, None for success."""
 
     @property
     def infeasible(self) -> bool:
-        """Whether it was not evaluated, because it costs more than is allowed; such a one has an error too."""
+        """True if the pipeline was not evaluated because it exceeds a bound on cost; it has an error, too."""
 
 
 @dataclass(frozen=True)
@@ -135,7 +135,7 @@ class Batch:
         observations: S, {agent: (B, observation_size) float32}.
         actions: A, {agent: (B, decisions) integers}.
         rewards: R, shape (B,), float64.
-        results: what each evaluation gave, of length B.
+        results: result of each evaluation, of length B.
 
     Source: MA2ML's transition, without a next state: the game has one step.
     """
@@ -150,45 +150,45 @@ class Batch:
 
 
 CostFunction = Callable[[Actions], tuple[NDArray[np.float64], NDArray[np.float64]]]
-"""From B joint actions, {agent: (B, K) integers}, to (flops, params), each of shape (B,), before any evaluation."""
+"""Function from B joint actions, {agent: (B, K) integers}, to (flops, params), each of shape (B,)."""
 
 
 @runtime_checkable
 class UsesCost(Protocol):
-    """Learner that reads the cost of joint actions nobody has evaluated; optional.
+    """Optional protocol of learners that use the cost of joint actions before their evaluation.
 
     `run_search` calls `use_cost` once, before the first proposal, where the environment is priced: where its evaluator
-    has a method `cost(pipeline)`. Elsewhere it is never called, and the learner works on the reward alone. Costs are
-    no part of its state.
+    has a method `cost(pipeline)`. Otherwise it is never called, and the learner uses the reward alone. Costs are not
+    part of its state.
     """
 
     def use_cost(self, cost: CostFunction, *, max_flops: float | None = None, max_params: float | None = None) -> None:
-        """Keeps the function, and the bounds within which to propose, for later calls of `act` and `update`.
+        """Stores the function and the bounds on proposals for later calls of `act` and `update`.
 
         Args:
-            cost: takes about a millisecond per joint action.
-            max_flops: most multiply-accumulates of one image; None for no bound.
-            max_params: most trainable parameters; None for no bound.
+            cost: cost of joint actions; takes about a millisecond each.
+            max_flops: upper bound on multiply-accumulates of one image; None for no bound.
+            max_params: upper bound on trainable parameters; None for no bound.
         """
         ...
 
 
 @runtime_checkable
 class Learner(Protocol):
-    """Proposes joint actions, learns from what they earned.
+    """Protocol of learners: a selection mechanism and an update rule for joint actions.
 
     A learner is built as `Class(specs, config, seed=0)` with `config` an instance of `Class.Config`,
     a dataclass in which every field has a default. It must be deterministic: the same seed and the
-    same batches give the same proposals. If it keeps its settings as `config`, a search that was begun
-    under other settings is not taken up from its checkpoint.
+    same batches produce the same proposals. If it stores its settings as `config`, a search begun under
+    other settings does not resume from its checkpoint.
 
     Attributes:
-        batch_size: how many results it takes to change the learner. The search calls `update` with exactly
-            so many, in the order of the proposals; `act` is asked for many at once in between.
-        on_policy: whether all results of a batch must come from the current policy. Then the search
-            never runs ahead of them.
+        batch_size: number of results per update. The search calls `update` with exactly so many, in the order
+            of the proposals; in between, `act` may be called for many at once.
+        on_policy: whether all results of a batch must come from the current policy. If so, the search
+            never runs ahead of results.
 
-    Source: after bsuite's agent of two verbs.
+    Source: bsuite's agent, with two methods.
     """
 
     Config: ClassVar[type]
@@ -196,7 +196,7 @@ class Learner(Protocol):
     on_policy: bool
 
     def act(self, observations: Observations) -> Actions:
-        """Propose B joint actions.
+        """Proposes B joint actions.
 
         Args:
             observations: {agent: (B, observation_size)}.
@@ -207,7 +207,7 @@ class Learner(Protocol):
         ...
 
     def update(self, batch: Batch) -> Mapping[str, float]:
-        """Learn from a batch of results.
+        """Learns from a batch of results.
 
         Returns:
             Named numbers worth logging.
@@ -215,11 +215,11 @@ class Learner(Protocol):
         ...
 
     def state_dict(self) -> dict[str, Any]:
-        """All that distinguishes this learner from a new one: tensors, numbers, strings, lists and dicts of them."""
+        """Returns the complete state: tensors, numbers, strings, lists and dicts of them."""
         ...
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Become the learner whose `state_dict` this is."""
+        """Restores the learner from its `state_dict`."""
         ...
 
 

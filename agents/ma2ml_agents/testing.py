@@ -1,4 +1,4 @@
-"""`check_learner`: does a learner keep the contract of `Learner`? For authors of learners."""
+"""`check_learner`: checks of the `Learner` protocol, for authors of learners."""
 
 from __future__ import annotations
 
@@ -24,30 +24,30 @@ GAMES = (
     (AgentSpec("a", (2, 2), 4), AgentSpec("b", (3,), 4), AgentSpec("c", (2, 4), 4), AgentSpec("d", (5, 2), 4)),
     (AgentSpec("all", (3, 4, 2, 2), 1, active=((), ((0, (1, 2)),), ((1, (2, 3)),), ())),),
 )
-"""Small games with one, three and four agents, that the checks are made on; the last has conditional decisions."""
+"""Small games of one, three and four agents for the checks; the last has conditional decisions."""
 UPDATES = 6
 
 
 def check_learner(
     learner_class: type[Any], *, budget: int = 200, seed: int = 0, improves: bool = True, **settings: Any
 ) -> None:
-    """Check that a learner conforms, on games of one, three and four agents.
+    """Checks that a learner conforms, on games of one, three and four agents.
 
-    It must have a `Config` whose fields all have defaults; propose integers of the right shape and range, however
-    many are asked for; depend on its seed and batches alone, and leave the global random states as they are; go on
-    after `load_state_dict` as if nothing had been interrupted; and propose better pipelines than random search does.
+    It must have a `Config` whose fields all have defaults; propose integers of the right shape and range for any
+    number of proposals; depend on its seed and batches alone, and leave the global random states unchanged; continue
+    after `load_state_dict` as if uninterrupted; and propose better pipelines than random search.
 
     Args:
         learner_class: the class, built as `learner_class(specs, config, seed=seed)`.
         budget: evaluations of `ma2ml/synthetic-v0` for the comparison with random search.
-        seed: of the learners.
+        seed: seed of the learners.
         improves: whether to make that comparison.
-        **settings: of its `Config`.
+        **settings: settings of its `Config`.
 
     Raises:
-        AssertionError: naming what does not hold.
+        AssertionError: if a check fails, with its name.
 
-    Source: after PettingZoo's `parallel_api_test`.
+    Source: PettingZoo's `parallel_api_test`.
     """
     _check_config(learner_class)
     for specs in GAMES:
@@ -60,16 +60,16 @@ def check_learner(
 
 
 def play(learner: Learner, specs: Sequence[AgentSpec], updates: int, ahead: int = 0) -> list[NDArray[np.int64]]:
-    """Let a learner play a small game in which larger choices are better.
+    """Plays a small game, in which larger choices are better, with a learner.
 
     Args:
-        learner: plays.
+        learner: the player.
         specs: its agents.
-        updates: how many batches it learns from.
-        ahead: how many proposals more than a batch it is asked for at first, as a search does that runs ahead.
+        updates: number of batches that it learns from.
+        ahead: number of proposals beyond a batch requested at first, as in a search that runs ahead.
 
     Returns:
-        The proposals of each round, all agents' decisions side by side, shape (B, D).
+        Proposals of each round, all agents' decisions concatenated, shape (B, D).
     """
     rounds, waiting = [], np.empty((0, sum(len(spec.nvec) for spec in specs)), dtype=np.int64)
     for _ in range(updates):
@@ -83,14 +83,14 @@ def play(learner: Learner, specs: Sequence[AgentSpec], updates: int, ahead: int 
 
 
 def observations_of(specs: Sequence[AgentSpec], rows: int) -> Observations:
-    """Observations of `rows` episodes: zeros."""
+    """Returns observations of `rows` episodes, all zero."""
     return {spec.name: np.zeros((rows, spec.observation_size), dtype=np.float32) for spec in specs}
 
 
 def batch_of(specs: Sequence[AgentSpec], joint: NDArray[np.int64]) -> Batch:
-    """What the small game gives for joint actions, shape (B, D): the mean relative choice, in [0, 1].
+    """Returns the small game's results of joint actions, shape (B, D), with the mean relative choice as reward.
 
-    Inactive decisions count as their first choice, and come back so.
+    Inactive decisions count, and are returned, as their first choice.
     """
     joint = Layout(specs).canonical(joint)
     ends = np.cumsum([len(spec.nvec) for spec in specs])
@@ -113,14 +113,14 @@ def _require(holds: bool, complaint: str) -> None:
 
 def _check_config(learner_class: type[Any]) -> None:
     config = getattr(learner_class, "Config", None)
-    _require(dataclasses.is_dataclass(config), "a learner needs a dataclass `Config` inside its class")
+    _require(dataclasses.is_dataclass(config), "a learner requires a dataclass `Config` inside its class")
     for field in dataclasses.fields(config) if config is not None else ():
         given = field.default is not dataclasses.MISSING or field.default_factory is not dataclasses.MISSING
-        _require(given, f"Config.{field.name} needs a default")
+        _require(given, f"Config.{field.name} requires a default")
 
 
 def _check_protocol(learner: Any) -> None:
-    _require(isinstance(learner, Learner), "a learner needs Config, batch_size, on_policy and the four methods")
+    _require(isinstance(learner, Learner), "a learner requires Config, batch_size, on_policy and the four methods")
     size = learner.batch_size
     _require(isinstance(size, int) and size >= 1, f"batch_size must be a whole number of at least 1, not {size!r}")
     _require(isinstance(learner.on_policy, bool), f"on_policy must be True or False, not {learner.on_policy!r}")
@@ -154,12 +154,12 @@ def _check_determinism(
         rounds.append(play(_made(learner_class, specs, seed, settings), specs, UPDATES))
         _require(_global_states() == before, "a learner must leave the global random states as they are")
     _require(
-        _equal(*rounds), "the same seed and batches must give the same proposals, whatever the global random state"
+        _equal(*rounds), "the same seed and batches must produce the same proposals, whatever the global random state"
     )
 
 
 def _global_states() -> tuple[str, str, str]:
-    numpy_state = np.random.get_state(legacy=False)  # noqa: NPY002 - the global state is what is looked at
+    numpy_state = np.random.get_state(legacy=False)  # noqa: NPY002 - the global state is what is compared
     return (
         str(random.getstate()),
         str([np.array(numpy_state["state"]["key"]).tolist(), numpy_state["state"]["pos"]]),
@@ -177,7 +177,7 @@ def _check_resume(learner_class: type[Any], specs: Sequence[AgentSpec], seed: in
     resumed.load_state_dict(torch.load(file, weights_only=True))
     _require(
         _equal(play(whole, specs, UPDATES, ahead=2), play(resumed, specs, UPDATES, ahead=2)),
-        "after load_state_dict a learner must go on as if it had not been interrupted",
+        "after load_state_dict a learner must continue as if it had not been interrupted",
     )
 
 
@@ -186,7 +186,7 @@ def _equal(one: list[NDArray[np.int64]], other: list[NDArray[np.int64]]) -> bool
 
 
 def _check_improvement(learner_class: type[Any], budget: int, seed: int, settings: dict[str, Any]) -> None:
-    """Compare the later half of a search with random search, beyond the doubt of two standard errors."""
+    """Requires the later half of a search to beat random search by more than two standard errors."""
     env = ma2ml_env.make("ma2ml/synthetic-v0")
     specs = agent_specs(env)
 
@@ -199,5 +199,5 @@ def _check_improvement(learner_class: type[Any], budget: int, seed: int, setting
     _require(
         found.mean() > by_chance.mean() + doubt,
         f"after {budget // 2} of {budget} pipelines accuracy is {found.mean():.3f} on average, "
-        f"random search's {by_chance.mean():.3f}, and their difference is uncertain by {doubt:.3f}",
+        f"random search's {by_chance.mean():.3f}, and the margin of error of their difference is {doubt:.3f}",
     )

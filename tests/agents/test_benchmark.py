@@ -183,11 +183,11 @@ def test_a_run_that_fails_leaves_the_others_and_goes_on_later(tmp_path: Path, mo
         ({"algos": [{"algo": "random_search", "setings": {}}]}, "did you mean 'settings'"),
         ({"algos": [{"algo": "ppo", "settings": {"learning_rat": 1}}]}, "no setting 'learning_rat'"),
         ({"algos": [{"name": "x"}]}, "a name or a mapping with 'algo'"),
-        ({"algos": ["random_search", "random_search"]}, "'random_search' is given twice"),
+        ({"algos": ["random_search", "random_search"]}, "'random_search' appears twice"),
         ({"settings": {"nois": 0.1}}, "did you mean 'noise'"),
         ({"budget": 0}, "budget must be at least 1, not 0"),
         ({"seeds": 0}, "a number of at least 1"),
-        ({"seeds": [1, 1]}, "different integers"),
+        ({"seeds": [1, 1]}, "distinct integers"),
         ({"seeds": [-1]}, "at least 0"),
     ],
 )

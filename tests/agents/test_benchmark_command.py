@@ -42,7 +42,7 @@ def test_the_command_runs_a_grid_file_and_its_options_win(tmp_path: Path) -> Non
         (["--algos", "nonsense", "--env", ENV], "unknown learner 'nonsense'"),
         (["--env", ENV, "--algos", "random_search", "--set", "noise"], "NAME=VALUE"),
         (["--grid", "nowhere.yaml"], "cannot read nowhere.yaml"),
-        (["--report-only"], "holds no benchmark"),
+        (["--report-only"], "contains no benchmark"),
         (["--report-only", "--logs", "mine=runs/*.db"], "give one of them"),
     ],
 )

@@ -69,8 +69,8 @@ def test_a_log_finds_its_environment_by_definition_and_reward(tmp_path: Path) ->
 @pytest.mark.parametrize(
     ("env_id", "settings", "says"),
     [
-        ("ma2ml/digits-flops-surrogate-v0", {}, "it is of ma2ml/digits-flops-surrogate-v0\n"),
-        ("ma2ml/synthetic-v0", {"structure_seed": 4}, "give them with --set"),
+        ("ma2ml/digits-flops-surrogate-v0", {}, "it matches ma2ml/digits-flops-surrogate-v0\n"),
+        ("ma2ml/synthetic-v0", {"structure_seed": 4}, "pass them with --set"),
     ],
 )
 def test_a_log_of_another_environment_is_told_which(
@@ -78,13 +78,13 @@ def test_a_log_of_another_environment_is_told_which(
 ) -> None:
     write_log(tmp_path / "a.db", 2, env_id=env_id, **settings)
     grid = small(envs=["ma2ml/digits-surrogate-v0", ENV])
-    with pytest.raises(ValueError, match=f"is of no environment of this grid; .*{says}"):
+    with pytest.raises(ValueError, match=f"matches no environment of this grid; .*{says}"):
         run_grid(grid, tmp_path / "out", logs=parse_logs([f"mine={tmp_path}/a.db"]))
 
 
 def test_an_empty_log_is_refused(tmp_path: Path) -> None:
     TrialStore(tmp_path / "empty.db").open()
-    with pytest.raises(ValueError, match=r"empty.db holds no trials"):
+    with pytest.raises(ValueError, match=r"empty.db contains no trials"):
         run_grid(small(), tmp_path / "out", logs=parse_logs([f"mine={tmp_path}/empty.db"]))
 
 
@@ -95,14 +95,14 @@ def test_logs_that_cannot_be_compared_are_refused_before_any_work(tmp_path: Path
     (tmp_path / "broken.db").write_text("no log")
     cases = {
         "other": "was evaluated under the definition",
-        "mixed": "holds trials of 2 different environments",
+        "mixed": "contains trials of 2 environments",
         "broken": "damaged",
         "missing": "there is no file",
     }
     for name, says in cases.items():
         with pytest.raises(ValueError, match=says):
             run_grid(small(), tmp_path / "out", logs=parse_logs([f"mine={tmp_path}/{name}.db"]))
-    with pytest.raises(ValueError, match="is in the grid already"):
+    with pytest.raises(ValueError, match="is already in the grid"):
         run_grid(small(), tmp_path / "out", logs={"random_search": [tmp_path / "mixed.db"]})
     with pytest.raises(ValueError, match="NAME=FILES"):
         parse_logs(["runs/*.db"])

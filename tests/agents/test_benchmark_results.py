@@ -308,7 +308,7 @@ def test_a_missing_extra_is_told_before_any_work(tmp_path: Path, monkeypatch: py
 
 
 def test_no_benchmark_and_a_damaged_one_are_told(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="holds no benchmark"):
+    with pytest.raises(ValueError, match="contains no benchmark"):
         summarize(tmp_path)
     (tmp_path / "index.json").write_text("[]")
     with pytest.raises(ValueError, match="is damaged"):

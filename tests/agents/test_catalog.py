@@ -72,7 +72,7 @@ def test_a_missing_extra_is_named_with_the_command_that_installs_it(monkeypatch:
 
 
 def test_an_environment_of_another_form_is_answered_with_the_right_one() -> None:
-    with pytest.raises(ValueError, match="learners take MultiDiscrete"):
+    with pytest.raises(ValueError, match="learners require MultiDiscrete"):
         agent_specs(ma2ml_env.make("ma2ml/synthetic-v0", variant="flat"))
     padded = ma2ml_env.make("ma2ml/synthetic-v0", variant="padded")
     with pytest.raises(ValueError, match="native form"):

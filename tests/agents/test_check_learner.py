@@ -97,7 +97,7 @@ class NeedsSetting(RandomSearch):
         (Untidy, "global random states"),
         (Stateless, "as if it had not been interrupted"),
         (NoSize, "batch_size must be"),
-        (NeedsSetting, "Config.rate needs a default"),
+        (NeedsSetting, "Config.rate requires a default"),
         (object, "dataclass `Config`"),
     ],
 )

@@ -110,7 +110,7 @@ def test_specs_without_meanings_have_numbered_decisions_that_are_always_active()
 
 
 def test_specs_whose_meanings_do_not_fit_are_refused() -> None:
-    with pytest.raises(ValueError, match="agent 'a' has 2 decisions, so ordered needs as many entries, not 1"):
+    with pytest.raises(ValueError, match="agent 'a' has 2 decisions, so ordered requires as many entries, not 1"):
         AgentSpec("a", (2, 3), 1, ordered=(True,))
 
 

@@ -63,7 +63,7 @@ def test_a_folder_that_cannot_be_made_is_named_before_anything_is_evaluated(
     monkeypatch.setattr(Path, "mkdir", refuse)
     out = tmp_path / "run"
     assert main(["train", "--algo", "random_search", "--env", ENV, "--budget", "5", "--out", str(out)]) == 2
-    assert f"cannot make the folder {out}: Read-only file system" in capsys.readouterr().err
+    assert f"cannot create the folder {out}: Read-only file system" in capsys.readouterr().err
     assert not out.exists()
 
 

@@ -141,13 +141,13 @@ def test_models_that_disagree_widen_the_interval() -> None:
 
 @pytest.mark.parametrize("how", [enumerate_all, estimate])
 def test_a_game_in_which_all_pipelines_score_the_same_is_refused(how: Callable[..., object]) -> None:
-    with pytest.raises(ValueError, match=r"every pipeline scores 0\.5, so nothing matters"):
+    with pytest.raises(ValueError, match=r"every pipeline scores 0\.5; scores must differ"):
         how(CHOICES, lambda x: np.full((1, len(x)), 0.5))
 
 
 def test_too_many_agents_and_too_few_samples_are_refused() -> None:
     many = Choices.of(spaces(**{f"a{i}": (2,) for i in range(11)}))
-    with pytest.raises(ValueError, match="at most 10 agents are scored, these are 11"):
+    with pytest.raises(ValueError, match="at most 10 agents are supported, not 11"):
         estimate(many, lambda x: x.sum(axis=1)[None] * 1.0)
     with pytest.raises(ValueError, match="samples must be at least 2, not 1"):
         estimate(CHOICES, additive, samples=1)
@@ -247,7 +247,7 @@ def test_a_table_of_ones_own_gives_exact_shares(tmp_path: Path, capsys, monkeypa
     [
         ("ma2ml/synthetik-v0", "did you mean 'ma2ml/synthetic-v0'?"),
         ("runs/nowhere", "there is no run runs/nowhere"),
-        ("ma2ml/digits-v0", "give the folder or the trials.db of a run on it"),
+        ("ma2ml/digits-v0", "pass the folder or the trials.db of a run on it"),
     ],
 )
 def test_what_is_neither_a_run_nor_an_instant_environment_is_refused(argument: str, message: str, capsys) -> None:
@@ -261,7 +261,7 @@ def test_no_trials_and_too_few_trials_are_refused(tmp_path: Path, capsys) -> Non
     assert "there are no trials in" in capsys.readouterr().err
     run_search(env, make_learner("random_search", agent_specs(env), seed=0), 5, out=tmp_path)
     assert main(["importance", str(tmp_path), "--env", env.name]) == 2
-    assert "at least 20 different pipelines, these are 5" in capsys.readouterr().err
+    assert "at least 20 distinct pipelines, not 5" in capsys.readouterr().err
 
 
 def test_a_damaged_configuration_is_refused(run: Path, capsys) -> None:
@@ -272,5 +272,5 @@ def test_a_damaged_configuration_is_refused(run: Path, capsys) -> None:
 
 def test_trials_that_all_have_one_reward_are_refused() -> None:
     env = AutoMLEnv(THREE, lambda pipeline, seed: Result(0.5, 0, 0, 0.0), accuracy)
-    with pytest.raises(ValueError, match=r"have the reward 0\.5, so nothing matters"):
+    with pytest.raises(ValueError, match=r"have the reward 0\.5; they must differ"):
         fit_trees(env, random_trials(env, 40))

@@ -219,7 +219,7 @@ def test_a_node_that_cannot_load_the_evaluator_stops_the_search_and_says_why(exe
         ({"cpus_per_trial": 0.0}, "cpus_per_trial must be above 0"),
         ({"timeout": float("nan")}, "timeout must be above 0"),
         ({"gpus_per_trial": 1.5}, "gpus_per_trial must be"),
-        ({"gpus_per_trial": 1.0}, "takes 1 CPUs, 1 GPUs; no node of the cluster has so many: 1 CPUs, 0 GPUs"),
+        ({"gpus_per_trial": 1.0}, "requires 1 CPUs, 1 GPUs; no node of the cluster has enough: 1 CPUs, 0 GPUs"),
     ],
 )
 def test_what_a_trial_cannot_have_is_refused(executor: RayExecutor, arguments: dict, message: str) -> None:

@@ -1,4 +1,4 @@
-"""Compare algorithms on environments: run a grid, sum it up, write the results page."""
+"""Comparison of algorithms on environments: run a grid, summarize it, write the results page."""
 
 from __future__ import annotations
 

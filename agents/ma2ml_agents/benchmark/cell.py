@@ -1,4 +1,4 @@
-"""One run of a grid: searched, measured, and put on disk as a tidy table."""
+"""One run of a grid: searched, measured, and saved as a tidy table."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Facts:
 
     Attributes:
         learner_seconds: CPU seconds of the learner for one pipeline; None where another library drove the run.
-        optimum: the highest true value there is, None if not known.
+        optimum: highest true value of any pipeline, None if not known.
         random_mean: mean true value of uniformly random pipelines, None where true values are not known.
     """
 
@@ -48,7 +48,7 @@ def run_cell(cell: Cell, out: Path, evaluated: Callable[[int], None] = lambda co
 
     Args:
         cell: the run.
-        out: of the benchmark; the cell gets a folder in it.
+        out: folder of the benchmark; the cell gets a folder in it.
         evaluated: receives the number of evaluated pipelines, after each.
 
     Raises:
@@ -69,7 +69,7 @@ def run_cell(cell: Cell, out: Path, evaluated: Callable[[int], None] = lambda co
 
 
 def finished(folder: Path) -> bool:
-    """Returns whether a run's table and facts are there."""
+    """Returns whether a run's table and facts exist."""
     return (folder / FACTS_FILE).exists()
 
 

@@ -21,7 +21,7 @@ class Curve:
         top: mean true value of the best k distinct pipelines by observed reward, shape (evaluations,).
         distinct: number of different pipelines proposed, shape (evaluations,).
 
-    Source: the paper's first figure; distinct, and chosen by what the algorithm sees (ours).
+    Source: the paper's first figure, with distinct pipelines chosen by the rewards that the algorithm observes.
     """
 
     top: NDArray[np.float64]
@@ -32,10 +32,10 @@ def curve(keys: Sequence[str], rewards: Sequence[float], true_values: Sequence[f
     """Returns the curve of one run.
 
     Args:
-        keys: of the pipelines, in the order of their evaluation; equal pipelines have equal keys.
-        rewards: observed, of the same length.
-        true_values: of the same length.
-        k: number of pipelines to average, at least 1; of fewer where there are fewer.
+        keys: keys of the pipelines, in order of evaluation; equal pipelines have equal keys.
+        rewards: observed rewards, of the same length.
+        true_values: noise-free rewards, of the same length.
+        k: number of pipelines to average, at least 1; all of them where there are fewer.
 
     Source: `ma2ml_env.trials.top_k`, after every evaluation.
     """
@@ -57,7 +57,7 @@ def evaluations_to(run: Curve, target: float, k: int = TOP_K) -> int | None:
     Args:
         run: its curve.
         target: a true value.
-        k: fewer distinct pipelines than these do not count: one lucky pipeline is no mean.
+        k: least number of distinct pipelines for the mean to count, since one lucky pipeline is no mean.
 
     Source: sample efficiency, as in the paper's first figure.
     """

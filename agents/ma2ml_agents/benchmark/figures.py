@@ -21,19 +21,19 @@ if TYPE_CHECKING:
 PANELS_A_ROW = 2
 AXES, LEFT, BELOW, ABOVE = (3.6, 2.8), 0.6, 0.5, 0.35
 RIGHT, LETTER = 0.6, 0.053
-"""Of a panel, in inches; right of its axes is room for the longest name."""
+"""Size of a panel in inches, with room for the longest name right of its axes."""
 THRESHOLDS = np.linspace(0.0, 1.0, 101)
 Curves = tuple[NDArray[np.float64], Mapping[str, Estimate]]
-"""Places on the x axis, and {algorithm: estimate there}."""
+"""Positions on the x axis, and {algorithm: estimates at them}."""
 Tell = Callable[["Axes", Mapping[str, tuple[float, float]], Mapping[str, Style]], None]
-"""Writes the algorithms' names beside axes, given where their lines end."""
+"""Function that writes the algorithms' names beside the axes, from the ends of their lines."""
 
 
 def draw_figures(summary: Summary, aggregate: Mapping[str, Scores], out: Path) -> list[Path]:
     """Draws all figures of a results page.
 
     Args:
-        summary: of the benchmark.
+        summary: summary of the benchmark.
         aggregate: {algorithm: normalized scores, shape (runs, environments)}.
         out: receives `top_reward.png`, `batch_reward.png` and `profiles.png`.
 
@@ -82,7 +82,7 @@ def batch_curves(summary: Summary, env: str) -> Curves:
 
 
 def _estimates(algos: Sequence[str], rows: Callable[[str], object], place: str, value: str) -> Curves:
-    """Returns estimates of curves; a place that not all runs of an algorithm have is left out."""
+    """Returns estimates of curves; positions that some run of an algorithm lacks are left out."""
     curves, places = {}, np.array([])
     for algo in algos:
         matrix = rows(algo).pivot(index="seed", columns=place, values=value).dropna(axis=1)  # type: ignore[attr-defined]

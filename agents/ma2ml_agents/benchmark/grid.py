@@ -17,7 +17,7 @@ from ma2ml_env import registry
 from ma2ml_env.errors import MA2MLError, UnknownNameError, nearest
 
 WINDOW = 1
-"""Every proposal knows all earlier results, so that algorithms differ in nothing but themselves."""
+"""Window of every run: each proposal is made from all earlier results, so that only the algorithms differ."""
 SEEDS, BUDGET = 10, 500
 
 
@@ -26,7 +26,7 @@ class Problem:
     """An environment of a grid.
 
     Attributes:
-        name: in tables; its id, if not named.
+        name: name in tables; by default its id.
         entry: its registry entry, with the grid's settings of it.
         definition: hash of what its results depend on.
         specs: its agents, as learners see them.
@@ -43,10 +43,10 @@ class Contender:
     """An algorithm of a grid: a learner under certain settings.
 
     Attributes:
-        name: in tables; the learner's, if not named.
+        name: name in tables; by default the learner's.
         algo: the learner: a name, or `module:Class`.
         config: settings of the learner, an instance of its `Config`.
-        seeds: of its runs, one each.
+        seeds: one seed per run.
     """
 
     name: str
@@ -62,7 +62,7 @@ class Cell:
     Attributes:
         problem: the environment.
         contender: the algorithm.
-        seed: of both.
+        seed: seed of the environment and the learner.
         budget: number of pipelines.
     """
 
@@ -73,7 +73,7 @@ class Cell:
 
     @cached_property
     def identity(self) -> dict[str, Any]:
-        """Everything that its result depends on, as JSON values; names in tables do not belong to it."""
+        """Returns everything that its result depends on, as JSON values, without the names in tables."""
         return {
             "environment": {**asdict(self.problem.entry), "summary": None},
             "definition": self.problem.definition,
@@ -86,7 +86,7 @@ class Cell:
 
     @cached_property
     def folder(self) -> str:
-        """The name of its folder: readable, and different for every identity."""
+        """Name of its folder: readable, and unique to its identity."""
         digest = hashlib.sha256(json.dumps(self.identity, sort_keys=True, default=str).encode()).hexdigest()[:10]
         readable = f"{self.problem.entry.id.rpartition('/')[2]}-{self.contender.algo}-seed{self.seed}-{digest}"
         return re.sub(r"[^\w.-]+", "_", readable)
@@ -107,7 +107,7 @@ class Grid:
     budget: int
 
     def cells(self) -> Iterator[Cell]:
-        """Returns all runs, those of the first seeds first, so that an unfinished grid compares everything early."""
+        """Returns all runs, first seeds first, so that an unfinished grid already compares all algorithms."""
         most = max((len(contender.seeds) for contender in self.contenders), default=0)
         for place in range(most):
             for problem in self.problems:
@@ -128,12 +128,12 @@ def make_grid(
     Args:
         envs: ids, or mappings with `env` (the id), `name` and `settings`.
         algos: learners' names, `module:Class`, or mappings with `algo`, `name`, `settings` and `seeds`.
-        seeds: their number, from 0, or a list of them; a mapping's own take their place.
+        seeds: number of seeds, counted from 0, or a list of them; seeds of an algorithm's mapping replace them.
         budget: evaluated pipelines per run, at least 1.
-        settings: of every environment.
+        settings: settings of every environment.
 
     Raises:
-        MA2MLError: for an unknown environment, learner, key or setting, a value out of range, or one thing twice.
+        MA2MLError: for an unknown environment, learner, key or setting, a value out of range, or a duplicate.
     """
     check_limits(budget, WINDOW, None)
     if not envs:
@@ -143,7 +143,7 @@ def make_grid(
     for kind, names in (("environment", [p.name for p in problems]), ("algorithm", [c.name for c in contenders])):
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:
-            raise MA2MLError(f"{kind} {twice[0]!r} is given twice; give one of them another name")
+            raise MA2MLError(f"{kind} {twice[0]!r} appears twice; rename one of them")
     return Grid(problems, contenders, budget)
 
 
@@ -169,12 +169,12 @@ def _mapping(item: str | Mapping[str, Any], main: str, allowed: Sequence[str]) -
     """Returns an entry of a grid in its long form."""
     given: Mapping[str, Any] = {main: item} if isinstance(item, str) else item
     if not isinstance(given, Mapping) or not isinstance(given.get(main), str):
-        raise MA2MLError(f"an entry is a name or a mapping with {main!r}, not {item!r}")
+        raise MA2MLError(f"an entry must be a name or a mapping with {main!r}, not {item!r}")
     for key in given:
         if key not in allowed:
             raise UnknownNameError(f"{given[main]}: unknown key {key!r}; {nearest(key, allowed)}")
     if not isinstance(given.get("settings", {}), Mapping):
-        raise MA2MLError(f"{given[main]}: settings are a mapping, not {given['settings']!r}")
+        raise MA2MLError(f"{given[main]}: settings must be a mapping, not {given['settings']!r}")
     return given
 
 
@@ -184,4 +184,4 @@ def _seeds(given: Any, where: str) -> tuple[int, ...]:
         seeds = tuple(numbers)
         if seeds and len(set(seeds)) == len(seeds) and all(type(seed) is int and seed >= 0 for seed in seeds):
             return seeds
-    raise MA2MLError(f"{where}: a number of at least 1, or different integers of at least 0; not {given!r}")
+    raise MA2MLError(f"{where}: expected a number of at least 1, or distinct integers of at least 0, not {given!r}")

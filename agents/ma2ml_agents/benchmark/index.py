@@ -1,4 +1,4 @@
-"""The index of a results page: its runs, and the algorithms that they are compared with."""
+"""Index of a results page: its runs, and the algorithms to compare."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ INDEX_FILE = "index.json"
 
 @dataclass(frozen=True)
 class Run:
-    """A run by its place in the tables.
+    """Position of a run in the tables.
 
     Attributes:
         env: the environment's name.
         algo: the algorithm's name.
-        seed: of the run.
-        folder: where it is, within the benchmark's `cells`.
+        seed: seed of the run.
+        folder: its folder within the benchmark's `cells`.
     """
 
     env: str
@@ -40,8 +40,8 @@ class Index:
         envs: names of the environments, in the order of the tables.
         algos: names of the algorithms, in the order of the tables.
         reference: the algorithm whose probability of improvement over the others is reported.
-        baselines: the algorithms the best of which sets the target.
-        logged: the algorithms with runs that were read from trial logs, as another library drove them.
+        baselines: the algorithms whose best sets the target.
+        logged: the algorithms whose runs were read from the trial logs of another library's training.
         runs: all runs of the grid, finished or not.
     """
 
@@ -55,7 +55,7 @@ class Index:
 
 
 def write_index(out: Path, index: Index) -> None:
-    """Writes an index beside the runs that it names."""
+    """Writes an index beside the runs that it lists."""
     write_text(out / INDEX_FILE, json.dumps(asdict(index), indent=1) + "\n")
 
 
@@ -67,7 +67,7 @@ def read_index(out: Path) -> Index:
     """
     path = out / INDEX_FILE
     if not path.exists():
-        raise MA2MLError(f"{out} holds no benchmark: there is no {INDEX_FILE} in it")
+        raise MA2MLError(f"{out} contains no benchmark: it lacks {INDEX_FILE}")
     try:
         stored: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         runs = tuple(Run(**run) for run in stored.pop("runs"))
@@ -75,9 +75,9 @@ def read_index(out: Path) -> Index:
         lists["logged"] = tuple(stored.pop("logged", ()))  # older versions did not write it
         return Index(**{**stored, **lists, "runs": runs})
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise DamagedFileError(f"{path} is damaged ({error}); the benchmark's command writes it anew") from error
+        raise DamagedFileError(f"{path} is damaged ({error}); rerun the benchmark's command to rewrite it") from error
 
 
 def unique(names: Sequence[str]) -> tuple[str, ...]:
-    """Returns the names without repetition, in their order."""
+    """Returns the deduplicated names, in order."""
     return tuple(dict.fromkeys(names))

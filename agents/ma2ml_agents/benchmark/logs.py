@@ -1,4 +1,4 @@
-"""Trial logs that an environment wrote under another library's training, as one more algorithm."""
+"""Trial logs written by an environment during another library's training, as one more algorithm."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ class LoggedRun:
     """A trial log and the environment of the grid that wrote it.
 
     Attributes:
-        run: its place in the tables; the seed numbers the files of one environment.
-        env: that environment.
-        trials: the first ones, as many as the budget allows.
+        run: its position in the tables; the seed numbers the files of one environment.
+        env: the environment.
+        trials: its first trials, as many as the budget allows.
         file: the log.
-        read: how many trials it holds.
+        read: number of trials in it.
     """
 
     run: Run
@@ -39,7 +39,7 @@ class LoggedRun:
     read: int
 
     def __str__(self) -> str:
-        """Summary of the log, in one line."""
+        """One-line summary of the log."""
         seeds = sorted({trial.seed for trial in self.trials})
         more = f" and {len(seeds) - SHOWN_SEEDS} more" if len(seeds) > SHOWN_SEEDS else ""
         return (
@@ -48,7 +48,7 @@ class LoggedRun:
         )
 
     def save(self, out: Path) -> None:
-        """Saves it beside the benchmark's own runs."""
+        """Saves the log beside the benchmark's own runs."""
         save_run(self.env, self.trials, None, out / CELLS_FOLDER / self.run.folder)
 
 
@@ -56,13 +56,13 @@ def parse_logs(texts: Sequence[str]) -> dict[str, list[Path]]:
     """Returns `NAME=PATTERN` texts as {name: files}.
 
     Raises:
-        MA2MLError: for another form, or a pattern that matches no file.
+        MA2MLError: for text of another form, or a pattern that matches no file.
     """
     logs: dict[str, list[Path]] = {}
     for text in texts:
         name, equals, pattern = text.partition("=")
         if not (name and equals and pattern):
-            raise MA2MLError(f"--logs takes NAME=FILES such as mine=runs/*.db, not {text!r}")
+            raise MA2MLError(f"--logs requires NAME=FILES, such as mine=runs/*.db, not {text!r}")
         files = sorted(Path(file) for file in glob.glob(pattern))
         if not files:
             raise MA2MLError(f"--logs {name}: there is no file {pattern}")
@@ -78,13 +78,13 @@ def read_logs(logs: Mapping[str, Sequence[Path]], grid: Grid) -> list[LoggedRun]
         grid: names the environments and the budget.
 
     Raises:
-        MA2MLError: for a name that the grid has, and a log that cannot be read, is empty, or is of no environment
-            of the grid or of several.
+        MA2MLError: for a name that the grid already has, and a log that cannot be read, is empty, or belongs to no
+            environment of the grid or to several.
     """
     found: list[LoggedRun] = []
     for name, files in logs.items():
         if name in [contender.name for contender in grid.contenders]:
-            raise MA2MLError(f"algorithm {name!r} is in the grid already; give the logs another name")
+            raise MA2MLError(f"algorithm {name!r} is already in the grid; rename the logs")
         count: dict[str, int] = {}
         for file in files:
             problem, env, trials = _match(file, grid.problems)
@@ -98,7 +98,7 @@ def read_logs(logs: Mapping[str, Sequence[Path]], grid: Grid) -> list[LoggedRun]
 
 
 def _match(file: Path, problems: Sequence[Problem]) -> tuple[Problem, AutoMLEnv, list[Trial]]:
-    """Returns the environment whose definition and rewards a log has, and its trials."""
+    """Returns the environment whose definition and rewards match a log, and the log's trials."""
     _check(file)
     matches, reasons = [], []
     for problem in problems:
@@ -111,38 +111,38 @@ def _match(file: Path, problems: Sequence[Problem]) -> tuple[Problem, AutoMLEnv,
         return matches[0]
     if matches:
         names = [problem.name for problem, _, _ in matches]
-        raise MA2MLError(f"{file} could be of any of {names}: it names no definition; compare them one by one")
-    raise MA2MLError(f"{file} is of no environment of this grid; {_origin(file)}\n  " + "\n  ".join(reasons))
+        raise MA2MLError(f"{file} matches each of {names}: it lacks a definition; compare them one by one")
+    raise MA2MLError(f"{file} matches no environment of this grid; {_origin(file)}\n  " + "\n  ".join(reasons))
 
 
 def _check(file: Path) -> None:
-    """Checks that a file is one trial log of one environment, whichever that is."""
+    """Checks that a file is the trial log of a single environment."""
     store = TrialStore(file)
     try:
         definitions = {row["definition"] for row in store.rows()}
     finally:
         store.close()
     if not definitions:
-        raise MA2MLError(f"{file} holds no trials")
+        raise MA2MLError(f"{file} contains no trials")
     definitions.discard("")  # not known
     if len(definitions) > 1:
-        raise MA2MLError(f"{file} holds trials of {len(definitions)} different environments; one file is one run")
+        raise MA2MLError(f"{file} contains trials of {len(definitions)} environments; a file must be one run")
 
 
 def _origin(file: Path) -> str:
-    """Returns a sentence on the registered environments that a log can be of."""
+    """Returns a sentence that names the registered environments that match a log."""
     names = []
     for env_id in registry.env_ids():
         with suppress(MA2MLError):
             _trials(file, registry.entry(env_id).build())
             names.append(env_id)
     if names:
-        return f"under default settings it is of {' or '.join(names)}"
-    return "if it was written under settings of the environment, give them with --set, or in a grid file"
+        return f"under default settings it matches {' or '.join(names)}"
+    return "if it was written under other settings of the environment, pass them with --set or in a grid file"
 
 
 def _trials(file: Path, env: AutoMLEnv) -> list[Trial]:
-    """Returns a log's trials, if they are an environment's."""
+    """Returns a log's trials, if they belong to an environment."""
     store = TrialStore(file, env.definition)
     try:
         trials = store.load(env.decode)
@@ -151,5 +151,5 @@ def _trials(file: Path, env: AutoMLEnv) -> list[Trial]:
     for trial in trials:
         reward = float(env.reward(trial.result))
         if reward != trial.reward:
-            raise MA2MLError(f"trial {trial.number} was paid {trial.reward}, here it would be {reward}")
+            raise MA2MLError(f"trial {trial.number} has reward {trial.reward} in the log, but {reward} here")
     return trials

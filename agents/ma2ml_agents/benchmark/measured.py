@@ -10,10 +10,10 @@ from ma2ml_agents.learner import Actions, Batch, Learner, Observations, UsesCost
 
 
 class MeasuredLearner:
-    """Another learner, and a stopwatch of this process's CPU time.
+    """Adapter that measures the CPU time of a learner in this process.
 
     Args:
-        learner: does the work.
+        learner: the measured learner.
     """
 
     Config: ClassVar[type] = object
@@ -30,13 +30,13 @@ class MeasuredLearner:
 
     @property
     def seconds_per_pipeline(self) -> float | None:
-        """CPU seconds spent in `act` and `update`, per pipeline; None where nothing was measured, as after a resume."""
+        """Returns CPU seconds of `act` and `update` per pipeline; None if nothing was measured, as after a resume."""
         if not self._proposed and not self._learned:
             return None
         return self._act_seconds / max(1, self._proposed) + self._update_seconds / max(1, self._learned)
 
     def act(self, observations: Observations) -> Actions:
-        """Proposes as the learner does."""
+        """Returns the learner's proposals."""
         started = time.process_time()
         actions = self._learner.act(observations)
         self._act_seconds += time.process_time() - started
@@ -44,7 +44,7 @@ class MeasuredLearner:
         return actions
 
     def update(self, batch: Batch) -> Mapping[str, float]:
-        """Learns as the learner does."""
+        """Updates the learner."""
         started = time.process_time()
         numbers = self._learner.update(batch)
         self._update_seconds += time.process_time() - started

@@ -36,17 +36,17 @@ the optimum is not known). An environment's column is the top {TOP_K}, IQM. The 
 
 
 def write_results(out: str | Path, console: Console | None = None) -> Path:
-    """Sums up a benchmark and writes its page and figures, again if they are there.
+    """Summarizes a benchmark and writes its page and figures, replacing existing ones.
 
     Args:
-        out: folder of the benchmark; its finished runs are what counts.
-        console: where to report what was written; None for nowhere.
+        out: folder of the benchmark; only its finished runs count.
+        console: receives a report of what was written; None for no report.
 
     Returns:
         The page.
 
     Raises:
-        MA2MLError: as `summarize` does.
+        MA2MLError: as for `summarize`.
     """
     out = Path(out)
     summary = summarize(out)

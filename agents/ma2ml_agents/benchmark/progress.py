@@ -12,17 +12,17 @@ from ma2ml_agents.runs.progress import LiveBar
 
 
 def describe(cell: Cell) -> str:
-    """Returns a cell in a few words."""
+    """Returns a short description of a cell."""
     return f"{cell.contender.name} on {cell.problem.name}, seed {cell.seed}"
 
 
 @dataclass(frozen=True)
 class Failure:
-    """The end of a run that failed.
+    """Failure of a run.
 
     Attributes:
-        reason: in one line.
-        details: the traceback of a bug, empty for one of the project's own errors.
+        reason: one-line reason.
+        details: the traceback of a bug; empty for the project's own errors.
     """
 
     reason: str
@@ -30,11 +30,11 @@ class Failure:
 
 
 class GridProgress(LiveBar):
-    """Finished / all runs, the current one and its evaluation, time spent and left.
+    """Progress of a grid: finished runs of all, the current run and evaluation, elapsed and remaining time.
 
     Args:
-        runs: of the grid.
-        console: where to show it; live if it is a terminal, None for nowhere.
+        runs: number of runs in the grid.
+        console: console to show it on; live on a terminal, None for no output.
     """
 
     def __init__(self, runs: int, console: Console | None) -> None:
@@ -44,19 +44,19 @@ class GridProgress(LiveBar):
         )
 
     def found(self, count: int) -> None:
-        """Sets the number of runs that were finished earlier."""
+        """Sets the number of runs finished in earlier sessions."""
         self._done = count
         self._bar.update(self._task, completed=count)
         if count:
             self.say(f"{count} of {self._runs} runs are there already")
 
     def evaluated(self, cell: Cell, count: int, others: int = 0) -> None:
-        """Shows the number of pipelines that a run has evaluated, and of other runs under way."""
+        """Shows the number of pipelines a run has evaluated, and the number of other active runs."""
         beside = f" (and {others} more)" if others else ""
         self._bar.update(self._task, description=f"{describe(cell)}, pipeline {count}/{cell.budget}{beside}")
 
     def show(self, cell: Cell, failure: Failure | None) -> None:
-        """Counts a run that has ended, or shows its failure."""
+        """Counts a finished run, or shows its failure."""
         self._done += failure is None
         what = describe(cell)
         self._bar.update(self._task, completed=self._done, description=what)

@@ -27,10 +27,10 @@ from ma2ml_env.evaluator import Preparing
 
 IDENTITY = {"kind": "benchmark"}
 OURS = ("ma2ml", "ma2ml_lite", "ma2ml_on_policy")
-"""The paper's learners; every other one is a baseline."""
+"""The paper's learners; all others are baselines."""
 REFRESH_SECONDS = 0.5
 _evaluated: MutableSequence[int] = []
-"""Number of evaluated pipelines of every cell, in memory that a worker shares with the driver."""
+"""Number of evaluated pipelines per cell, in memory that workers share with the driver."""
 
 
 def run_grid(
@@ -41,23 +41,23 @@ def run_grid(
     logs: Mapping[str, Sequence[Path]] | None = None,
     console: Console | None = None,
 ) -> list[Cell]:
-    """Runs all cells of a grid that are not finished.
+    """Runs all unfinished cells of a grid.
 
     The results are the same for any number of workers, interrupted or not.
 
     Args:
         grid: from `make_grid`.
         out: folder of the benchmark; cells that are finished there are not run again.
-        workers: number of processes, each of one thread, at least 1; 1 for this process.
-        logs: trial logs that join the comparison, {name in tables: files}, one run per file.
-        console: where to show progress; None for nowhere.
+        workers: number of single-threaded processes, at least 1; 1 runs in this process.
+        logs: trial logs to compare with, {name in tables: files}, one run per file.
+        console: console for the progress; None for no output.
 
     Returns:
-        The grid's cells, all finished; those of two names for one thing once.
+        The grid's cells, all finished and deduplicated.
 
     Raises:
-        MA2MLError: before any work if the extra is not installed, a log cannot be used, or the folder is another's
-            or in use; in the end if cells failed, and the others are finished then.
+        MA2MLError: before any work if the extra is not installed, a log cannot be used, or the folder is in use or of
+            another benchmark; at the end if cells failed, when the others are finished.
     """
     check_packages()
     if workers < 1:
@@ -79,12 +79,12 @@ def run_grid(
                 failures.append(f"{describe(cell)}: {failure.reason}")
     if failures:
         listed = "\n  ".join(failures)
-        raise MA2MLError(f"{len(failures)} of {len(cells)} runs failed; the same command tries them again\n  {listed}")
+        raise MA2MLError(f"{len(failures)} of {len(cells)} runs failed; rerun the command to retry them\n  {listed}")
     return cells
 
 
 def make_index(grid: Grid, logged: Sequence[LoggedRun] = ()) -> Index:
-    """Returns the index of a grid's results page, with the logs beside it."""
+    """Returns the index of a grid's results page, with the logs."""
     runs = [Run(cell.problem.name, cell.contender.name, cell.seed, cell.folder) for cell in grid.cells()]
     runs += [log.run for log in logged]
     names = unique([contender.name for contender in grid.contenders] + [log.run.algo for log in logged])
@@ -103,7 +103,7 @@ def make_index(grid: Grid, logged: Sequence[LoggedRun] = ()) -> Index:
 def _run(
     cells: Sequence[Cell], out: Path, workers: int, progress: GridProgress
 ) -> Iterator[tuple[Cell, Failure | None]]:
-    """Yields every cell as it finishes, and its failure."""
+    """Yields every cell as it finishes, with its failure if it failed."""
     _prepare(cells)
     with _one_thread():
         if workers > 1 and cells:
@@ -166,7 +166,7 @@ def _start_worker(evaluated: MutableSequence[int]) -> None:
 
 @contextmanager
 def _one_thread() -> Iterator[None]:
-    """One thread for tensors here, and for everything in processes that are started meanwhile."""
+    """Limits torch to one thread here, and all libraries to one in processes started meanwhile."""
     import torch
 
     threads, variable = torch.get_num_threads(), os.environ.get("OMP_NUM_THREADS")
@@ -183,7 +183,7 @@ def _one_thread() -> Iterator[None]:
 
 
 def _prepare(cells: Sequence[Cell]) -> None:
-    """Lets every environment fetch its data once, before processes ask for it at the same time."""
+    """Downloads the data of every environment once, before several processes need it."""
     for problem in {cell.problem.name: cell.problem for cell in cells}.values():
         evaluator = problem.entry.build().evaluator
         if isinstance(evaluator, Preparing):

@@ -1,4 +1,4 @@
-"""Estimates over seeds with their uncertainty, by rliable."""
+"""Estimates over seeds with confidence intervals, by rliable."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from ma2ml_env.errors import missing_extra
 PACKAGES = ("rliable", "pandas", "pyarrow")
 REPETITIONS = 1000
 FEWEST_RUNS = 5
-"""Runs below which an interval, or a probability of improvement, would be no more than a guess."""
+"""Least number of runs for an interval or a probability of improvement."""
 Scores = NDArray[np.float64]
-"""Of shape (runs, environments), or (runs, environments, points of a curve)."""
+"""Scores of shape (runs, environments), or (runs, environments, points of a curve)."""
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """A number or a curve, and the bounds of its 95 % stratified bootstrap interval.
+    """Point estimate of a number or a curve, with its 95 % stratified bootstrap interval.
 
     Attributes:
         point: the estimate, shape (points,).
@@ -46,11 +46,11 @@ def check_packages() -> None:
 
 
 def estimate(scores: Mapping[str, Any], function: Callable[..., NDArray[np.float64]]) -> dict[str, Estimate]:
-    """Returns a statistic of every algorithm with its interval; the same at every call, whatever else is compared.
+    """Returns a statistic of every algorithm with its interval, independent of what else is compared.
 
     Args:
         scores: {algorithm: `Scores`, or a list of several for a function of several arguments}.
-        function: from scores to an array of shape (points,).
+        function: statistic, from scores to an array of shape (points,).
 
     Source: rliable, `get_interval_estimates`.
     """
@@ -66,7 +66,7 @@ def estimate(scores: Mapping[str, Any], function: Callable[..., NDArray[np.float
 
 @contextmanager
 def _same_draws() -> Iterator[None]:
-    """Seeds NumPy's global random state, the only one that rliable draws from, and restores it."""
+    """Seeds NumPy's global random state, the only one rliable draws from, and restores it afterwards."""
     before = np.random.get_state()  # noqa: NPY002
     np.random.seed(0)  # noqa: NPY002
     try:
@@ -86,7 +86,7 @@ def iqm(scores: Scores) -> NDArray[np.float64]:
 
 
 def improvement(ours: Scores, theirs: Scores) -> NDArray[np.float64]:
-    """Returns the probability that a run of ours is better than one of theirs, shape (1,).
+    """Returns the probability that a run of `ours` is better than one of `theirs`, shape (1,).
 
     Source: rliable, `probability_of_improvement`.
     """
@@ -98,7 +98,7 @@ def improvement(ours: Scores, theirs: Scores) -> NDArray[np.float64]:
 def middle(scores: Scores) -> NDArray[np.float64]:
     """Returns the median over runs, the upper of the two middle ones where there are two, shape (1,).
 
-    It is one of the values, so that "more than the budget" needs no number.
+    It is always one of the values, so values beyond the budget need no exact number.
     """
     return np.array([np.quantile(scores, 0.5, method="higher")])
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#333333")
-"""Okabe and Ito's palette, told apart by people of any color vision; without its yellow, which vanishes on white."""
+"""Okabe and Ito's color-blind-safe palette, without its yellow, which vanishes on white."""
 Dash = Literal["solid", "dashed", "dotted", "dashdot"]
 DASHES: tuple[Dash, ...] = ("solid", "dashed", "dotted", "dashdot")
 KNOWN = (
@@ -29,9 +29,9 @@ class Style:
     """Line style of one algorithm.
 
     Attributes:
-        color: of line, band and name.
+        color: color of line, band and name.
         dash: matplotlib's line style.
-        width: in points.
+        width: line width in points.
     """
 
     color: str
@@ -42,7 +42,7 @@ class Style:
 def styles(algos: Sequence[str]) -> dict[str, Style]:
     """Returns a line style per algorithm: fixed for built-in ones, the least-used remaining style for others.
 
-    The first color is the first known one's alone; the others share the rest, told apart by their dashes.
+    The first color is reserved for the first built-in one; the others share the rest and differ in their dashes.
     """
     shared = [Style(color, dash, WIDTH) for dash in DASHES for color in COLORS[1:]]
     own = dict(zip(KNOWN, [Style(COLORS[0], DASHES[0], FIRST_WIDTH), *shared], strict=False))
@@ -64,7 +64,7 @@ def label_lines(axes: Axes, ends: Mapping[str, tuple[float, float]], looks: Mapp
     """Writes every algorithm's name right of the axes, at the height of its line's end where that is free.
 
     Args:
-        axes: with its limits set for good.
+        axes: axes with final limits.
         ends: {algorithm: (x, y) of its line's last point}.
         looks: {algorithm: its style}.
     """
@@ -92,7 +92,7 @@ def list_lines(axes: Axes, ends: Mapping[str, tuple[float, float]], looks: Mappi
     """Writes every algorithm's name into a legend right of the axes, for lines that end at the same place.
 
     Args:
-        axes: of the lines.
+        axes: axes of the lines.
         ends: {algorithm: anything}, in the order of the legend.
         looks: {algorithm: its style}.
     """
@@ -113,13 +113,13 @@ def list_lines(axes: Axes, ends: Mapping[str, tuple[float, float]], looks: Mappi
 
 
 def spread(heights: Sequence[float], gap: float, low: float, high: float) -> list[float]:
-    """Returns heights at least a gap apart, moved as little as need be, within [low, high] where they fit.
+    """Returns heights at least a gap apart, moved as little as possible, within [low, high] where they fit.
 
     Args:
         heights: ascending.
         gap: least distance.
-        low: of the axes.
-        high: of the axes.
+        low: lower limit of the axes.
+        high: upper limit of the axes.
     """
     steps = np.arange(len(heights)) * gap
     up = np.maximum.accumulate(np.maximum(heights, low) - steps) + steps

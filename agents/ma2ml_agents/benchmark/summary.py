@@ -78,7 +78,7 @@ class Summary:
 
 
 def summarize(out: str | Path) -> Summary:
-    """Sums up the finished runs of a benchmark, and writes the three tables beside them.
+    """Summarizes the finished runs of a benchmark, and writes the three tables beside them.
 
     Args:
         out: folder of the benchmark.
@@ -94,7 +94,7 @@ def summarize(out: str | Path) -> Summary:
     index = read_index(out)
     found = [_found(run, out) for run in index.runs if finished(out / CELLS_FOLDER / run.folder)]
     if not found:
-        raise MA2MLError(f"no run of the benchmark in {out} is finished yet")
+        raise MA2MLError(f"the benchmark in {out} has no finished run yet")
     runs = _relate(pd.DataFrame([one.row() for one in found]))
     targets = {env: _target(part, index) for env, part in runs.groupby("env", sort=False)}
     reached = [evaluations_to(one.top, targets[one.run.env].value) for one in found]
@@ -108,7 +108,7 @@ def summarize(out: str | Path) -> Summary:
 
 @dataclass(frozen=True)
 class _Found:
-    """Finished run: its trials, its facts, and the curves of its best 20 and its apparently best pipeline."""
+    """Finished run: its trials, its facts, and the curves of its top 20 and of its apparently best pipeline."""
 
     run: Run
     trials: pd.DataFrame
@@ -121,7 +121,7 @@ class _Found:
         return {"env": self.run.env, "algo": self.run.algo, "seed": self.run.seed}
 
     def row(self) -> dict[str, Any]:
-        """Returns the run's line of `Summary.runs`, before it is compared with others."""
+        """Returns the run's row of `Summary.runs`, before it is compared with others."""
         counts = {"evaluations": len(self.trials), "distinct": int(self.top.distinct[-1])}
         values = {
             "top_mean": float(self.top.top[-1]),
@@ -131,7 +131,7 @@ class _Found:
         return {**self.place, **counts, **values, **vars(self.facts)}
 
     def anytime(self, budget: int) -> list[dict[str, Any]]:
-        """Returns the run's lines of `Summary.anytime`."""
+        """Returns the run's rows of `Summary.anytime`."""
         return [
             {**self.place, "evaluations": n, "top_mean": at(self.top.top, n), "apparent_best": at(self.best.top, n)}
             for n in checkpoints(budget)
@@ -155,7 +155,7 @@ def _write(table: pd.DataFrame, path: Path) -> None:
 
 
 def _relate(runs: pd.DataFrame) -> pd.DataFrame:
-    """Adds `regret` and `score`, which place a run between a random pipeline and the best one.
+    """Adds `regret` and `score`, which rank a run between a random pipeline and the best one.
 
         regret = (optimum - top_mean) / (optimum - random_mean)
         score = (top_mean - low) / (high - low)
@@ -173,7 +173,7 @@ def _relate(runs: pd.DataFrame) -> pd.DataFrame:
 
 
 def _target(runs: pd.DataFrame, index: Index) -> Target:
-    """Returns the best baseline by its interquartile mean; of all algorithms where there is no baseline."""
+    """Returns the best baseline by interquartile mean; the best of all algorithms where there is no baseline."""
     finals = {algo: float(iqm(part.top_mean.to_numpy()[:, None])[0]) for algo, part in runs.groupby("algo", sort=False)}
     baselines = {algo: value for algo, value in finals.items() if algo in index.baselines} or finals
     best = max(baselines, key=lambda algo: baselines[algo] if not math.isnan(baselines[algo]) else -math.inf)

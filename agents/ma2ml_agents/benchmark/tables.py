@@ -13,10 +13,10 @@ from ma2ml_agents.benchmark.summary import Summary
 
 
 def overall_table(summary: Summary, scores: Mapping[str, Scores]) -> str:
-    """Returns a table with a line per algorithm: its score over all environments, and its top pipelines on each.
+    """Returns a table with a row per algorithm: its score over all environments, and its top pipelines on each.
 
     Args:
-        summary: of the benchmark.
+        summary: summary of the benchmark.
         scores: {algorithm: normalized scores, shape (runs, environments)}; an algorithm without them comes last.
     """
     points, better = estimate(scores, iqm), _improvements(summary, scores)
@@ -36,10 +36,10 @@ def overall_table(summary: Summary, scores: Mapping[str, Scores]) -> str:
 
 
 def environment_table(summary: Summary, env: str) -> str:
-    """Returns a table of all that is known of every algorithm on one environment.
+    """Returns a table with all statistics of every algorithm on one environment.
 
     Args:
-        summary: of the benchmark.
+        summary: summary of the benchmark.
         env: one of its environments.
     """
     head = (
@@ -56,7 +56,7 @@ def _finals(summary: Summary, env: str) -> dict[str, str]:
 
 @dataclass(frozen=True)
 class Row:
-    """An algorithm's line in an environment's table; `regret` and `seconds` are NaN where not known."""
+    """Row of an algorithm in an environment's table; `regret` and `seconds` are NaN where not known."""
 
     algo: str
     final: Estimate
@@ -146,7 +146,7 @@ def _best_first(points: Mapping[str, Estimate]) -> list[str]:
 
 
 def _interval(found: Estimate | None, runs: int = FEWEST_RUNS, digits: int = 4) -> str:
-    """Returns an estimate with its interval, or alone if there are too few runs for one."""
+    """Returns an estimate with its interval, or without one if there are too few runs."""
     if found is None:
         return ""
     point = f"{found.point[0]:.{digits}f}"

@@ -1,4 +1,4 @@
-"""Executors: evaluation in this process, in local worker processes, or on a Ray cluster."""
+"""Executors that evaluate in this process, in local worker processes, or on a Ray cluster."""
 
 from ma2ml_agents.executors.base import Evaluate, Executor, Raised, failed_result
 from ma2ml_agents.executors.inline import InlineExecutor

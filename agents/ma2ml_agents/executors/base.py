@@ -1,4 +1,4 @@
-"""The `Executor` protocol, and evaluations that turn an exception into a failed result."""
+"""The `Executor` protocol, and conversion of exceptions into failed results."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from typing import Any, Protocol, Self
 from ma2ml_env import Pipeline, Result
 
 Evaluate = Callable[..., Result]
-"""`env.evaluate`: (pipeline, seed, **fidelity) -> Result."""
+"""Signature of `env.evaluate`: (pipeline, seed, **fidelity) -> Result."""
 INSTALLED = tuple({sysconfig.get_path(kind) for kind in ("stdlib", "platstdlib", "purelib", "platlib")})
 
 
@@ -23,34 +23,34 @@ class Executor(Protocol):
     """Evaluates pipelines, in the manner of `concurrent.futures`.
 
     Attributes:
-        capacity: number of pipelines that it can evaluate at the same time, at least 1.
+        capacity: number of pipelines that it can evaluate in parallel, at least 1.
     """
 
     capacity: int
 
     def submit(self, pipeline: Pipeline, seed: int, **fidelity: Any) -> Future[Result]:
-        """Begin an evaluation; the future never raises what the pipeline did, it holds a failed result.
+        """Submits an evaluation; an exception in it becomes a failed result of the future.
 
-        An evaluation that raised is a `Raised`, so that a search can stop when all of them raise the same.
+        That result is a `Raised`, so that a search can stop when all evaluations raise the same exception.
 
         Args:
-            pipeline: to evaluate.
-            seed: of the environment.
-            **fidelity: passed on to `env.evaluate`, such as `stop_below`.
+            pipeline: pipeline to evaluate.
+            seed: seed of the environment.
+            **fidelity: arguments of `env.evaluate`, such as `stop_below`.
         """
         ...
 
     def shutdown(self) -> None:
-        """Stop, abandoning evaluations that are not finished; may be called twice."""
+        """Shuts down and abandons unfinished evaluations; may be called twice."""
         ...
 
 
 class ManagedExecutor(ABC):
-    """Executor that is shut down at the end of a `with` statement."""
+    """Base class of executors that shut down at the end of a `with` statement."""
 
     @abstractmethod
     def shutdown(self) -> None:
-        """Stop, abandoning evaluations that are not finished; may be called twice."""
+        """Shuts down and abandons unfinished evaluations; may be called twice."""
 
     def __enter__(self) -> Self:
         return self
@@ -61,18 +61,18 @@ class ManagedExecutor(ABC):
 
 @dataclass(frozen=True, slots=True)
 class Raised(Result):
-    """Failed result of an evaluation that raised: an exception that the evaluator did not turn into a result itself.
+    """Failed result of an evaluation that raised an exception which the evaluator did not handle.
 
     Attributes:
-        cause: type of the exception and the line that raised it, equal for the same mistake.
-        traceback: its text.
+        cause: type of the exception and the line that raised it, equal for the same bug.
+        traceback: traceback as text.
     """
 
     cause: str = ""
     traceback: str = ""
 
     def plain(self) -> Result:
-        """Returns the failed result without cause and traceback."""
+        """Returns a plain failed `Result` without cause and traceback."""
         return Result(**{field.name: getattr(self, field.name) for field in fields(Result)})
 
 
@@ -90,8 +90,8 @@ def raised(error: Exception, seconds: float = 0.0, context: str = "") -> Raised:
 
     Args:
         error: the exception.
-        seconds: that the evaluation took.
-        context: precedes the exception in the reason.
+        seconds: duration of the evaluation.
+        context: prefix of the error message.
     """
     frames = traceback.extract_tb(error.__traceback__)
     own = [frame for frame in frames if not is_installed(frame.filename)] or frames
@@ -108,22 +108,22 @@ def raised(error: Exception, seconds: float = 0.0, context: str = "") -> Raised:
 
 
 def failed_result(error: str, seconds: float = 0.0) -> Result:
-    """Returns the result of a pipeline that failed outside the evaluator's own judgment.
+    """Returns the result of a pipeline that failed outside the evaluator.
 
     Args:
-        error: the reason.
-        seconds: that it took.
+        error: reason of the failure.
+        seconds: duration of the evaluation.
     """
     return Result(accuracy=0.0, flops=0, params=0, seconds=seconds, error=error)
 
 
 def is_installed(filename: str) -> bool:
-    """Whether a source file belongs to Python or an installed package, not to the user's own code."""
+    """Returns whether a source file belongs to Python or an installed package rather than to the user's code."""
     return filename.startswith((*INSTALLED, "<frozen"))
 
 
 def in_background(call: Callable[..., Result], *arguments: Any) -> Future[Result]:
-    """Calls a function in a thread of its own that does not keep the process from ending."""
+    """Calls a function in a daemon thread of its own, which does not keep the process alive."""
     future: Future[Result] = Future()
     future.set_running_or_notify_cancel()
 

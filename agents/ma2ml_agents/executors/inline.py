@@ -12,11 +12,11 @@ from ma2ml_env import Pipeline, Result
 class InlineExecutor(ManagedExecutor):
     """Evaluates in this process, one pipeline at a time, before `submit` returns.
 
-    An exception becomes a failed result. What it has done to the process cannot be undone, so a pipeline that leaves
-    its process broken also fails those after it; worker processes are replaced instead.
+    An exception becomes a failed result. Its side effects on the process remain, so a pipeline that corrupts the
+    process also makes later ones fail; worker processes are replaced instead.
 
     Args:
-        evaluate: as `env.evaluate`.
+        evaluate: function such as `env.evaluate`.
     """
 
     capacity = 1
@@ -25,10 +25,10 @@ class InlineExecutor(ManagedExecutor):
         self._evaluate = evaluate
 
     def submit(self, pipeline: Pipeline, seed: int, **fidelity: Any) -> Future[Result]:
-        """Evaluate at once."""
+        """Evaluates before it returns."""
         future: Future[Result] = Future()
         future.set_result(guarded(self._evaluate, pipeline, seed, fidelity))
         return future
 
     def shutdown(self) -> None:
-        """Nothing to stop."""
+        """Does nothing, since no evaluation is pending."""

@@ -1,4 +1,4 @@
-"""Functions and pipelines as bytes for another process."""
+"""Pickling of functions and pipelines for other processes."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from typing import Any
 import cloudpickle
 
 ANONYMOUS = "<dynamic-code>"
-"""File name that cloudpickle gives to code; a traceback needs the real one."""
+"""File name that cloudpickle assigns to code; tracebacks need the real one."""
 
 
 def dumps(what: Any) -> bytes:
-    """Returns an object pickled with cloudpickle, whose code keeps the names of its source files."""
+    """Returns an object pickled with cloudpickle, preserving the names of its source files."""
     buffer = io.BytesIO()
     _Pickler(buffer).dump(what)
     return buffer.getvalue()

@@ -1,4 +1,4 @@
-"""Worker processes that end with their driver, and everything that a worker started with it."""
+"""Process groups: workers end with their driver, and the processes a worker started end with it."""
 
 from __future__ import annotations
 
@@ -12,30 +12,30 @@ from typing import NoReturn
 
 
 def lead_group() -> None:
-    """Make this process the leader of a new group, to which everything that it starts belongs."""
+    """Makes this process the leader of a new group, which contains all processes it starts."""
     if os.getpgrp() != os.getpid():
         os.setsid()
 
 
 def kill_group(leader: int) -> None:
-    """Kill a group of processes, its leader included; nothing happens where there is none."""
+    """Kills a process group including its leader, if it exists."""
     with suppress(ProcessLookupError, PermissionError):
         os.killpg(leader, signal.SIGKILL)
 
 
 def end_with_driver() -> None:
-    """End this process, and the group if it leads one, as soon as the process that started it has ended."""
+    """Ends this process, and its group if it leads one, as soon as its parent process has ended."""
     threading.Thread(target=_await_driver, daemon=True).start()
 
 
 def kill_group_with_leader() -> None:
-    """Have the group that this process leads killed soon after the process has died, whoever kills it."""
+    """Starts a watcher that kills this process's group once the process has died, however it dies."""
     watch = f"while kill -0 {os.getpid()} 2>/dev/null; do sleep 1; done; kill -9 0"
     subprocess.Popen(["/bin/sh", "-c", watch], stdin=subprocess.DEVNULL)
 
 
 def end_now() -> NoReturn:
-    """End this process, and the group if it leads one."""
+    """Ends this process, and its group if it leads one."""
     if os.getpgrp() == os.getpid():
         os.killpg(0, signal.SIGKILL)
     os._exit(1)

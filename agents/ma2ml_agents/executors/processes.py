@@ -20,27 +20,27 @@ SHUTDOWN_SECONDS = 10.0
 
 
 class ProcessExecutor(ManagedExecutor):
-    """Evaluates in local worker processes, each replaced when it dies or when a pipeline raised in it.
+    """Evaluates in local worker processes, each replaced when it dies or a pipeline raises an exception in it.
 
-    A pipeline that raises, whose worker crashes, or that takes longer than `timeout`, is a failed result. One whose
-    worker was killed from outside (SIGKILL, SIGTERM) is tried once more. Evaluations may start processes of their own:
-    these are killed with the worker, and workers end with their driver, however it ends. Use it in a `with` statement:
+    A pipeline that raises, crashes its worker or exceeds `timeout` becomes a failed result. One whose worker was
+    killed from outside (SIGKILL, SIGTERM) is retried once. Evaluations may start processes of their own: these are
+    killed with the worker, and workers end with their driver, however it ends. Use it in a `with` statement:
 
         with ProcessExecutor(env.evaluate, workers=8) as executor:
             trials = run_search(env, learner, budget=300, executor=executor)
 
     Args:
-        evaluate: as `env.evaluate`; sent to each worker once, with cloudpickle.
+        evaluate: function such as `env.evaluate`; sent to each worker once, with cloudpickle.
         workers: number of processes, at least 1.
-        timeout: seconds that one evaluation may take, the start of a worker not counted; None for no limit.
-        memory_limit: bytes of address space that one worker may use, None for no limit (Linux only).
+        timeout: limit in seconds per evaluation, excluding the start of a worker; None for no limit.
+        memory_limit: limit in bytes on a worker's address space; None for no limit (Linux only).
 
     Attributes:
         capacity: number of workers.
 
     Raises:
-        ValueError: for fewer than one worker, a limit that is not above 0, an `evaluate` that cannot be sent, or a
-            script that is read from standard input, which workers cannot load.
+        ValueError: for fewer than one worker, a limit not above 0, an `evaluate` that cannot be pickled, or a script
+            read from standard input, which workers cannot load.
     """
 
     def __init__(
@@ -72,14 +72,14 @@ class ProcessExecutor(ManagedExecutor):
         atexit.register(self.shutdown)
 
     def submit(self, pipeline: Pipeline, seed: int, **fidelity: Any) -> Future[Result]:
-        """Evaluate in the next worker that is idle."""
+        """Evaluates in the next idle worker."""
         future = in_background(self._run, pipeline, seed, fidelity)
         self._submitted.add(future)
         future.add_done_callback(self._submitted.discard)
         return future
 
     def shutdown(self) -> None:
-        """Kill the workers and what they started; evaluations under way are abandoned."""
+        """Kills the workers and the processes they started; running evaluations are abandoned."""
         atexit.unregister(self.shutdown)
         if os.getpid() != self._driver:
             return  # in a fork of the driver, which may not end the driver's workers

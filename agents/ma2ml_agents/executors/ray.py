@@ -1,4 +1,4 @@
-"""Pipelines evaluated on a Ray cluster."""
+"""Evaluation on a Ray cluster."""
 
 from __future__ import annotations
 
@@ -27,28 +27,28 @@ TRIES_AFTER_CRASH, TRIES_AFTER_LOSS = 1, 3
 
 
 class RayExecutor(ManagedExecutor):
-    """Evaluates on a Ray cluster, in one worker process (a Ray actor) per trial that runs at the same time.
+    """Evaluates on a Ray cluster, in one worker process (a Ray actor) per concurrent trial.
 
-    A pipeline that raises or takes longer than `timeout` is a failed result, and its worker is replaced. One whose
-    worker dies is tried once more, since Ray cannot tell whether the pipeline killed it; one whose node is lost is
-    evaluated elsewhere, and has failed only after `TRIES_AFTER_LOSS` more nodes. A node that joins is used from the
+    A pipeline that raises or exceeds `timeout` becomes a failed result, and its worker is replaced. One whose worker
+    dies is retried once, since Ray does not report whether the pipeline killed it; one whose node is lost is
+    evaluated elsewhere, and fails only after `TRIES_AFTER_LOSS` more lost nodes. A node that joins is used from the
     next result on. Evaluations may start processes of their own, which end with the worker.
 
     Args:
-        evaluate: as `env.evaluate`; put into the cluster once, with cloudpickle. The packages that it needs
-            must be installed on every node, or be in the same folders there.
+        evaluate: function such as `env.evaluate`; put into the cluster once, with cloudpickle. The packages that it
+            requires must be installed on every node, or be in the same folders there.
         address: host:port of the cluster's head, "auto" for the cluster of which this machine is a node, None
-            for one of this machine alone. A connection that this process has already is used whatever is given.
-        cpus_per_trial: CPUs that a trial takes, above 0.
-        gpus_per_trial: GPUs that a trial takes; below 1 for a share of one, else whole.
-        timeout: seconds that one evaluation may take, the start of a worker not counted; None for no limit.
+            for a new one on this machine. An existing connection of this process takes precedence.
+        cpus_per_trial: CPUs per trial, above 0.
+        gpus_per_trial: GPUs per trial; a whole number, or a fraction below 1 for a share of one.
+        timeout: limit in seconds per evaluation, excluding the start of a worker; None for no limit.
 
     Attributes:
-        capacity: how many trials the living nodes have room for, at least 1.
+        capacity: number of concurrent trials that the live nodes support, at least 1.
 
     Raises:
-        ValueError: if Ray is not installed or the cluster not reachable, for a number out of range, for a trial
-            that no node has room for, and for an `evaluate` that cannot be sent.
+        ValueError: if Ray is not installed or the cluster not reachable, for a number out of range, for a trial that
+            requires more than any node has, and for an `evaluate` that cannot be pickled.
     """
 
     def __init__(
@@ -86,7 +86,7 @@ class RayExecutor(ManagedExecutor):
             raise
 
     def submit(self, pipeline: Pipeline, seed: int, **fidelity: Any) -> Future[Result]:
-        """Evaluate on the next place of the cluster that is free."""
+        """Evaluates in the cluster's next free slot."""
         if time.monotonic() - self._refreshed > REFRESH_SECONDS:
             self._refresh()
         future = in_background(self._run, pipeline, seed, fidelity)
@@ -95,7 +95,7 @@ class RayExecutor(ManagedExecutor):
         return future
 
     def shutdown(self) -> None:
-        """Kill the workers and leave the cluster; evaluations under way are abandoned."""
+        """Kills the workers and disconnects from the cluster; running evaluations are abandoned."""
         with self._lock:
             if self._closed:
                 return
@@ -111,11 +111,11 @@ class RayExecutor(ManagedExecutor):
             offers = [node["Resources"] for node in self._ray.nodes() if node["Alive"]]
             words = "; ".join(f"{each.get('CPU', 0):g} CPUs, {each.get('GPU', 0):g} GPUs" for each in offers)
             raise MA2MLError(
-                f"a trial takes {self._cpus:g} CPUs, {self._gpus:g} GPUs; no node of the cluster has so many: {words}"
+                f"a trial requires {self._cpus:g} CPUs, {self._gpus:g} GPUs; no node of the cluster has enough: {words}"
             )
 
     def _refresh(self) -> int:
-        """Look how many trials the cluster has room for now."""
+        """Returns the number of concurrent trials that the cluster supports now, and stores it."""
         found = ray_cluster.places(self._ray.nodes(), self._cpus, self._gpus)
         self.capacity = max(1, found)
         self._refreshed = time.monotonic()
@@ -137,11 +137,11 @@ class RayExecutor(ManagedExecutor):
                 return failed_result(outcome.reason)
 
     def _attempt(self, request: bytes) -> Result | _Death:
-        """The result of one try, or why there is none."""
+        """Returns the result of one attempt, or the reason of its failure."""
         errors = self._ray.exceptions
         worker = self._ready_worker()
         if worker is None:
-            return _Death(of_node=True, reason="no worker of the Ray cluster lived to evaluate it")
+            return _Death(of_node=True, reason="no worker of the Ray cluster survived to evaluate it")
         started = time.monotonic()
         try:
             result: Result = self._ray.get(worker.actor.evaluate.remote(request), timeout=self._timeout)
@@ -156,13 +156,13 @@ class RayExecutor(ManagedExecutor):
         except errors.RayTaskError as error:
             result = failed_result(_last_line(error), time.monotonic() - started)
         if isinstance(result, Raised):
-            self._kill(worker)  # nobody knows in what state the exception has left the process
+            self._kill(worker)  # the exception may have corrupted the process
         else:
             self._idle.append(worker)
         return result
 
     def _ready_worker(self) -> _Worker | None:
-        """A worker that has loaded the evaluator, None if a new one died before it had."""
+        """Returns a worker that has loaded the evaluator, None if a new one died before."""
         errors = self._ray.exceptions
         while True:
             worker = self._idle_or_new()
@@ -175,7 +175,7 @@ class RayExecutor(ManagedExecutor):
                 if isinstance(error, errors.RayTaskError) or error.actor_init_failed:
                     raise MA2MLError(
                         f"a node of the Ray cluster cannot load the evaluator ({_last_line(error)}); "
-                        "every node needs the packages and versions that this machine has"
+                        "every node requires this machine's packages and versions"
                     ) from error
                 if not worker.node:
                     return None
@@ -184,7 +184,7 @@ class RayExecutor(ManagedExecutor):
                 return worker
 
     def _idle_or_new(self) -> _Worker:
-        """A worker that nobody uses, asked for its node."""
+        """Returns an idle worker, or a new one, after requesting its node."""
         with self._lock:
             if self._closed:
                 raise RuntimeError("the executor has been shut down")
@@ -201,10 +201,10 @@ class RayExecutor(ManagedExecutor):
         self._workers.discard(worker)
 
     def _death(self, error: Any, node: str) -> _Death:
-        """Whether Ray lost the node or only the worker: a lost node is at first one that does not answer."""
+        """Distinguishes the loss of a node from that of a worker; an unavailable actor counts as a lost node."""
         unavailable = isinstance(error, self._ray.exceptions.ActorUnavailableError)
         if unavailable or error.preempted or not self._alive(node):
-            return _Death(of_node=True, reason=f"{1 + TRIES_AFTER_LOSS} nodes of the Ray cluster were lost under it")
+            return _Death(of_node=True, reason=f"{1 + TRIES_AFTER_LOSS} nodes of the Ray cluster were lost during it")
         detail = str(error).rpartition("exit detail:")[2].partition("Some common causes")[0]
         return _Death(of_node=False, reason=f"the worker process died: {' '.join(detail.split())}")
 
@@ -213,7 +213,7 @@ class RayExecutor(ManagedExecutor):
 
 
 class _Remote:
-    """The life of a worker process on the cluster."""
+    """Worker process on the cluster."""
 
     def __init__(self, payload: bytes, path: list[str]) -> None:
         lead_group()
@@ -222,20 +222,20 @@ class _Remote:
         self._inline = InlineExecutor(cloudpickle.loads(payload))
 
     def node(self) -> str:
-        """The id of the node that it runs on."""
+        """Returns the id of its node."""
         import ray
 
         return str(ray.get_runtime_context().get_node_id())
 
     def evaluate(self, request: bytes) -> Result:
-        """The result of one pipeline."""
+        """Returns the result of one pipeline."""
         pipeline, seed, fidelity = cloudpickle.loads(request)
         return self._inline.submit(pipeline, seed, **fidelity).result()
 
 
 @dataclass(eq=False)
 class _Worker:
-    """The driver's side of a `_Remote`, used by one thread at a time; its node is known once it has answered."""
+    """Driver's handle of a `_Remote`, used by one thread at a time; its node is known once it has responded."""
 
     actor: Any
     node: str = ""
@@ -244,7 +244,7 @@ class _Worker:
 
 @dataclass(frozen=True)
 class _Death:
-    """Why there is no result: the node was lost, or the worker alone."""
+    """Cause of a missing result: the loss of the node, or of the worker alone."""
 
     of_node: bool
     reason: str

@@ -18,7 +18,7 @@ from ma2ml_env.errors import MA2MLError, missing_extra
 SOCKET_SECONDS, JOIN_SECONDS = 3.0, 20.0
 QUIET = {
     "RAY_USAGE_STATS_ENABLED": "0",
-    "RAY_DEDUP_LOGS_SKIP_REGEX": ".",  # what Ray would print of every worker that dies is in the trial's error
+    "RAY_DEDUP_LOGS_SKIP_REGEX": ".",  # the trial's error contains what Ray would print when a worker dies
 }
 LOOPBACK = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}  # Ray's name for "listen on 127.0.0.1"
 JOIN = "import ray, sys; ray.init(address=sys.argv[1], log_to_driver=False, logging_level='ERROR'); ray.shutdown()"
@@ -29,7 +29,7 @@ def import_ray(environment: Mapping[str, str] | None = None) -> Any:
     """Imports Ray with its logging turned off; settings apply on the first import only.
 
     Args:
-        environment: more variables to set beforehand, where they are not set already.
+        environment: more variables to set beforehand, unless they are set already.
 
     Raises:
         MissingExtraError: if it is not installed.
@@ -44,17 +44,17 @@ def import_ray(environment: Mapping[str, str] | None = None) -> Any:
 
 
 def join(address: str | None) -> bool:
-    """Connect this process to a cluster, if it is not connected already.
+    """Connects this process to a cluster, if it is not connected already.
 
     Args:
         address: host:port of the cluster's head, or "auto" for the cluster of which this machine is a node;
-            None starts a cluster of this machine, on its loopback address where Ray was not imported before.
+            None starts a cluster on this machine, on its loopback address if Ray was not imported before.
 
     Returns:
-        Whether the connection is new, and so the caller's to close with `ray.shutdown`.
+        True if the connection is new, so that the caller has to close it with `ray.shutdown`.
 
     Raises:
-        ValueError: if Ray is not installed, or there is no cluster at the address, within `JOIN_SECONDS`.
+        ValueError: if Ray is not installed, or no cluster responds at the address within `JOIN_SECONDS`.
     """
     ray = import_ray(LOOPBACK if address is None else {})
     if ray.is_initialized():
@@ -71,12 +71,12 @@ def join(address: str | None) -> bool:
 
 
 def places(nodes: list[dict[str, Any]], cpus: float, gpus: float) -> int:
-    """Returns the number of trials that fit on a cluster at the same time.
+    """Returns the number of trials that fit on a cluster concurrently.
 
     Args:
         nodes: as `ray.nodes()` returns them; each has `Alive` and `Resources`.
-        cpus: CPUs that a trial takes, above 0.
-        gpus: GPUs that a trial takes, at least 0.
+        cpus: CPUs per trial, above 0.
+        gpus: GPUs per trial, at least 0.
     """
     wanted = {name: amount for name, amount in (("CPU", cpus), ("GPU", gpus)) if amount > 0}
     return sum(
@@ -87,7 +87,7 @@ def places(nodes: list[dict[str, Any]], cpus: float, gpus: float) -> int:
 
 
 def _check_reachable(address: str) -> None:
-    """Try to join in another process first, since Ray itself tries for minutes and cannot be stopped."""
+    """Checks in another process that a cluster can be joined, since Ray itself retries for minutes uninterruptibly."""
     if address != "auto":
         host, colon, port = address.rpartition(":")
         if not colon or not host or "/" in host or not port.isdecimal():
@@ -111,7 +111,7 @@ def _check_reachable(address: str) -> None:
 
 @contextmanager
 def _own_signal_handlers() -> Iterator[None]:
-    """Put the process's handlers back after Ray has replaced them."""
+    """Restores the process's signal handlers after Ray has replaced them."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return

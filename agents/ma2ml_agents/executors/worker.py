@@ -1,4 +1,4 @@
-"""One worker process: the driver's side of it, and its own."""
+"""Worker process: the driver's handle, and the process's own loop."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from ma2ml_env.errors import MA2MLError
 
 CANNOT_START = (
     "a worker process cannot load the evaluator: {reason}; its own message is above. A script that starts workers "
-    "needs `if __name__ == '__main__':` around what it runs, and a memory limit must leave room for the libraries"
+    "requires `if __name__ == '__main__':` around its main code, and a memory limit must leave room for the libraries"
 )
 
 LOOK_SECONDS = 0.5
@@ -29,11 +29,11 @@ EXIT_SECONDS = 5.0
 
 
 class Worker:
-    """A process and the pipe to it, started when it is needed; used by one thread at a time.
+    """Driver's handle of a worker process and the pipe to it, started on demand; used by one thread at a time.
 
     Args:
         payload: the evaluator, pickled.
-        timeout: seconds that one evaluation may take; None for no limit.
+        timeout: limit in seconds per evaluation; None for no limit.
         memory_limit: bytes of address space; None for no limit.
     """
 
@@ -49,7 +49,7 @@ class Worker:
         self._lock = threading.Lock()
 
     def evaluate(self, pipeline: Pipeline, seed: int, fidelity: Mapping[str, Any]) -> Result:
-        """Returns the result of one pipeline, failed if the process did not live to send it.
+        """Returns the result of one pipeline, a failed one if the process died before sending it.
 
         Raises:
             ValueError: if the process cannot load the evaluator.
@@ -63,18 +63,18 @@ class Worker:
         if result is None and exit_code in self.KILLED_FROM_OUTSIDE:
             result, exit_code = self._attempt(request)
         if isinstance(result, Raised):
-            self.end()  # nobody knows in what state the exception has left the process
+            self.end()  # the exception may have corrupted the process
         return result if result is not None else failed_result(_death(exit_code))
 
     def close(self) -> None:
-        """Kill the process and its group, and start no other; any thread may call it."""
+        """Kills the process and its group, and prevents a restart; thread-safe."""
         with self._lock:
             self._closed = True
             if self._process is not None:
                 _kill(self._process)
 
     def end(self) -> int | None:
-        """Kill the process and its group if they live; returns its exit code."""
+        """Kills the process and its group if they are alive; returns its exit code."""
         with self._lock:
             process, pipe = self._process, self._pipe
             self._process = self._pipe = None
@@ -109,7 +109,7 @@ class Worker:
         return answer, None
 
     def _has_answered(self, process: Any, pipe: Connection, started: float) -> bool:
-        """Wait until the process has answered or died; False if time ran out first."""
+        """Waits until the process has responded or died; False on timeout."""
         deadline = float("inf") if self._timeout is None else started + self._timeout
         while not wait([pipe, process.sentinel], min(LOOK_SECONDS, max(0.0, deadline - time.monotonic()))):
             if not process.is_alive():  # its own children may keep pipe and sentinel open
@@ -119,7 +119,7 @@ class Worker:
         return True
 
     def _running(self) -> tuple[Any, Connection]:
-        """Returns the process and its pipe; starts one if there is none that lives."""
+        """Returns the live process and its pipe; starts one if there is none."""
         if self._process is not None and not self._process.is_alive():
             self.end()
         with self._lock:
@@ -135,13 +135,13 @@ class Worker:
             return self._process, self._pipe
 
     def _exit_code(self, process: Any) -> int | None:
-        """Returns the exit code of a process that has closed its pipe, and kills what is left of its group."""
+        """Returns the exit code of a process that has closed its pipe, and kills the rest of its group."""
         process.join(EXIT_SECONDS)
         return self.end()
 
 
 def _start_deaf_to_interrupts(process: Any) -> None:
-    """Start a process with Ctrl-C blocked, until it ignores it: a half-started one would print a traceback."""
+    """Starts a process with Ctrl-C blocked until it ignores it, since a half-started one would print a traceback."""
     resource_tracker.ensure_running()  # when it starts by itself, it unblocks
     blocked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
@@ -151,13 +151,13 @@ def _start_deaf_to_interrupts(process: Any) -> None:
 
 
 def _kill(process: Any) -> None:
-    """Kill a process and its group."""
+    """Kills a process and its group."""
     kill_group(process.pid)
     process.kill()
 
 
 def _serve(pipe: Connection, payload: bytes, memory_limit: int | None) -> None:
-    """The life of a worker process: evaluate what comes until the driver is gone."""
+    """Main loop of a worker process: evaluates requests until the driver is gone."""
     lead_group()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)

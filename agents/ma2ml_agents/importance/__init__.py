@@ -1,4 +1,4 @@
-"""How much each agent and each decision matters: shares of the variance of the reward over random pipelines."""
+"""Importance of each agent and decision: shares of the variance of the reward over random pipelines."""
 
 from ma2ml_agents.importance.choices import Choices
 from ma2ml_agents.importance.effects import AgentEffect, DecisionEffect, Importance

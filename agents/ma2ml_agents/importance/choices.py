@@ -1,4 +1,4 @@
-"""All decisions of all agents, side by side, and what it means to score them."""
+"""All agents' decisions, concatenated, and the type of functions that score them."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from ma2ml_env.errors import MA2MLError
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 Score = Callable[[Integers], Floats]
-"""From pipelines, shape (B, decisions), to what each of M models of the game scores them, shape (M, B)."""
+"""Function from pipelines, shape (B, decisions), to their scores by each of M models of the game, shape (M, B)."""
 
 
 @dataclass(frozen=True)
 class Choices:
-    """All decisions of all agents, side by side.
+    """All agents' decisions, concatenated.
 
     Attributes:
         agents: their names.
-        owner: which agent takes each decision, shape (D,).
-        names: of the decisions.
+        owner: index of the agent that makes each decision, shape (D,).
+        names: names of the decisions.
         nvec: number of choices of each decision, shape (D,).
     """
 
@@ -36,7 +36,7 @@ class Choices:
 
     @classmethod
     def of(cls, search_spaces: Mapping[str, SearchSpace]) -> Choices:
-        """Those of an environment's search spaces."""
+        """Returns the choices of an environment's search spaces."""
         spaces = list(search_spaces.values())
         return cls(
             agents=tuple(search_spaces),
@@ -47,15 +47,15 @@ class Choices:
 
     @cached_property
     def size(self) -> int:
-        """The number of different pipelines, exact however large."""
+        """Exact number of distinct pipelines."""
         return int(np.prod(self.nvec.astype(object)))
 
     def split(self, pipelines: Integers) -> dict[str, Integers]:
-        """The actions by agent, shape (B, its decisions) each."""
+        """Returns each agent's actions, shape (B, its decisions)."""
         return {agent: pipelines[:, self.owner == number] for number, agent in enumerate(self.agents)}
 
 
 def check_variance(scores: Floats) -> None:
-    """Raise a ValueError if all scores are equal."""
+    """Raises a ValueError if all scores are equal."""
     if np.ptp(scores) <= 1e-12 * max(1.0, float(np.abs(scores).max())):
-        raise MA2MLError(f"every pipeline scores {scores.flat[0]:.4g}, so nothing matters")
+        raise MA2MLError(f"every pipeline scores {scores.flat[0]:.4g}; scores must differ")

@@ -1,4 +1,4 @@
-"""How much each agent and each decision matters, as shares of the variance of the score."""
+"""Importance of each agent and decision, as shares of the variance of the score."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ INTERVAL = 1.96
 
 @dataclass(frozen=True)
 class AgentEffect:
-    """How much an agent matters.
+    """Importance of an agent.
 
     Attributes:
         share: Shapley effect; those of all agents sum to 1.
-        low: lower end of a 95 % interval of it.
+        low: lower end of its 95 % interval.
         high: upper end.
-        alone: the part of its share that its own choices explain, whatever the others choose.
-        together: the rest: its part of the interactions with other agents.
+        alone: first-order part of its share, explained by its own choices alone.
+        together: the rest, its part of the interactions with other agents.
 
     Source: Owen 2014, "Sobol' indices and Shapley value".
     """
@@ -33,13 +33,13 @@ class AgentEffect:
 
 @dataclass(frozen=True)
 class DecisionEffect:
-    """How much one decision matters, as shares of the variance.
+    """Importance of one decision, as shares of the variance.
 
     Attributes:
-        agent: who takes it.
-        name: of the decision.
-        first: what it explains alone.
-        total: what it explains alone and in all interactions; these overlap, so they sum to 1 or more.
+        agent: the agent that makes it.
+        name: name of the decision.
+        first: first-order effect, explained by it alone.
+        total: total effect, alone and in all interactions; these overlap, so total effects sum to 1 or more.
 
     Source: Sobol' 1993 and Homma and Saltelli 1996.
     """
@@ -52,10 +52,10 @@ class DecisionEffect:
 
 @dataclass(frozen=True)
 class Importance:
-    """What matters in a game, over uniformly random pipelines.
+    """Importance of agents and decisions in a game, over uniformly random pipelines.
 
     Attributes:
-        agents: by name.
+        agents: effect of each agent, by name.
         decisions: all of them, the largest total effect first.
     """
 
@@ -69,10 +69,10 @@ class Importance:
         agents: Iterable[tuple[float, float, float]],
         decisions: Iterable[tuple[float, float]],
     ) -> Importance:
-        """From the numbers alone.
+        """Creates an importance from its numbers.
 
         Args:
-            choices: what they are of.
+            choices: the decisions that they belong to.
             agents: share, its standard deviation and first-order effect of every agent.
             decisions: first-order and total effect of every decision.
         """

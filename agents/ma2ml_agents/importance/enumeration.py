@@ -1,4 +1,4 @@
-"""The importance of agents and decisions where all pipelines can be scored: exact."""
+"""Exact importance of agents and decisions, where all pipelines can be scored."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from ma2ml_agents.importance.shapley import shapley_effects
 
 
 def enumerate_all(choices: Choices, score: Score) -> Importance:
-    """The importance over all pipelines, exact.
+    """Returns the exact importance over all pipelines.
 
     Args:
         choices: few enough to score every pipeline.
-        score: of one model.
+        score: scores of one model.
 
     Raises:
         ValueError: if all pipelines score the same.
@@ -32,7 +32,7 @@ def enumerate_all(choices: Choices, score: Score) -> Importance:
 
 
 def _sobol(scores: Floats) -> list[tuple[float, float]]:
-    """First-order and total effect of every axis, exact."""
+    """Exact first-order and total effect of every axis."""
     axes = range(scores.ndim)
     means = [scores.mean(axis=tuple(other for other in axes if other != axis)) for axis in axes]
     return [(m.var() / scores.var(), scores.var(axis=axis).mean() / scores.var()) for axis, m in enumerate(means)]

@@ -1,4 +1,4 @@
-"""What can be scored without training: the noise-free reward of many pipelines of an instant environment."""
+"""Scores without training: the noise-free reward of pipelines in an instant environment."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from ma2ml_env.evaluator import NoiseFree, NoiseFreeBatched
 
 
 def true_reward(env: AutoMLEnv) -> Score:
-    """Scores pipelines by the reward of their noise-free results.
+    """Returns a function that scores pipelines by the reward of their noise-free results.
 
     Args:
-        env: one that knows these.
+        env: environment with noise-free results.
 
     Raises:
-        ValueError: if it does not, as where a network is trained.
+        ValueError: if it has none, as where a network is trained.
     """
     if not isinstance(env.evaluator, NoiseFree):
         raise UnsupportedError(
-            f"{env.name} evaluates by {type(env.evaluator).__name__}, which tells no noise-free result at once; give "
+            f"{env.name} evaluates by {type(env.evaluator).__name__}, which does not support noise-free results; pass "
             "the folder or the trials.db of a run on it, or an instant environment such as ma2ml/digits-surrogate-v0"
         )
     choices = Choices.of(env.search_spaces)
@@ -35,7 +35,7 @@ def true_reward(env: AutoMLEnv) -> Score:
 
 
 def _results(env: AutoMLEnv, choices: Choices, pipelines: Integers) -> Iterator[Result]:
-    """The noise-free results, at once where the evaluator can."""
+    """Yields the noise-free results, computed in a batch where the evaluator supports it."""
     actions = choices.split(pipelines)
     if isinstance(env.evaluator, NoiseFreeBatched):
         batch = env.evaluator.expected_batch(actions)

@@ -1,4 +1,4 @@
-"""What importance says: as a table, as JSON, and as a picture."""
+"""Report of importance: a table, JSON and a figure."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ ROW, MARGIN, WIDTH = 0.26, 1.3, 10.0
 
 @dataclass(frozen=True)
 class Page:
-    """An importance, and where it is from.
+    """Importance and its source.
 
     Attributes:
         env: the environment's id.
-        source: in words, what was scored.
+        source: description of what was scored.
         importance: the numbers.
-        r2: of the model on pipelines that it has not seen; None where no model was fitted.
+        r2: R2 of the model on held-out pipelines; None where no model was fitted.
     """
 
     env: str
@@ -40,16 +40,16 @@ class Page:
 
     @property
     def warning(self) -> str | None:
-        """What keeps one from concluding much; None if nothing does."""
+        """Warning against drawing conclusions from a poor model; None if there is no reason."""
         if self.r2 is None or self.r2 >= POOR_R2:
             return None
         return (
-            f"warning: the model explains too little of the trials that it has not seen (R2 {self.r2:.2f}, "
-            f"below {POOR_R2}) to conclude from these numbers; give it more trials, best of random search"
+            f"warning: the model explains too little of the variance of held-out trials (R2 {self.r2:.2f}, "
+            f"below {POOR_R2}) to draw conclusions from these numbers; add trials, preferably of random search"
         )
 
     def table(self) -> RenderableType:
-        """For the console."""
+        """Returns the tables for the console."""
         agents = _right_aligned("agent", "share", "95 % interval", "alone", "with others")
         for name, effect in self.importance.agents.items():
             interval = "exact" if effect.low == effect.high else f"{effect.low:.1%} to {effect.high:.1%}"
@@ -65,11 +65,11 @@ class Page:
         return Group(*parts, "", agents, "", decisions, *more, *warning)
 
     def save(self, folder: Path, colors: Sequence[str]) -> list[Path]:
-        """Write `importance.json` and `importance.png`.
+        """Writes `importance.json` and `importance.png`.
 
         Args:
             folder: created if there is none.
-            colors: of the agents, in their order; used again from the first if there are more agents.
+            colors: colors of the agents, in order; cycled if there are more agents.
 
         Returns:
             The two files.
@@ -105,7 +105,7 @@ def _right_aligned(*columns: str) -> Table:
 
 
 def _draw_agents(axes: Axes, importance: Importance, colors: Mapping[str, str]) -> None:
-    """Every agent's share, its solid part explained alone, its hatched part with others, and the interval."""
+    """Draws every agent's share with its interval: solid the part explained alone, hatched the part with others."""
     for row, (name, effect) in enumerate(importance.agents.items()):
         axes.barh(row, effect.alone, color=colors[name], height=0.6)
         axes.barh(
@@ -127,7 +127,7 @@ def _draw_agents(axes: Axes, importance: Importance, colors: Mapping[str, str]) 
 
 
 def _draw_decisions(axes: Axes, decisions: Sequence[DecisionEffect], colors: Mapping[str, str]) -> None:
-    """Total effects, colored and labeled by agent."""
+    """Draws total effects, colored and labeled by agent."""
     for row, effect in enumerate(decisions):
         axes.barh(row, effect.total, color=colors[effect.agent], height=0.7)
     axes.set_yticks(range(len(decisions)), [f"{effect.agent}  {effect.name}" for effect in decisions], fontsize=8)

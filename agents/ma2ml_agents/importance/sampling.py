@@ -1,4 +1,4 @@
-"""The importance of agents and decisions from random pipelines, by pick-freeze sampling."""
+"""Importance of agents and decisions from random pipelines, by pick-freeze sampling."""
 
 from __future__ import annotations
 
@@ -15,32 +15,32 @@ MOST_AGENTS = 10
 
 
 def estimate(choices: Choices, score: Score, samples: int = 512, seed: int = 0) -> Importance:
-    """The importance over random pipelines, for the mean of the models; intervals tell how far the models agree.
+    """Importance over random pipelines, for the mean of the models; intervals measure the models' disagreement.
 
     With A and B two random pipelines, y_T takes the decisions of the agents in T from A and the others from B. All
     2^n mixes are scored, so that every coalition's total effect is a mean over 2^n pairs that differ in it alone:
 
         c(J) = E[(y_T - y_{T xor J})^2] / 2 = E[Var(score | x_{-J})]
 
-    whose Shapley value is the agents'. A replicate takes one of the models and draws the pairs (A, B) anew from those
-    there are; the interval is 1.96 standard deviations of its share to either side.
+    whose Shapley value is the agents'. A replicate picks one of the models and resamples the pairs (A, B) with
+    replacement; the interval is 1.96 standard deviations of its share to either side.
 
     Args:
-        choices: of all agents, at most `MOST_AGENTS`.
-        score: of M models.
+        choices: all agents' decisions; at most `MOST_AGENTS` agents.
+        score: scores of M models.
         samples: pairs (A, B) for the decisions; four times as many are drawn for the agents.
-        seed: of the pairs and replicates.
+        seed: seed of pairs and replicates.
 
     Raises:
         ValueError: if all pipelines score the same, there are too many agents, or fewer than 2 samples.
 
     Source: Song, Nelson and Staum 2016, "Shapley effects for global sensitivity analysis: theory and computation", for
-        c; Jansen 1999 for its estimator; all mixes of a pair are ours.
+        c; Jansen 1999 for its estimator.
     """
     if samples < 2:
         raise MA2MLError(f"samples must be at least 2, not {samples}")
     if len(choices.agents) > MOST_AGENTS:
-        raise MA2MLError(f"all coalitions of at most {MOST_AGENTS} agents are scored, these are {len(choices.agents)}")
+        raise MA2MLError(f"at most {MOST_AGENTS} agents are supported, not {len(choices.agents)}")
     rng = np.random.default_rng(seed)
     first, second = rng.integers(choices.nvec, size=(2, 4 * samples, len(choices.nvec)))
     pipelines = _mixes(choices, first, second)
@@ -56,12 +56,12 @@ def estimate(choices: Choices, score: Score, samples: int = 512, seed: int = 0) 
 
 
 def shapley_values(worth: Floats) -> Floats:
-    """The Shapley value of every player.
+    """Returns the Shapley value of every player.
 
         phi_i = sum_{S without i} |S|! (n - |S| - 1)! / n! (worth(S + i) - worth(S))
 
     Args:
-        worth: of every coalition, shape (2^n,); player i is in coalition S if bit i of its number is set.
+        worth: worth of every coalition, shape (2^n,); player i is in coalition S if bit i of its number is set.
 
     Returns:
         Shape (n,), in the unit of `worth`.
@@ -83,7 +83,7 @@ def _mixes(choices: Choices, first: Integers, second: Integers) -> Integers:
 
 
 def _coalition_effects(mixes: Floats) -> Floats:
-    """What each pair says of every coalition's total effect, shape (1 + models, 2^n, pairs)."""
+    """Estimate of every coalition's total effect from each pair, shape (1 + models, 2^n, pairs)."""
     masks = np.arange(mixes.shape[1])
     return np.stack([((mixes - mixes[:, masks ^ j]) ** 2).mean(axis=1) / 2 for j in masks], axis=1)
 
@@ -104,7 +104,7 @@ def _replicates(effects: Floats, rng: np.random.Generator) -> Floats:
 
 
 def _first_orders(choices: Choices, pipelines: Integers, scores: Floats) -> list[float]:
-    """Correlation ratio of every decision: variance of the mean score by choice, less what chance gives it."""
+    """Correlation ratio of every decision: variance of the mean score by choice, less its bias by chance."""
     shares = []
     for chosen, count in zip(pipelines.T, choices.nvec, strict=True):
         sizes = np.bincount(chosen, minlength=count)
@@ -115,7 +115,7 @@ def _first_orders(choices: Choices, pipelines: Integers, scores: Floats) -> list
 
 
 def _total_effects(choices: Choices, score: Score, first: Integers, second: Integers) -> Floats:
-    """How much of the variance is lost with every decision, by replacing it alone; in the unit of the score squared."""
+    """Total effect of every decision, estimated by replacing it alone; in the unit of the score squared."""
     here = np.arange(len(choices.nvec))
     before = score(first).mean(axis=0)
     after = [score(np.where(here == decision, second, first)).mean(axis=0) for decision in here]

@@ -1,4 +1,4 @@
-"""What trials say of the pipelines that nobody tried: boosted trees, each fitted to a bootstrap sample."""
+"""Reward model of untried pipelines: an ensemble of boosted trees, each fitted to a bootstrap sample of the trials."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from ma2ml_env.types import JointAction
 
 MODELS = 12
 SMALLER = {"min_data_in_leaf": 5, "num_leaves": 8, "learning_rate": 0.04, "extra_trees": False}
-"""What differs from the settings of the surrogate's seconds: these trees are fitted to fewer pipelines, some of them
-twice, and often to few columns, where the best threshold is better than a random one."""
+"""Differences from the settings of the surrogate's model of seconds: these trees are fitted to fewer pipelines, some
+repeated, and often to few columns, where the best threshold works better than a random one."""
 
 
 @dataclass(frozen=True)
@@ -28,10 +28,10 @@ class Trees:
     """Models of the reward.
 
     Attributes:
-        score: of each of the `MODELS` models.
-        pipelines: how many different ones they were fitted to.
-        r2: coefficient of determination on pipelines that a model has not seen; 1 is perfect, 0 no better than the
-            mean, below 0 worse.
+        score: scores of each of the `MODELS` models.
+        pipelines: number of distinct pipelines in the training data.
+        r2: coefficient of determination on held-out pipelines; 1 is perfect, 0 no better than the mean, below 0
+            worse.
     """
 
     score: Score
@@ -40,21 +40,20 @@ class Trees:
 
 
 def fit_trees(env: AutoMLEnv, trials: Sequence[Trial], seed: int = 0) -> Trees:
-    """Fit models of the reward to the trials of a search.
+    """Fits models of the reward to the trials of a search.
 
     A pipeline counts once, with the mean of its rewards; one that failed has its reward 0. Trials that were stopped
     early or never evaluated are left out.
 
     Args:
-        env: where they were evaluated.
-        trials: with at least `LEAST` different pipelines.
-        seed: of the bootstrap samples.
+        env: environment of the trials.
+        trials: trials of at least `LEAST` distinct pipelines.
+        seed: seed of the bootstrap samples.
 
     Raises:
         ValueError: if there are too few pipelines, or all have the same reward.
 
-    Source: LightGBM on the surrogate's columns, augmentations' changes assumed; held-out means out of the bootstrap
-    sample, Breiman 1996.
+    Source: LightGBM on the surrogate's columns; out-of-bag predictions, Breiman 1996.
     """
     rewards: dict[str, list[float]] = defaultdict(list)
     actions: dict[str, JointAction] = {}
@@ -63,12 +62,10 @@ def fit_trees(env: AutoMLEnv, trials: Sequence[Trial], seed: int = 0) -> Trees:
             rewards[trial.pipeline.key].append(trial.reward)
             actions[trial.pipeline.key] = trial.pipeline.action
     if len(rewards) < LEAST:
-        raise MA2MLError(
-            f"importance needs the results of at least {LEAST} different pipelines, these are {len(rewards)}"
-        )
+        raise MA2MLError(f"importance requires the results of at least {LEAST} distinct pipelines, not {len(rewards)}")
     target = np.array([np.mean(found) for found in rewards.values()])
     if np.ptp(target) == 0:
-        raise MA2MLError(f"all {len(target)} pipelines have the reward {target[0]:.4g}, so nothing matters")
+        raise MA2MLError(f"all {len(target)} pipelines have the reward {target[0]:.4g}; they must differ")
     read = _reader(env)
     table = read({agent: np.array([action[agent] for action in actions.values()]) for agent in env.possible_agents})
     samples = np.random.default_rng(seed).integers(len(target), size=(MODELS, len(target)))
@@ -83,7 +80,7 @@ def fit_trees(env: AutoMLEnv, trials: Sequence[Trial], seed: int = 0) -> Trees:
 
 
 def _reader(env: AutoMLEnv) -> Callable[[Mapping[str, Integers]], Floats]:
-    """From actions to what the models read; costs are among it where they can be told."""
+    """Returns the function from actions to the models' inputs, with costs where they are known."""
     features = Features(env.search_spaces)
     known = isinstance(env.evaluator, Priced)
 
@@ -108,7 +105,7 @@ def _model(table: Floats, target: Floats, seed: int) -> Callable[[Floats], Float
 
 
 def _held_out_r2(target: Floats, predicted: Floats, samples: Integers) -> float:
-    """Of the mean prediction of those models that have not seen a pipeline."""
+    """R2 of the mean out-of-bag prediction."""
     from sklearn.metrics import r2_score
 
     unseen = np.array([~np.isin(np.arange(len(target)), rows) for rows in samples])

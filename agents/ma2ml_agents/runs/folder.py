@@ -1,4 +1,4 @@
-"""The folder of one run: its configuration, which never changes, and its lock."""
+"""Folder of one run: its immutable configuration, and its lock."""
 
 from __future__ import annotations
 
@@ -22,24 +22,24 @@ FORMAT = 1
 
 @contextmanager
 def run_folder(folder: Path, identity: Mapping[str, Any], options: Mapping[str, Any]) -> Iterator[Path]:
-    """Holds a run's folder for this process, alone.
+    """Locks a run's folder for this process within a `with` block.
 
     `config.json` receives identity, options, and the project's version and commit.
 
     Args:
-        folder: of the run; created if there is none.
-        identity: what makes it this run, as JSON values; must equal what the folder holds.
-        options: what may differ when the run is resumed.
+        folder: folder of the run; created if missing.
+        identity: identity of the run, as JSON values; must equal the stored one.
+        options: options that may differ when the run is resumed.
 
     Raises:
-        MA2MLError: if another process holds the folder, it holds another run or other files, or it cannot be written.
+        MA2MLError: if another process uses the folder, it contains another run or other files, or it cannot be written.
         DamagedFileError: if its `config.json` is damaged.
     """
     check_folder(folder, identity)
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise MA2MLError(f"cannot make the folder {folder}: {error.strerror}") from error
+        raise MA2MLError(f"cannot create the folder {folder}: {error.strerror}") from error
     lock = filelock.FileLock(folder / LOCK_FILE, timeout=0)
     try:
         lock.acquire()
@@ -60,7 +60,7 @@ def run_folder(folder: Path, identity: Mapping[str, Any], options: Mapping[str, 
 
 
 def check_folder(folder: Path, identity: Mapping[str, Any]) -> None:
-    """Raises an error if a folder is not this run's; see `run_folder`."""
+    """Raises an error if a folder belongs to another run; see `run_folder`."""
     for part in (folder, *folder.parents):
         if part.is_file():
             raise MA2MLError(f"{part} is a file, not a folder; choose another --out")
@@ -68,7 +68,7 @@ def check_folder(folder: Path, identity: Mapping[str, Any]) -> None:
     if not path.exists():
         if (folder / "trials.db").exists():
             raise MA2MLError(
-                f"{folder} holds a trials.db but no {CONFIG_FILE}, so it cannot be resumed; choose another --out"
+                f"{folder} contains a trials.db but no {CONFIG_FILE}, so it cannot be resumed; choose another --out"
             )
         return
     try:
@@ -78,7 +78,7 @@ def check_folder(folder: Path, identity: Mapping[str, Any]) -> None:
     wanted = _without_new_settings(json.loads(json.dumps(identity)), held)
     if held != wanted:
         differences = "; ".join(_differences(held, wanted)) or "its form is another"
-        raise MA2MLError(f"{folder} holds another run ({differences}); choose another --out")
+        raise MA2MLError(f"{folder} contains another run ({differences}); choose another --out")
 
 
 def _without_new_settings(wanted: Any, held: Any) -> Any:
@@ -98,7 +98,7 @@ def _differences(held: Any, wanted: Any, name: str = "") -> Iterator[str]:
 
 
 def _in_use(folder: Path) -> str:
-    """Message that names the process that holds a folder, and its lock file if that process may be gone.
+    """Returns a message that names the process that uses a folder, and its lock file if that process may be gone.
 
     Where a file system has no `flock`, the lock is the existence of its file, which a killed process leaves behind.
     """

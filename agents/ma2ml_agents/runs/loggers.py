@@ -1,4 +1,4 @@
-"""Loggers that receive the numbers of a search beside its own folder: Weights & Biases, TensorBoard."""
+"""Loggers of a search's metrics: Weights & Biases, TensorBoard."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ LOGIN_SECONDS = 15
 
 
 class Logger(Protocol):
-    """Receives named numbers.
+    """Protocol of loggers of named numbers.
 
     Attributes:
-        last_step: the last step that an earlier session of the run has logged, -1 if there was none.
+        last_step: last step logged by an earlier session of the run, -1 if there is none.
     """
 
     last_step: int
@@ -29,14 +29,14 @@ class Logger(Protocol):
         """Logs numbers; `step` is the number of pipelines evaluated so far."""
 
     def close(self) -> None:
-        """Writes what is left."""
+        """Flushes and closes the logger."""
 
 
 class WandbLogger:
-    """Weights & Biases; offline with `WANDB_MODE=offline`, its files are in the run's folder.
+    """Weights & Biases logger; its files are in the run's folder, and with `WANDB_MODE=offline` stay there.
 
     Args:
-        folder: of the run; it keeps the id under which a resumed run continues.
+        folder: folder of the run; stores the id under which a resumed run continues.
         config: configuration to show.
     """
 
@@ -56,7 +56,7 @@ class WandbLogger:
 
     @staticmethod
     def check() -> None:
-        """Raises an error if numbers cannot be sent: no key, or no network."""
+        """Raises an error if numbers cannot be sent, for lack of a key or a network."""
         if os.environ.get("WANDB_MODE", "online") not in ("online", "shared"):
             return
         import wandb
@@ -77,11 +77,11 @@ class WandbLogger:
 
 
 class TensorBoardLogger:
-    """TensorBoard event files in the run's folder.
+    """TensorBoard logger, with event files in the run's folder.
 
     Args:
-        folder: of the run.
-        config: shown as text.
+        folder: folder of the run.
+        config: configuration to show as text.
     """
 
     def __init__(self, folder: Path, config: Mapping[str, Any]) -> None:
@@ -95,7 +95,7 @@ class TensorBoardLogger:
 
     @staticmethod
     def check() -> None:
-        """Nothing beside the library is needed."""
+        """Does nothing, since only the library is required."""
 
     def log(self, step: int, numbers: Mapping[str, float]) -> None:
         """Logs numbers at a step."""
@@ -123,7 +123,7 @@ LOGGERS: dict[str, type[WandbLogger] | type[TensorBoardLogger]] = {
     "tensorboard": TensorBoardLogger,
     "wandb": WandbLogger,
 }
-"""{name: class}; the library and the extra that installs it have the same name."""
+"""{name: class}; the library and the extra that installs it share the name."""
 
 
 def check_loggers(names: Sequence[str]) -> None:
@@ -132,26 +132,26 @@ def check_loggers(names: Sequence[str]) -> None:
     Raises:
         UnknownNameError: for an unknown name.
         MissingExtraError: for a library that is not installed.
-        MA2MLError: for one given twice, and for wandb without a key or a network.
+        MA2MLError: for a duplicate, and for wandb without a key or a network.
     """
     for name in names:
         if name not in LOGGERS:
             raise UnknownNameError(f"unknown logger {name!r}; {nearest(name, LOGGERS)}")
         if names.count(name) > 1:
-            raise MA2MLError(f"logger {name!r} is given twice")
+            raise MA2MLError(f"logger {name!r} is requested twice; request it once")
         if importlib.util.find_spec(name) is None:
-            raise missing_extra(f"logger {name!r} needs a library", name)
+            raise missing_extra(f"logger {name!r} requires a library", name)
         LOGGERS[name].check()
 
 
 class SearchLog:
-    """Sends numbers to loggers; one that fails is given up, and the search goes on.
+    """Sends numbers to loggers; one that fails is disabled, and the search continues.
 
     Args:
-        names: of the loggers, as checked by `check_loggers`.
-        folder: of the run.
+        names: names of the loggers, as checked by `check_loggers`.
+        folder: folder of the run.
         config: configuration to show.
-        notice: receives a sentence for the user when a logger is given up.
+        notice: receives a message for the user when a logger is disabled.
     """
 
     def __init__(
@@ -166,7 +166,7 @@ class SearchLog:
         return bool(self._loggers)
 
     def log(self, step: int, numbers: Mapping[str, float]) -> None:
-        """Logs numbers, except where an earlier session has logged this step."""
+        """Logs numbers, unless an earlier session has logged this step."""
         for name, logger in list(self._loggers.items()):
             if step > logger.last_step:
                 self._guard(name, partial(logger.log, step, numbers))
@@ -184,4 +184,4 @@ class SearchLog:
             action()
         except Exception as error:  # another project's code, whose failure must not end a search
             self._loggers.pop(name, None)
-            self._notice(f"logger {name!r} failed and is given up ({type(error).__name__}: {error})")
+            self._notice(f"logger {name!r} failed and is disabled ({type(error).__name__}: {error})")

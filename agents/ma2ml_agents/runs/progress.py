@@ -1,4 +1,4 @@
-"""Progress of a running search: a live bar on a terminal, a few plain lines anywhere else."""
+"""Progress of a running search: a live bar on a terminal, a few plain lines elsewhere."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ PLAIN_LINES = 10
 
 
 class RemainingColumn(ProgressColumn):
-    """Remaining time of a bar.
+    """Progress column of the remaining time.
 
     Args:
-        seconds: returns the seconds that remain, None while they are not known.
+        seconds: returns the remaining seconds, None while unknown.
     """
 
     def __init__(self, seconds: Callable[[], float | None]) -> None:
@@ -34,18 +34,18 @@ class RemainingColumn(ProgressColumn):
 
 
 def duration(seconds: float | None) -> str:
-    """Returns seconds as 0:01:30, or dashes if they are not known."""
+    """Returns seconds formatted as 0:01:30, or dashes if unknown."""
     return "-:--:--" if seconds is None else str(timedelta(seconds=round(seconds)))
 
 
 class LiveBar:
-    """Context in which a bar is live, if the console is a terminal.
+    """Context manager of a progress bar, live if the console is a terminal.
 
     Args:
-        label: what is counted.
-        total: how many there are.
-        console: where to show it.
-        *columns: more of it, at its end.
+        label: label of the bar.
+        total: number of items.
+        console: console to show it on.
+        *columns: further columns, at its end.
     """
 
     def __init__(self, label: str, total: int, console: Console, *columns: ProgressColumn) -> None:
@@ -72,14 +72,14 @@ class LiveBar:
 
 
 class SearchProgress(LiveBar):
-    """Evaluated / budget, best reward and accuracy so far, seconds per pipeline, time left.
+    """Progress of a search: evaluated pipelines, best reward and accuracy so far, seconds per pipeline, time left.
 
     Args:
-        budget: of the search.
-        console: where to show it; live if it is a terminal.
-        workers: number of pipelines that are evaluated at the same time, at least 1.
-        simulated: whether the seconds of results are those of a simulated clock, so that only this process's clock
-            predicts the time that is left.
+        budget: budget of the search.
+        console: console to show it on; live if it is a terminal.
+        workers: number of pipelines evaluated in parallel, at least 1.
+        simulated: whether the seconds of results are those of a simulated clock, so that the remaining time is
+            estimated from this process's clock alone.
     """
 
     def __init__(self, budget: int, console: Console, workers: int = 1, simulated: bool = False) -> None:
@@ -92,7 +92,7 @@ class SearchProgress(LiveBar):
         self._bar.update(self._task, description=self.summary())
 
     def show(self, trial: Trial, fresh: bool) -> None:
-        """Adds a finished trial; `fresh` is whether it was evaluated now."""
+        """Adds a finished trial; `fresh` is true if it was evaluated in this session."""
         self._done += 1
         self._fresh += fresh
         infeasible = trial.result.infeasible
@@ -109,22 +109,22 @@ class SearchProgress(LiveBar):
             self._print(f"{self._done}/{self._budget} pipelines, {self.summary()}{remaining}")
 
     def notice(self, sentence: str) -> None:
-        """Shows a sentence that the user should read."""
+        """Shows a message that the user should read."""
         self._print(f"note: {sentence}")
 
     def seconds_per_pipeline(self) -> float | None:
-        """Mean seconds of an evaluation, in which a repeated pipeline takes none; None before the first one."""
+        """Mean seconds per evaluation, where repeated pipelines count as 0; None before the first one."""
         if self._simulated:
             return (time.monotonic() - self._started) * self._workers / self._fresh if self._fresh else None
         return sum(self._seconds.values()) / self._done if self._done else None
 
     def seconds_left(self) -> float | None:
-        """Seconds until the budget is spent: the remaining pipelines at the mean of the finished ones."""
+        """Estimated seconds until the budget is spent: remaining pipelines times the mean of the finished ones."""
         mean = self.seconds_per_pipeline()
         return None if mean is None else (self._budget - self._done) * mean / self._workers
 
     def summary(self) -> str:
-        """Returns the figures so far, in one line."""
+        """Returns a one-line summary of the search so far."""
         if not self._done:
             return f"starting {self._workers} worker{'s' * (self._workers > 1)}"
         parts = ["none yet"]

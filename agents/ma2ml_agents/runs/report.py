@@ -1,4 +1,4 @@
-"""Report of a search: its best pipelines in words, and the paper's two figures."""
+"""Report of a search: a description of its best pipelines, and the paper's two figures."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ TOP_K = 20
 
 
 def best_in_words(trials: Sequence[Trial], count: int = 3) -> str:
-    """Returns the best distinct pipelines: each agent's choice, and the result.
+    """Returns a description of the best distinct pipelines: each agent's choices, and the result.
 
     Args:
-        trials: of one search.
+        trials: trials of one search.
         count: number of pipelines, at least 1.
     """
     complete = [trial for trial in trials if not trial.result.failed]
@@ -59,11 +59,11 @@ def draw_figures(trials: Sequence[Trial], batch_size: int, folder: Path, title: 
     """Draws the paper's two figures.
 
     Args:
-        trials: of one search, at least one.
+        trials: trials of one search, at least one.
         batch_size: trials per batch.
         folder: receives `top_reward.png` and `batch_reward.png`.
         title: learner and environment.
-        k: of the first figure.
+        k: number of pipelines averaged in the first figure.
 
     Returns:
         The two files.

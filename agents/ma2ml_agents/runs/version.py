@@ -1,4 +1,4 @@
-"""Version and commit of the installed project, for the record of a run."""
+"""Version and commit of the installed project, recorded with each run."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ GIT_SECONDS = 5.0
 
 @cache
 def project_version() -> dict[str, str | None]:
-    """Returns {"version", "commit"} of this project; None for what is not known.
+    """Returns {"version", "commit"} of this project; None for unknown ones.
 
-    The commit is that of the checkout from which the package is imported, with "-dirty" after it if files were
-    changed since, or else the one from which pip installed it.
+    The commit is that of the checkout from which the package is imported, followed by "-dirty" if files were changed
+    since, or else the one from which pip installed it.
     """
     try:
         distribution = importlib.metadata.distribution(DISTRIBUTION)
