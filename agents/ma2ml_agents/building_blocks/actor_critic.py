@@ -1,4 +1,4 @@
-"""What MA2ML and its on-policy form share: a central critic, and advantages that it computes."""
+"""Base class of MA2ML and its on-policy form: a central critic, and advantages computed from it."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ class ActorCriticConfig(PolicyConfig):
     critic_hidden_size: int = 32
     """Units in each of the critic's two hidden layers."""
     critic_steps: int = 60
-    """Gradient steps of the critic per update. The more, the fewer evaluations are needed and the more time the learner
-    takes: half of the default costs little, a fifth much."""
+    """Gradient steps of the critic per update. More steps need fewer evaluations but more of the
+    learner's time: half the default costs little, a fifth costs much."""
     critic_batch_size: int = 64
-    """Transitions in a gradient step of the critic."""
+    """Transitions per gradient step of the critic."""
     critic_learning_rate: float = 2e-3
     """Learning rate (AdamW) of the critic."""
     critic_weight_decay: float = 0.1
@@ -51,7 +51,7 @@ class ActorCriticLearner(PolicyLearner):
     Args:
         specs: the agents.
         config: settings.
-        seed: of everything random in it.
+        seed: seed of all randomness.
 
     Source: MA2ML.
     """
@@ -68,22 +68,22 @@ class ActorCriticLearner(PolicyLearner):
         )
 
     def state_dict(self) -> dict[str, Any]:
-        """What the base class has, and the critic."""
+        """Returns the base class's state and the critic."""
         critic = {"critic": self.critic.state_dict(), "critic_optimizer": self.critic_optimizer.state_dict()}
         return super().state_dict() | critic
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Become the learner whose `state_dict` this is."""
+        """Restores the base class's state and the critic."""
         super().load_state_dict(state)
         self.critic.load_state_dict(state["critic"])
         self.critic_optimizer.load_state_dict(state["critic_optimizer"])
 
     def fit_critic(self, actions: Tensor, rewards: Tensor) -> float:
-        """Train the critic on transitions.
+        """Trains the critic on transitions.
 
         Args:
             actions: shape (n, D).
-            rewards: as paid, shape (n,); they are standardized here.
+            rewards: rewards as received, shape (n,); they are standardized here.
 
         Returns:
             Its squared error, in standard deviations squared.
@@ -99,7 +99,7 @@ class ActorCriticLearner(PolicyLearner):
 
     @torch.no_grad()
     def advantages(self, actions: Tensor, samples: Tensor) -> Tensor:
-        """How much better each agent did than its baseline, as the critic sees it.
+        """Advantage of each agent over its baseline, estimated by the critic.
 
         Args:
             actions: joint actions, shape (B, D).

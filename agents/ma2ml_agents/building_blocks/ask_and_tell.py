@@ -1,4 +1,4 @@
-"""What the learners that wrap a library share: ask, tell, and a state that is rebuilt by doing both again."""
+"""Base class of learners that wrap an ask-and-tell library; their state is rebuilt by replaying the calls."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from ma2ml_agents.building_blocks.new_proposals import NewProposals
 from ma2ml_agents.learner import Actions, AgentSpec, Batch, Observations
 
 Trial = TypeVar("Trial")
-"""What the library calls a proposal that it waits to hear of."""
+"""The library's type of a proposal whose result is pending."""
 LIBRARY_SEEDS = 2**32
 """Number of seeds that the libraries accept; larger ones are folded."""
 
 
 class AskAndTell(ABC, Generic[Trial]):
-    """A library's optimizer under the protocol of learners.
+    """Adapter from a library's ask-and-tell optimizer to the `Learner` protocol.
 
-    Its state is what was asked and told, in order, and is rebuilt by doing it again: no pickle of the library's own
-    objects, but as slow as the library is.
+    Its state is the sequence of ask and tell calls, which restoring replays: no library object is pickled, but
+    restoring is as slow as the library.
 
     Args:
         specs: the agents.
@@ -43,43 +43,43 @@ class AskAndTell(ABC, Generic[Trial]):
 
     @abstractmethod
     def begin(self, seed: int) -> None:
-        """Make a new optimizer over the decisions of `layout`; `seed` is below `LIBRARY_SEEDS`."""
+        """Creates a new optimizer over the decisions of `layout`; `seed` is below `LIBRARY_SEEDS`."""
 
     @abstractmethod
     def ask(self) -> tuple[list[int], Trial]:
-        """Ask the optimizer for a joint action, D integers, and the trial to tell of."""
+        """Returns the optimizer's next joint action, D integers, and its trial."""
 
     @abstractmethod
     def give(self, joint: list[int]) -> Trial:
-        """Make a trial of a joint action that the optimizer has not proposed, as of a warm start."""
+        """Creates a trial of a joint action that the optimizer has not proposed, such as one of a warm start."""
 
     @abstractmethod
     def tell(self, trial: Trial, values: list[float]) -> None:
-        """Tell the optimizer what a trial gave."""
+        """Reports a trial's values to the optimizer."""
 
     def objectives(self, batch: Batch) -> list[float]:
-        """What the optimizer is told of a batch of one; the reward alone unless a subclass says more."""
+        """Returns the objective values of a batch of one; only the reward unless a subclass adds others."""
         return [float(batch.rewards[0])]
 
     def act(self, observations: Observations) -> Actions:
-        """Ask the optimizer B times."""
+        """Asks the optimizer for B proposals."""
         rows = rows_of(observations)
         self._history.append(rows)
         return self.layout.split(np.array([self._ask() for _ in range(rows)], dtype=np.int64))
 
     def update(self, batch: Batch) -> dict[str, float]:
-        """Tell the optimizer what a pipeline gave."""
+        """Reports a pipeline's result to the optimizer."""
         joint, values = self.layout.join(batch.actions)[0].tolist(), self.objectives(batch)
         self._history.append([joint, values])
         self._tell(joint, values)
         return {}
 
     def state_dict(self) -> dict[str, Any]:
-        """How many proposals were asked for and what was told, in order, and the optimizer's seed."""
+        """Returns the number of proposals, the reported results in order, and the optimizer's seed."""
         return {"seed": self.seed, "history": list(self._history)}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Ask and tell all of it again, without evaluating anything."""
+        """Replays all ask and tell calls, without evaluating anything."""
         self._restart(state["seed"])
         self._history += state["history"]
         for event in self._history:
@@ -108,7 +108,7 @@ class AskAndTell(ABC, Generic[Trial]):
         return self._open[-1][0]
 
     def _tell(self, joint: list[int], values: list[float]) -> None:
-        """Results come in the order of the proposals, those of a warm start before them."""
+        """Reports a result; results arrive in the order of the proposals, those of a warm start first."""
         self._proposals.learn(np.array([joint], dtype=np.int64))
         proposed = bool(self._open) and self._open[0][0] == joint
         self.tell(self._open.popleft()[1] if proposed else self.give(joint), values)

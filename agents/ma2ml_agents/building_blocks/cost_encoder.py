@@ -1,4 +1,4 @@
-"""Accuracy predictor whose architecture encoder is pretrained to predict costs, as of NARS."""
+"""Accuracy predictor whose architecture encoder is pretrained to predict costs, as in NARS."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ class EncoderFitting:
     Attributes:
         hidden_size: units in each layer of the encoder, and in the accuracy head.
         epochs: passes over the data; the encoder is frozen in the first half where it is pretrained.
-        batch_size: rows in a gradient step.
-        learning_rate: of Adam; half of it in the second half of the epochs.
-        weight_decay: of AdamW.
+        batch_size: rows per gradient step.
+        learning_rate: learning rate of Adam; halved in the second half of the epochs.
+        weight_decay: weight decay of AdamW.
     """
 
     hidden_size: int = 128
@@ -40,9 +40,9 @@ class CostEncoderPredictor(nn.Module):
     """z = Enc(architecture); a proxy head z -> costs; an accuracy head (z, other decisions) -> reward.
 
     Args:
-        architecture: which inputs the encoder reads, shape (F,).
+        architecture: mask of the inputs that the encoder reads, shape (F,).
         fitting: settings.
-        seed: of initial weights and orders; the global random state is neither read nor changed.
+        seed: seed of initial weights and data order; the global random state is neither read nor changed.
 
     Source: Dai et al., "FBNetV3: Joint Architecture-Recipe Search using Predictor Pretraining".
     """

@@ -1,4 +1,4 @@
-"""The central critic: what a joint action is worth."""
+"""Central critic: an ensemble that estimates the value of joint actions."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ma2ml_agents.building_blocks.losses import critic_loss
 
 
 class Critic(nn.Module):
-    """An ensemble of perceptrons Q(S, A) on the one-hot joint action, all evaluated at once.
+    """Ensemble of perceptrons Q(S, A) on the one-hot joint action, evaluated in parallel.
 
     Each has two hidden layers. S never changes, so it is a bias.
 
@@ -23,7 +23,7 @@ class Critic(nn.Module):
         members: E, the number of critics.
         generator: draws the initial weights.
 
-    Source: MA2ML's centralized critic on the joint action; the architecture is ours.
+    Source: MA2ML's centralized critic on the joint action.
     """
 
     offsets: Tensor
@@ -48,14 +48,14 @@ class Critic(nn.Module):
         self.out_bias = nn.Parameter(torch.zeros(members, 1))
 
     def one_hot(self, actions: Tensor) -> Tensor:
-        """Joint actions, shape (B, D), as one-hot decisions side by side, shape (B, sum of nvec)."""
+        """Concatenated one-hot decisions of joint actions, shape (B, D) to (B, sum of nvec)."""
         return torch.zeros(len(actions), self.choices).scatter_(1, actions + self.offsets, 1.0)
 
     def forward(self, one_hot: Tensor) -> Tensor:
         """Q of joint actions.
 
         Args:
-            one_hot: from `one_hot`, shape (B, sum of nvec), or (E, B, sum of nvec) to give each critic its own.
+            one_hot: from `one_hot`, shape (B, sum of nvec), or (E, B, sum of nvec) for a different input per critic.
 
         Returns:
             Shape (E, B).
@@ -65,11 +65,11 @@ class Critic(nn.Module):
     def replaced(self, actions: Tensor, samples: Tensor) -> Tensor:
         """Q of joint actions with one agent's action replaced, the mean over the critics.
 
-        What each agent adds to the first layer is computed once and recombined.
+        Each agent's contribution to the first layer is computed once and recombined.
 
         Args:
             actions: shape (B, D).
-            samples: whose actions replace those of `actions`, shape (M, D).
+            samples: source of the replacement actions, shape (M, D).
 
         Returns:
             For each of the N agents, B joint actions and M replacements, shape (N, B, M).
@@ -93,13 +93,13 @@ class Critic(nn.Module):
         batch_size: int,
         generator: torch.Generator,
     ) -> float:
-        """Take gradient steps, each critic on random transitions of its own.
+        """Takes gradient steps, each critic on its own random transitions.
 
         Args:
-            optimizer: of this critic's parameters.
+            optimizer: optimizer of this critic's parameters.
             actions: shape (n, D).
             rewards: standardized, shape (n,).
-            steps: how many gradient steps.
+            steps: number of gradient steps.
             batch_size: transitions per step and critic, drawn with replacement.
             generator: draws them.
 
@@ -117,12 +117,12 @@ class Critic(nn.Module):
         return float(loss.detach()) / self.members
 
     def _parts(self, actions: Tensor) -> list[Tensor]:
-        """What each agent's action adds to the first layer, N tensors of shape (E, B, H)."""
+        """Contribution of each agent's action to the first layer, N tensors of shape (E, B, H)."""
         parts = torch.split(self.one_hot(actions), self._sections, dim=1)
         return [part @ own for part, own in zip(parts, torch.split(self.first, self._sections, dim=1), strict=True)]
 
     def _value(self, first: Tensor) -> Tensor:
-        """From the first layer before its bias, shape (E, B, H), to Q, shape (E, B)."""
+        """Q from the first layer before its bias, shape (E, B, H) to (E, B)."""
         hidden = F.relu(first + self.first_bias)
         hidden = F.relu(torch.baddbmm(self.second_bias, hidden, self.second))
         return torch.bmm(hidden, self.out).squeeze(-1) + self.out_bias

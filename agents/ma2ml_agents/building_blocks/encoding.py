@@ -1,4 +1,4 @@
-"""Joint actions as numbers that a regression can read."""
+"""Numeric encoding of joint actions for regression."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from ma2ml_agents.building_blocks.joint_action import Layout
 
 
 def one_hot(joint: NDArray[np.int64], layout: Layout) -> NDArray[np.float64]:
-    """One-hot decisions side by side; all zero where a decision is inactive.
+    """Concatenated one-hot decisions; all zero where a decision is inactive.
 
     Args:
         joint: canonical, shape (n, D).

@@ -1,4 +1,4 @@
-"""What evolutionary learners share: a genome of all agents' decisions, and mutation."""
+"""Base class of evolutionary learners: a genome of all agents' decisions, and mutation."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ Genome = NDArray[np.int64]
 
 
 class Evolution(ABC):
-    """A learner that learns from one pipeline at a time and proposes changed copies of good ones.
+    """Learner that updates on one pipeline at a time and proposes mutated copies of good ones.
 
     Args:
         specs: the agents; their D decisions are one genome.
-        seed: of everything random in it.
+        seed: seed of all randomness.
         distinct: whether known children are replaced by new neighbors.
 
     Raises:
@@ -44,10 +44,10 @@ class Evolution(ABC):
 
     @abstractmethod
     def propose(self) -> Genome:
-        """One joint action, shape (D,)."""
+        """Returns the next joint action, shape (D,)."""
 
     def act(self, observations: Observations) -> Actions:
-        """Propose B joint actions, all from what is known now."""
+        """Proposes B joint actions from the present state."""
         drawn = []
         for _ in range(rows_of(observations)):
             drawn.append(self.proposals.draw(self._children, 1, self.rng.random))
@@ -55,7 +55,7 @@ class Evolution(ABC):
         return self.layout.split(np.concatenate(drawn))
 
     def learn(self, joint: NDArray[np.int64]) -> None:
-        """Notes joint actions, shape (B, D), as evaluated."""
+        """Records joint actions, shape (B, D), as evaluated."""
         self.proposals.learn(joint)
         if self.proposals.enabled:
             self.known += joint.tolist()
@@ -64,19 +64,19 @@ class Evolution(ABC):
         return np.stack([self.propose() for _ in range(rows)])
 
     def random_genome(self) -> Genome:
-        """A joint action of uniform decisions, canonical, shape (D,)."""
+        """Returns a joint action of uniform decisions, canonical, shape (D,)."""
         genome: Genome = self.layout.uniform(1, self.rng)[0]
         return genome
 
     def mutable_in(self, parent: Genome) -> NDArray[np.int64]:
-        """The decisions of a joint action, shape (D,), that are active and have at least two choices."""
+        """Returns the active decisions of a joint action, shape (D,), that have at least two choices."""
         active = self.layout.active(parent[None])[0]
         return np.intersect1d(self.mutable, np.flatnonzero(active), assume_unique=True)
 
     def mutate(self, parent: Genome, positions: NDArray[np.int64]) -> Genome:
-        """A copy of a joint action in which some decisions have another value, uniform among the others.
+        """Returns a copy of a joint action in which some decisions change, each uniformly among its other choices.
 
-        Decisions that become active by it are uniform.
+        Decisions that become active are uniform.
 
         Args:
             parent: shape (D,).
@@ -97,7 +97,7 @@ class Evolution(ABC):
         return canonical
 
     def state_dict(self) -> dict[str, Any]:
-        """Random state, number of proposals, known pipelines and open proposals."""
+        """Returns random state, number of proposals, known pipelines and pending proposals."""
         return {
             "rng": self.rng.bit_generator.state,
             "proposed": self.proposed,
@@ -106,7 +106,7 @@ class Evolution(ABC):
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Takes over what `state_dict` holds."""
+        """Restores the learner from its `state_dict`."""
         self.rng.bit_generator.state = state["rng"]
         self.proposed, self.known = state["proposed"], list(state["known"])
         known = np.array(self.known, dtype=np.int64).reshape(-1, len(self.layout))

@@ -12,11 +12,11 @@ from ma2ml_agents.building_blocks.new_proposals import Joint
 from ma2ml_agents.learner import CostFunction
 
 REDRAWS = 50
-"""Rounds of rejection after which the cheapest draw is taken."""
+"""Rounds of rejection sampling before the cheapest draw is used."""
 
 
 class Feasibility:
-    """Bounds on what a pipeline costs, known before it is evaluated; without `cost` everything is feasible.
+    """Upper bounds on the cost of a pipeline, checked before evaluation; without `cost` everything is feasible.
 
     Args:
         layout: the decisions.
@@ -39,7 +39,7 @@ class Feasibility:
 
     @property
     def priced(self) -> bool:
-        """Whether costs are known."""
+        """True if costs are known."""
         return self._cost is not None
 
     def costs(self, joint: Joint) -> NDArray[np.float64]:
@@ -54,7 +54,7 @@ class Feasibility:
 
     @property
     def bounded(self) -> bool:
-        """Whether some pipelines may cost too much."""
+        """True if a bound may exclude pipelines."""
         return self.priced and bool(np.isfinite(self._bounds).any())
 
     def excess(self, joint: Joint) -> NDArray[np.float64]:
@@ -65,14 +65,14 @@ class Feasibility:
         return relative
 
     def admits(self, joint: Joint) -> NDArray[np.bool_]:
-        """Whether joint actions are within bounds, shape (n, D) to (n,)."""
+        """Mask of the joint actions within bounds, shape (n, D) to (n,)."""
         return self.excess(joint) <= 1.0
 
     def draw(self, sample: Callable[[int], Joint], rows: int) -> Joint:
-        """Feasible joint actions by rejection; after many rounds the cheapest that were drawn, shape (rows, D).
+        """Feasible joint actions by rejection sampling; after many rounds the cheapest draws, shape (rows, D).
 
         Args:
-            sample: from a number of rows to as many joint actions.
+            sample: function from a number of rows to as many joint actions.
             rows: number of joint actions.
         """
         drawn = sample(rows)

@@ -23,9 +23,9 @@ class Prior:
 
     Attributes:
         total: median of the sum of all `different` and `distance` weights.
-        spread: of each weight.
+        spread: standard deviation of each weight.
         noise: median noise variance, relative to the signal's.
-        noise_spread: of the noise.
+        noise_spread: standard deviation of the noise.
     """
 
     total: float = 1.0
@@ -41,9 +41,9 @@ class Posterior:
         E[Q(x)] = mean + sum_j alpha_j k(x, x_j)
 
     Attributes:
-        encode: from joint actions, shape (m, D), to features, shape (m, F).
+        encode: function from joint actions, shape (m, D), to features, shape (m, F).
         kernel: covariance of features.
-        weights: of the kernel.
+        weights: weights of the kernel.
         joint: the data's joint actions x_j, shape (n, D).
         features: theirs, shape (n, F).
         factor: lower Cholesky factor of K + noise I, shape (n, n).
@@ -97,8 +97,8 @@ class GaussianProcess:
 
     Args:
         layout: the decisions; ordered ones have a weight for distance as well.
-        prior: of the weights.
-        learning_rate: of Adam, on the logarithms.
+        prior: prior of the weights.
+        learning_rate: learning rate of Adam, on the logarithms.
     """
 
     def __init__(self, layout: Layout, prior: Prior | None = None, learning_rate: float = 0.1) -> None:
@@ -163,7 +163,7 @@ class GaussianProcess:
         """Log marginal likelihood plus log prior, and its gradient with respect to the logarithms of the weights.
 
         Args:
-            features: of n joint actions, shape (n, F).
+            features: features of n joint actions, shape (n, F).
             targets: shape (n,).
         """
         weights, size, centered = self.weights, len(targets), targets - targets.mean()

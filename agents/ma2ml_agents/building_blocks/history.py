@@ -1,4 +1,4 @@
-"""Learners that are a function of their data: everything evaluated so far, a seed and a random state."""
+"""Base class of learners that are a function of their data: all results so far, a seed and a random state."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ma2ml_agents.building_blocks.new_proposals import Joint, NewProposals
 from ma2ml_agents.learner import Actions, AgentSpec, Batch, CostFunction, Observations
 
 COSTED = 200
-"""Most candidates whose cost is computed for one choice among them."""
+"""Most candidates whose cost is computed per proposal."""
 
 
 class History:
@@ -27,8 +27,8 @@ class History:
     Attributes:
         actions: shape (n, D).
         rewards: shape (n,).
-        failed: whether each pipeline failed, shape (n,).
-        infeasible: whether each was not evaluated because it costs too much, shape (n,).
+        failed: mask of failed pipelines, shape (n,).
+        infeasible: mask of pipelines that were not evaluated because they exceed a bound on cost, shape (n,).
     """
 
     def __init__(self, decisions: int) -> None:
@@ -50,7 +50,7 @@ class History:
     def training_data(self, first: int | None = None) -> tuple[Joint, NDArray[np.float64]]:
         """Joint actions and rewards to fit a model to.
 
-        Infeasible pipelines are left out, as their reward of 0 says nothing of their accuracy; failed ones get the
+        Infeasible pipelines are left out, as their reward of 0 carries no information on accuracy; failed ones get the
         lowest other reward, as a reward of 0 would dwarf all other differences.
 
         Args:
@@ -66,11 +66,11 @@ class History:
         return self.actions[:first][keep], rewards
 
     def ranking(self) -> NDArray[np.int64]:
-        """Row numbers from the best reward to the worst, of equals the oldest first, shape (n,)."""
+        """Row numbers from the best reward to the worst, ties broken by age, oldest first, shape (n,)."""
         return np.argsort(-self.rewards, kind="stable")
 
     def state_dict(self) -> dict[str, Any]:
-        """All data, as lists."""
+        """Returns all data, as lists."""
         return {name: getattr(self, name).tolist() for name in ("actions", "rewards", "failed", "infeasible")}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
@@ -82,13 +82,13 @@ class History:
 
 
 class HistoryLearner(ABC):
-    """Learner that proposes from all results so far.
+    """Base class of learners that propose from all results so far.
 
     Models are refitted from the history under a seed, so that a checkpoint holds data only.
 
     Args:
         specs: the agents; their D decisions are one joint action.
-        seed: of all randomness.
+        seed: seed of all randomness.
         batch_size: number of results per update.
         distinct: whether known pipelines are avoided while new ones can be found.
     """
@@ -112,7 +112,7 @@ class HistoryLearner(ABC):
 
     @abstractmethod
     def propose(self, rows: int) -> Joint:
-        """Joint actions, shape (rows, D), remembered in `proposals`."""
+        """Returns new joint actions, shape (rows, D), recorded in `proposals`."""
 
     def act(self, observations: Observations) -> Actions:
         """Proposes B joint actions."""
@@ -126,7 +126,7 @@ class HistoryLearner(ABC):
         return {"best": float(self.history.rewards.max())}
 
     def state_dict(self) -> dict[str, Any]:
-        """Data, seed, random state and open proposals."""
+        """Returns data, seed, random state and pending proposals."""
         return {
             "seed": self.seed,
             "rng": self.rng.bit_generator.state,
@@ -135,7 +135,7 @@ class HistoryLearner(ABC):
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Becomes the learner with this `state_dict`."""
+        """Restores the learner from its `state_dict`."""
         self.seed = state["seed"]
         self.rng.bit_generator.state = state["rng"]
         self.history.load_state_dict(state["history"])
@@ -146,11 +146,11 @@ class HistoryLearner(ABC):
         return self.feasibility.draw(lambda count: self.layout.uniform(count, self.rng), rows)
 
     def random_new(self, rows: int) -> Joint:
-        """Uniform new joint actions, shape (rows, D), remembered as proposed."""
+        """Uniform new joint actions, shape (rows, D), recorded as proposed."""
         return self.proposals.draw(self.random, rows, self.rng.random)
 
     def best_new(self, candidates: Joint, scores: NDArray[np.float64], rows: int) -> Joint:
-        """The new candidates with the highest scores, remembered as proposed.
+        """Returns the new candidates with the highest scores, recorded as proposed.
 
         Args:
             candidates: shape (n, D).
@@ -167,7 +167,7 @@ class HistoryLearner(ABC):
         return np.concatenate([chosen, self.random_new(rows - len(chosen))]) if len(chosen) < rows else chosen
 
     def _feasible(self, ordered: Joint, rows: int) -> Joint:
-        """The first feasible of the first few joint actions, at most `rows`, as costs take a millisecond each."""
+        """Returns feasible ones of the first few joint actions, at most `rows`; each cost takes a millisecond."""
         if not self.feasibility.bounded:
             return ordered[:rows]
         found = ordered[:0]
@@ -179,5 +179,5 @@ class HistoryLearner(ABC):
         return found[:rows]
 
     def model_rng(self, results: int) -> np.random.Generator:
-        """Random numbers for a model fitted to the first `results` results: the same whenever it is refitted."""
+        """Random generator for a model fitted to the first `results` results, the same at every refit."""
         return np.random.default_rng([self.seed, results])

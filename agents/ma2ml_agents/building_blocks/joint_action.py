@@ -1,4 +1,4 @@
-"""All agents' decisions side by side: the joint action as one row of integers."""
+"""Joint actions as rows of integers: all agents' decisions, concatenated."""
 
 from __future__ import annotations
 
@@ -14,24 +14,22 @@ from ma2ml_env.errors import MA2MLError
 
 
 class Layout:
-    """Where each agent's decisions are in the joint action, a row of D integers.
+    """Layout of all agents' decisions in the joint action, a row of D integers.
 
     Args:
         specs: the agents, in order.
-        single_agent: let one policy make all decisions, as if they were one agent's.
+        single_agent: whether one policy makes all decisions, as if there were a single agent; MA2ML's baseline.
 
     Attributes:
         nvec: choices per decision, shape (D,).
-        owner: which policy makes each decision, shape (D,), values in 0..N-1.
+        owner: index of the policy that makes each decision, shape (D,), values in 0..N-1.
         policies: N, the number of policies: one per agent, or 1.
-        ordered: whether the choices of a decision are numbers that rise or fall, shape (D,), bool.
-        conditions: which choices activate decisions: (decision, earlier decision, mask over the choices of the latter).
+        ordered: mask of decisions whose choices are monotone numbers, shape (D,), bool.
+        conditions: activation conditions: (decision, earlier decision, mask over the choices of the latter).
         conditional: whether any decision can be inactive.
 
     Raises:
         ValueError: if there is no agent, or two have the same name.
-
-    Source: ours; the single agent is the one that MA2ML compares its agents with.
     """
 
     def __init__(self, specs: Sequence[AgentSpec], *, single_agent: bool = False) -> None:
@@ -60,17 +58,17 @@ class Layout:
 
     @cached_property
     def offsets(self) -> NDArray[np.int64]:
-        """Where each decision's choices begin among all choices, shape (D,)."""
+        """Offset of each decision's choices among all choices, shape (D,)."""
         return np.cumsum(self.nvec) - self.nvec
 
     @cached_property
     def names(self) -> tuple[str, ...]:
-        """Names of the D decisions, `agent.decision`; its number in the agent where it has no name."""
+        """Names of the D decisions, `agent.decision`; the decision's index in the agent where it is unnamed."""
         return tuple(f"{s.name}.{name}" for s in self._specs for name in s.decisions or range(len(s.nvec)))
 
     @cached_property
     def choices(self) -> tuple[tuple[Any, ...], ...]:
-        """Values of the D decisions' choices; their indices where nobody said."""
+        """Values of the D decisions' choices; their indices where values are not known."""
         return tuple(values for s in self._specs for values in s.choices or (tuple(range(n)) for n in s.nvec))
 
     def columns(self, policy: int) -> NDArray[np.int64]:
@@ -78,23 +76,23 @@ class Layout:
         return np.flatnonzero(self.owner == policy)
 
     def active(self, joint: NDArray[np.int64]) -> NDArray[np.bool_]:
-        """Which decisions of joint actions have a meaning, shape (B, D) to (B, D)."""
+        """Mask of the active decisions of joint actions, shape (B, D) to (B, D)."""
         active = np.ones(joint.shape, dtype=np.bool_)
         for place, parent, allows in self.conditions:
             active[:, place] &= active[:, parent] & allows[joint[:, parent]]
         return active
 
     def canonical(self, joint: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Joint actions as they are evaluated, index 0 for inactive decisions, shape (B, D) to (B, D)."""
+        """Canonical form of joint actions, with index 0 for inactive decisions, shape (B, D) to (B, D)."""
         return np.where(self.active(joint), joint, 0) if self.conditional else joint
 
     def split(self, joint: NDArray[np.int64]) -> dict[str, NDArray[np.int64]]:
-        """Joint actions, shape (B, D), as each agent's own, canonical, {agent: (B, K_i)}."""
+        """Canonical actions of each agent, shape (B, D) to {agent: (B, K_i)}."""
         joint = self.canonical(joint)
         return {name: joint[:, where].copy() for name, where in self._slices.items()}
 
     def join(self, actions: Actions) -> NDArray[np.int64]:
-        """The inverse of `split`, for canonical actions.
+        """Inverse of `split`, for canonical actions.
 
         Raises:
             ValueError: if an agent is missing or the shapes do not fit.
@@ -108,12 +106,12 @@ class Layout:
         return joint
 
     def uniform(self, rows: int, rng: np.random.Generator) -> NDArray[np.int64]:
-        """Joint actions of which every decision is drawn uniformly, canonical, shape (rows, D)."""
+        """Joint actions with uniform decisions, canonical, shape (rows, D)."""
         return self.canonical(rng.integers(self.nvec, size=(rows, len(self))))
 
 
 def rows_of(observations: Observations) -> int:
-    """How many joint actions are asked for: B, the common length of all observations.
+    """Number of requested joint actions: B, the common length of all observations.
 
     Raises:
         ValueError: if the agents' observations differ in length, or there are none.

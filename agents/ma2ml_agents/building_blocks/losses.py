@@ -12,7 +12,7 @@ from ma2ml_env.errors import MA2MLError
 
 
 def _check_shapes(**tensors: tuple[Tensor, tuple[int | None, ...]]) -> None:
-    """Raise a ValueError unless every tensor has its shape, None standing for any size."""
+    """Raises a ValueError unless every tensor has its shape; None matches any size."""
     for name, (tensor, shape) in tensors.items():
         fits = tensor.ndim == len(shape) and all(w is None or w == g for w, g in zip(shape, tensor.shape, strict=True))
         if not fits:
@@ -21,7 +21,7 @@ def _check_shapes(**tensors: tuple[Tensor, tuple[int | None, ...]]) -> None:
 
 
 def policy_gradient_loss(log_prob_BN: Tensor, advantage_BN: Tensor) -> Tensor:
-    """A loss whose negative gradient is the policy gradient of every agent.
+    """Loss whose negative gradient is the policy gradient of every agent.
 
         grad_i J = E_{A ~ pi}[ grad log pi_i(A_i | S_i) * Adv_i ]
 
@@ -42,7 +42,7 @@ def policy_gradient_loss(log_prob_BN: Tensor, advantage_BN: Tensor) -> Tensor:
 
 
 def counterfactual_advantage(q_B: Tensor, q_BM: Tensor) -> Tensor:
-    """How much better agent i's choice was than its own average, the others fixed.
+    """Advantage of agent i's choice over its own average, the other agents fixed.
 
         A_i = Q(S, A) - E_{A_i' ~ pi_i} Q(S, A_i', A_-i)
 
@@ -63,7 +63,7 @@ def counterfactual_advantage(q_B: Tensor, q_BM: Tensor) -> Tensor:
 
 
 def shared_advantage(q_B: Tensor, q_M: Tensor) -> Tensor:
-    """How much better a joint action was than the average one, the same for every agent.
+    """Advantage of a joint action over the average one, the same for every agent.
 
         A = Q(S, A) - E_{A' ~ pi} Q(S, A')
 
@@ -77,14 +77,14 @@ def shared_advantage(q_B: Tensor, q_M: Tensor) -> Tensor:
     Raises:
         ValueError: if one of them is not a vector.
 
-    Source: the ordinary state-value baseline; what MA2ML's credit assignment replaces.
+    Source: the ordinary state-value baseline, which MA2ML's credit assignment replaces.
     """
     _check_shapes(q_B=(q_B, (None,)), q_M=(q_M, (None,)))
     return q_B - q_M.mean()
 
 
 def kl_penalty(log_prob_BN: Tensor, target_log_prob_BN: Tensor, kl_N: Tensor) -> Tensor:
-    """What the divergence from the target policies takes off the advantage, per unit of `kl_coef`.
+    """Penalty on the advantage for divergence from the target policies, per unit of `kl_coef`.
 
         log pi_i(A_i | S_i) / rho_i(A_i | S_i) - KL(pi_i || rho_i)
 
@@ -121,7 +121,7 @@ def critic_loss(q_EB: Tensor, reward_EB: Tensor) -> Tensor:
 
     Args:
         q_EB: values, differentiable, shape (E, B).
-        reward_EB: the rewards paid, standardized, shape (E, B).
+        reward_EB: standardized rewards, shape (E, B).
 
     Returns:
         A scalar.
@@ -129,21 +129,21 @@ def critic_loss(q_EB: Tensor, reward_EB: Tensor) -> Tensor:
     Raises:
         ValueError: if the shapes differ.
 
-    Source: MA2ML's central critic; the squared error is ours.
+    Source: MA2ML's central critic.
     """
     _check_shapes(q_EB=(q_EB, (None, None)), reward_EB=(reward_EB, tuple(q_EB.shape)))
     return (q_EB - reward_EB).square().mean(dim=1).sum()
 
 
 def moving_average(previous: float | None, value: float, decay: float) -> float:
-    """An exponential moving average, REINFORCE's baseline b.
+    """Exponential moving average, REINFORCE's baseline b.
 
         b <- decay * b + (1 - decay) * R
 
     Args:
         previous: the average so far, None before the first value.
         value: the newest value.
-        decay: in [0, 1].
+        decay: weight of the previous average, in [0, 1].
 
     Returns:
         The new average; the value itself if it is the first.
@@ -159,7 +159,7 @@ def moving_average(previous: float | None, value: float, decay: float) -> float:
 
 
 def polyak_average(target: Tensor, source: Tensor, rate: float) -> Tensor:
-    """A target that follows its source slowly.
+    """Polyak average of a target parameter and its source.
 
         rho <- (1 - tau) * rho + tau * pi
 
@@ -183,16 +183,16 @@ def polyak_average(target: Tensor, source: Tensor, rate: float) -> Tensor:
 
 
 def clipped_surrogate_loss(log_prob_BN: Tensor, old_log_prob_BN: Tensor, advantage_BN: Tensor, clip: float) -> Tensor:
-    """A policy-gradient loss that stops where a policy has moved far enough from the one that acted.
+    """Policy-gradient loss, clipped where a policy has moved far enough from the one that acted.
 
         ratio_i = pi_i(A_i | S_i) / pi_i_old(A_i | S_i)
         -E[ min(ratio_i * Adv_i, clamp(ratio_i, 1 - clip, 1 + clip) * Adv_i) ]
 
     Args:
         log_prob_BN: log pi_i(A_i | S_i), in nats, differentiable, shape (B, N).
-        old_log_prob_BN: the same of the policies that acted, shape (B, N).
+        old_log_prob_BN: the same for the policies that acted, shape (B, N).
         advantage_BN: taken as a constant, shape (B, N).
-        clip: how far a ratio may be from 1, above 0.
+        clip: largest distance of a ratio from 1, above 0.
 
     Returns:
         A scalar: the mean over B of the sum over agents.

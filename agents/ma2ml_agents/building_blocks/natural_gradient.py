@@ -45,7 +45,7 @@ class Categoricals:
         Args:
             joint: samples, shape (L, D).
             utilities: w, shape (L,).
-            active: which decisions of each sample count, shape (L, D).
+            active: mask of the active decisions of each sample, shape (L, D).
 
         Returns:
             Shape (D, n).
@@ -82,7 +82,7 @@ class Categoricals:
         self.theta = theta - (total - 1.0) * (theta - floor) / room
 
     def entropy(self) -> float:
-        """Of the joint distribution, in nats."""
+        """Entropy of the joint distribution, in nats."""
         positive = self.theta[self.theta > 0]
         return float(-(positive * np.log(positive)).sum())
 

@@ -18,7 +18,7 @@ def neighbors(center: Joint, layout: Layout, rng: np.random.Generator) -> Joint:
     Args:
         center: canonical, shape (D,).
         layout: the decisions.
-        rng: source of the newly active ones.
+        rng: source of randomness for the newly active ones.
 
     Returns:
         Canonical, shape (sum of n_d - 1 over active decisions, D), by decision.

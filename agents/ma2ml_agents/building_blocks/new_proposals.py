@@ -1,4 +1,4 @@
-"""Proposals without repetition: no known pipeline is proposed while a new one can be found."""
+"""Deduplicated proposals: no known pipeline is proposed while a new one can be found."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ from ma2ml_agents.building_blocks.joint_action import Layout
 
 GROWTH = 1.1
 ENUMERABLE = 4096
-"""Most joint actions of a space that is enumerated for the last new ones."""
+"""Largest space that is enumerated to find its last new joint actions."""
 Joint = NDArray[np.int64]
 Sample = Callable[[int], Joint]
-"""From a number of rows to as many joint actions, shape (rows, D); canonical or not."""
+"""Function from a number of rows to as many joint actions, shape (rows, D), canonical or not."""
 Uniform = Callable[[tuple[int, int]], NDArray[np.floating[Any]]]
-"""From a shape to independent uniform numbers in [0, 1)."""
+"""Function from a shape to independent uniform numbers in [0, 1)."""
 Value = Callable[[Joint], NDArray[np.floating[Any]]]
-"""From joint actions, shape (n, D), to a score of each, shape (n,); the highest is preferred."""
+"""Function from joint actions, shape (n, D), to scores, shape (n,); the highest is preferred."""
 
 Feasible = Callable[[Joint], NDArray[np.bool_]]
-"""From joint actions, shape (n, D), to whether each may be evaluated, shape (n,)."""
+"""Function from joint actions, shape (n, D), to a mask of those within bounds, shape (n,)."""
 
 
 class NewProposals:
-    """Draws joint actions, none of which was proposed or evaluated before.
+    """Draws joint actions that were neither proposed nor evaluated before.
 
     A known draw is replaced by the best of several new neighbors. Neighbors are fresh draws mixed with uniform
     choices: each decision is uniform with probability 1/D, the mutation rate of an evolutionary algorithm, and ten
@@ -39,7 +39,7 @@ class NewProposals:
     Args:
         layout: the decisions.
         candidates: number of new neighbors to choose from, at least 1.
-        enabled: whether repetition is avoided; otherwise draws pass through and are only remembered as open.
+        enabled: whether proposals are deduplicated; otherwise draws pass through and are only recorded as pending.
     """
 
     def __init__(self, layout: Layout, *, candidates: int = 1, enabled: bool = True) -> None:
@@ -51,7 +51,7 @@ class NewProposals:
         self._feasible: Feasible | None = None
 
     def restrict(self, feasible: Feasible) -> None:
-        """Avoids infeasible pipelines like known ones."""
+        """Excludes infeasible pipelines as well as known ones."""
         self._feasible = feasible
 
     @property
@@ -60,13 +60,13 @@ class NewProposals:
         return np.array(self._open, dtype=np.int64).reshape(-1, len(self._layout))
 
     def draw(self, sample: Sample, rows: int, uniform: Uniform, value: Value | None = None) -> Joint:
-        """Draws joint actions, remembered as proposed.
+        """Draws joint actions and records them as proposed.
 
         Args:
             sample: source of the draws.
             rows: number of joint actions.
             uniform: source of randomness of the replacements.
-            value: score by which a neighbor is chosen; None takes the first.
+            value: score by which a neighbor is chosen; None chooses the first.
 
         Returns:
             Shape (rows, D).
@@ -81,11 +81,11 @@ class NewProposals:
         return drawn
 
     def is_new(self, joint: Joint) -> NDArray[np.bool_]:
-        """Whether each joint action, shape (n, D), was neither proposed nor evaluated; all are if disabled."""
+        """Mask of joint actions, shape (n, D), neither proposed nor evaluated; all are new if disabled."""
         return np.array([not self.enabled or name not in self._known for name in self._names(joint)], dtype=bool)
 
     def admits(self, joint: Joint) -> NDArray[np.bool_]:
-        """Whether each joint action, shape (n, D), is new and feasible."""
+        """Mask of joint actions, shape (n, D), that are new and feasible."""
         admitted = self.is_new(joint)
         if self._feasible is not None and admitted.any():
             admitted[admitted] = self._feasible(joint[admitted])
@@ -100,12 +100,12 @@ class NewProposals:
         return np.array(list(found.values()), dtype=np.int64)
 
     def remember(self, joint: Joint) -> None:
-        """Notes canonical joint actions, shape (n, D), as proposed."""
+        """Records canonical joint actions, shape (n, D), as proposed."""
         self._known.update(self._names(joint))
         self._open.extend(joint.copy())
 
     def learn(self, joint: Joint) -> None:
-        """Notes joint actions, shape (n, D), as evaluated; they need not have been proposed here."""
+        """Records joint actions, shape (n, D), as evaluated; they need not have been proposed here."""
         self._known.update(self._names(joint))
         for row in joint:
             if self._open and np.array_equal(self._open[0], row):
@@ -121,7 +121,7 @@ class NewProposals:
         self._known = {*self._names(evaluated), *self._names(self.open)}
 
     def _neighbors(self, sample: Sample, uniform: Uniform) -> Joint:
-        """Different new joint actions near the draws of `sample`, at most `candidates`, shape (n, D)."""
+        """Distinct new joint actions near the draws of `sample`, at most `candidates`, shape (n, D)."""
         nvec = self._layout.nvec
         shape = (self._candidates, len(nvec))
         rate, found = 1.0 / len(nvec), dict[bytes, Joint]()
@@ -148,6 +148,6 @@ class NewProposals:
         return name not in self._known and (self._feasible is None or bool(self._feasible(row[None])[0]))
 
     def _names(self, joint: Joint) -> list[bytes]:
-        """The bytes of each joint action, in as few as the largest choice needs."""
+        """Each joint action as bytes, as few as its largest choice needs."""
         dtype = np.min_scalar_type(int(self._layout.nvec.max()) - 1)
         return [row.tobytes() for row in np.ascontiguousarray(joint, dtype=dtype)]

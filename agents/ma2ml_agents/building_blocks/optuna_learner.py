@@ -1,4 +1,4 @@
-"""What the learners that wrap Optuna share: one categorical parameter per decision."""
+"""Base class of learners that wrap an Optuna sampler: one categorical parameter per decision."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ Direction = Literal["maximize", "minimize"]
 
 
 class OptunaLearner(AskAndTell[optuna.Trial]):
-    """An Optuna sampler under the protocol of learners.
+    """Adapter from an Optuna sampler to the `Learner` protocol.
 
     Args:
         specs: the agents.
-        seed: of the sampler.
-        directions: `"maximize"` or `"minimize"` for each number that `objectives` returns.
+        seed: seed of the sampler.
+        directions: `"maximize"` or `"minimize"` for each value of `objectives`.
         distinct: whether known proposals are avoided.
-        ordered: whether decisions whose choices are ordered numbers are integers, not categories.
+        ordered: whether ordered decisions are integer parameters, not categorical ones.
 
     Source: Optuna's ask-and-tell interface.
     """
@@ -42,10 +42,10 @@ class OptunaLearner(AskAndTell[optuna.Trial]):
 
     @abstractmethod
     def make_sampler(self, seed: int) -> optuna.samplers.BaseSampler:
-        """The sampler that proposes; subclasses say which."""
+        """Returns the sampler; subclasses define it."""
 
     def begin(self, seed: int) -> None:
-        """Make a study in memory."""
+        """Creates a study in memory."""
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         self._space: dict[str, optuna.distributions.BaseDistribution] = {
             str(decision): optuna.distributions.IntDistribution(0, size - 1)
@@ -56,15 +56,15 @@ class OptunaLearner(AskAndTell[optuna.Trial]):
         self._study = optuna.create_study(sampler=self.make_sampler(seed), directions=self.directions)
 
     def ask(self) -> tuple[list[int], optuna.Trial]:
-        """Ask the sampler for a choice of every parameter."""
+        """Returns the sampler's choice of every parameter."""
         trial = self._study.ask(self._space)
         return [int(trial.params[decision]) for decision in self._space], trial
 
     def give(self, joint: list[int]) -> optuna.Trial:
-        """Have the study ask for these choices."""
+        """Enqueues these choices in the study."""
         self._study.enqueue_trial(dict(zip(self._space, joint, strict=True)))
         return self._study.ask(self._space)
 
     def tell(self, trial: optuna.Trial, values: list[float]) -> None:
-        """Finish the trial with its values, one per direction."""
+        """Finishes the trial with its values, one per direction."""
         self._study.tell(trial, values)

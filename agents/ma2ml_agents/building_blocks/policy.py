@@ -1,4 +1,4 @@
-"""Policies pi_i(A_i | S_i) of all agents: sample, score, compare."""
+"""Policies pi_i(A_i | S_i) of all agents: sampling, log-probabilities and divergences."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ PolicyName = Literal["independent", "lstm"]
 
 
 class JointPolicy(nn.Module, ABC):
-    """A product of N policies, pi(A | S) = prod_i pi_i(A_i | S_i), over D decisions.
+    """Product of N policies, pi(A | S) = prod_i pi_i(A_i | S_i), over D decisions.
 
     Inactive decisions are not made: joint actions are canonical, with index 0 there, and probabilities, divergences and
     entropies are those of the active decisions.
@@ -26,7 +26,7 @@ class JointPolicy(nn.Module, ABC):
     The observation S_i never changes in these games, so it is a bias of the networks.
 
     Args:
-        layout: the decisions, and which policy makes each.
+        layout: the decisions, and the policy that makes each.
 
     Source: MA2ML's joint policy.
     """
@@ -46,11 +46,11 @@ class JointPolicy(nn.Module, ABC):
 
     @abstractmethod
     def sample(self, rows: int, generator: torch.Generator) -> Tensor:
-        """Draw joint actions, shape (rows, D), without gradients."""
+        """Draws joint actions, shape (rows, D), without gradients."""
 
     @abstractmethod
     def log_probs(self, actions: Tensor) -> Tensor:
-        """Log-probabilities of every choice, as the decisions before it in `actions` leave them.
+        """Log-probabilities of every choice, given the earlier decisions in `actions`.
 
         Args:
             actions: shape (B, D).
@@ -61,7 +61,7 @@ class JointPolicy(nn.Module, ABC):
         """
 
     def active(self, actions: Tensor) -> Tensor:
-        """Which decisions of joint actions have a meaning, shape (B, D), bool."""
+        """Mask of the active decisions of joint actions, shape (B, D), bool."""
         return torch.from_numpy(self._layout.active(actions.numpy()))
 
     def canonical(self, actions: Tensor) -> Tensor:
@@ -100,29 +100,27 @@ class JointPolicy(nn.Module, ABC):
         return -self._by_policy((log_pi.exp() * log_pi).sum(dim=2), actions).mean(dim=0)
 
     def frozen_copy(self) -> JointPolicy:
-        """The same policy, without gradients."""
+        """Copy of the policy without gradients."""
         return copy.deepcopy(self).requires_grad_(False)
 
     @torch.no_grad()
     def follow(self, source: JointPolicy, rate: float) -> None:
-        """Move the parameters towards those of another policy, by Polyak averaging."""
+        """Moves the parameters toward those of another policy, by Polyak averaging."""
         for mine, theirs in zip(self.parameters(), source.parameters(), strict=True):
             mine.copy_(polyak_average(mine, theirs, rate))
 
     def _by_policy(self, per_decision: Tensor, actions: Tensor) -> Tensor:
-        """Sum (B, D) over the active decisions of each policy, to (B, N)."""
+        """Sums over the active decisions of each policy, shape (B, D) to (B, N)."""
         if self._layout.conditional:
             per_decision = per_decision * self.active(actions)
         return per_decision @ self.membership.to(per_decision.dtype)
 
 
 class IndependentPolicy(JointPolicy):
-    """One softmax per decision, all decisions in one padded table.
+    """One softmax per decision, uniform at first; the simplest policy of the product form.
 
     Args:
         layout: the decisions.
-
-    Source: ours: the simplest policy of the product form; uniform at first.
     """
 
     def __init__(self, layout: Layout) -> None:
@@ -131,7 +129,7 @@ class IndependentPolicy(JointPolicy):
 
     @torch.no_grad()
     def sample(self, rows: int, generator: torch.Generator) -> Tensor:
-        """Draw joint actions, shape (rows, D), without gradients."""
+        """Draws joint actions, shape (rows, D), without gradients."""
         return self.canonical(sample_categorical(self._table().exp(), rows, generator))
 
     def log_probs(self, actions: Tensor) -> Tensor:
@@ -145,7 +143,7 @@ class IndependentPolicy(JointPolicy):
 
     @torch.no_grad()
     def set_probabilities(self, probabilities: Tensor) -> None:
-        """Become the policies with these probabilities of every choice, padded with 0, shape (D, n)."""
+        """Sets the probabilities of every choice, padded with 0, shape (D, n)."""
         self.logits.copy_(probabilities.clamp(min=1e-12).log())
 
     def _table(self) -> Tensor:
@@ -153,13 +151,13 @@ class IndependentPolicy(JointPolicy):
 
 
 class LSTMPolicy(JointPolicy):
-    """One autoregressive LSTM per agent: it reads its last choice and yields the softmax of the next.
+    """One autoregressive LSTM per agent, which reads the previous choice and outputs the softmax of the next.
 
     Args:
         layout: the decisions.
         generator: draws the initial weights.
         hidden_size: units of the one layer.
-        embedding_size: numbers that stand for a choice.
+        embedding_size: length of a choice's embedding.
 
     Source: the controllers of NASNet and AutoAugment, with weights from U(-0.1, 0.1).
     """
@@ -183,7 +181,7 @@ class LSTMPolicy(JointPolicy):
 
     @torch.no_grad()
     def sample(self, rows: int, generator: torch.Generator) -> Tensor:
-        """Draw joint actions, shape (rows, D), without gradients."""
+        """Draws joint actions, shape (rows, D), without gradients."""
         actions = torch.zeros((rows, len(self.nvec)), dtype=torch.int64)
         for lstm, start, columns in zip(self.lstms, self.starts, self._columns, strict=True):
             state, read = None, start.expand(rows, 1, -1)
@@ -207,7 +205,7 @@ class LSTMPolicy(JointPolicy):
 
 
 def make_policy(name: str, layout: Layout, generator: torch.Generator) -> JointPolicy:
-    """A policy by name.
+    """Returns a policy by name.
 
     Args:
         name: `"independent"` or `"lstm"`.
@@ -225,7 +223,7 @@ def make_policy(name: str, layout: Layout, generator: torch.Generator) -> JointP
 
 
 def independent(policy: JointPolicy) -> IndependentPolicy:
-    """The policy itself, where its decisions are independent.
+    """Returns the policy itself, where its decisions are independent.
 
     Raises:
         TypeError: for another kind.
@@ -241,11 +239,11 @@ def masked_log_softmax(scores: Tensor, padded: Tensor) -> Tensor:
 
 
 def sample_categorical(probs: Tensor, rows: int, generator: torch.Generator) -> Tensor:
-    """Draw from many categorical distributions at once, by inverting their cumulative distributions.
+    """Draws from many categorical distributions at once, by inverting their cumulative distributions.
 
     Args:
         probs: each row sums to 1, shape (D, n).
-        rows: draws of each.
+        rows: number of draws from each.
         generator: the only source of randomness.
 
     Returns:

@@ -1,4 +1,4 @@
-"""What all learners with policies share: they sample them, and ascend a policy gradient."""
+"""Base class of learners with policies: sampling and policy-gradient ascent."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ class PolicyConfig:
     """Settings of every learner that has policies."""
 
     batch_size: int = 10
-    """Pipelines per update. NASNet's controller takes 20."""
+    """Pipelines per update. NASNet's controller uses 20."""
     learning_rate: float = 0.1
     """Learning rate (Adam) of the policies. Each learner has its own."""
     policy: PolicyName = "independent"
-    """Form of each agent's policy: one softmax per decision, or an autoregressive LSTM (100 units), which wants a
+    """Form of each agent's policy: one softmax per decision, or an autoregressive LSTM (100 units), which needs a
     learning rate about ten times smaller. Source: NASNet's controller for the LSTM; the default measured better."""
     single_agent: bool = False
     """One policy for all decisions instead of one per agent. Source: the single agent that MA2ML is compared with."""
@@ -39,12 +39,12 @@ class PolicyConfig:
 
 
 class PolicyLearner:
-    """A learner that acts by sampling its policies.
+    """Learner that acts by sampling its policies.
 
     Args:
         specs: the agents.
         config: settings.
-        seed: of everything random in it; the global random state is neither read nor changed.
+        seed: seed of all randomness; the global random state is neither read nor changed.
     """
 
     on_policy = True
@@ -57,7 +57,7 @@ class PolicyLearner:
         self.optimizer = torch.optim.Adam(self.policy.parameters(), lr=config.learning_rate, fused=True)
 
     def act(self, observations: Observations) -> Actions:
-        """Sample B joint actions."""
+        """Samples B joint actions."""
         return self.layout.split(self.sample(rows_of(observations)))
 
     def sample(self, rows: int) -> NDArray[np.int64]:
@@ -71,7 +71,7 @@ class PolicyLearner:
         return numbers
 
     def state_dict(self) -> dict[str, Any]:
-        """Policies, optimizer and random state."""
+        """Returns policies, optimizer and random state."""
         return {
             "policy": self.policy.state_dict(),
             "optimizer": self.optimizer.state_dict(),
@@ -79,7 +79,7 @@ class PolicyLearner:
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Become the learner whose `state_dict` this is."""
+        """Restores the learner from its `state_dict`."""
         self.policy.load_state_dict(state["policy"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.generator.set_state(state["generator"])
@@ -94,16 +94,16 @@ class PolicyLearner:
         return float(self.policy.entropy(actions).sum())
 
     def ascend(self, actions: Tensor, advantage: Tensor) -> None:
-        """Take one step along the policy gradient.
+        """Takes one step along the policy gradient.
 
         Args:
             actions: samples of the policies, shape (B, D).
-            advantage: of each agent, shape (B, N).
+            advantage: advantage of each agent, shape (B, N).
         """
         self.minimize(policy_gradient_loss(self.policy.log_prob(actions), advantage))
 
     def minimize(self, loss: Tensor) -> None:
-        """Take one gradient step on a scalar."""
+        """Takes one gradient step on a scalar loss."""
         self.optimizer.zero_grad()
         torch.autograd.backward(loss)
         self.optimizer.step()

@@ -1,4 +1,4 @@
-"""Ensembles of perceptrons that predict rewards from one-hot joint actions, fitted anew at every use."""
+"""Ensembles of perceptrons that predict rewards from one-hot joint actions, refitted at every use."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ class Fitting:
         members: E, networks in the ensemble.
         hidden_size: H, units in each of two hidden layers.
         epochs: passes over the data.
-        batch_size: results in a gradient step.
-        learning_rate: of Adam.
-        weight_decay: of AdamW, decoupled.
+        batch_size: results per gradient step.
+        learning_rate: learning rate of Adam.
+        weight_decay: decoupled weight decay of AdamW.
     """
 
     members: int = 5
@@ -42,7 +42,7 @@ def perceptron(sizes: Sequence[int], generator: torch.Generator) -> nn.Sequentia
 
     Args:
         sizes: units of the input, of every hidden layer and of the output.
-        generator: draws the weights, uniform within one over the root of the inputs' number; biases are 0.
+        generator: draws the weights, uniform within one over the square root of the number of inputs; biases are 0.
     """
     layers: list[nn.Module] = []
     for rows, columns in itertools.pairwise(sizes):
@@ -54,7 +54,7 @@ def perceptron(sizes: Sequence[int], generator: torch.Generator) -> nn.Sequentia
 
 
 class Ensemble(nn.Module):
-    """E perceptrons with two hidden layers of H units, evaluated at once.
+    """E perceptrons with two hidden layers of H units, evaluated in parallel.
 
     Args:
         inputs: F, length of an input.
@@ -74,7 +74,7 @@ class Ensemble(nn.Module):
         self.biases = nn.ParameterList(torch.zeros(members, 1, size) for size in (hidden, hidden, 1))
 
     def forward(self, inputs: Tensor) -> Tensor:
-        """Predictions for inputs of shape (n, F), or (E, n, F) to give each member its own; shape (E, n)."""
+        """Predictions for inputs of shape (n, F), or (E, n, F) for a different input per member; shape (E, n)."""
         hidden = F.relu(inputs @ self.first + self.biases[0])
         hidden = F.relu(hidden @ self.second + self.biases[1])
         outputs: Tensor = hidden @ self.last + self.biases[2]
@@ -87,7 +87,7 @@ class Predictor:
 
     Attributes:
         ensemble: its networks, which predict standardized rewards.
-        center: mean of the rewards that it was fitted to.
+        center: mean of the rewards in its training data.
         spread: their standard deviation.
     """
 
@@ -103,13 +103,13 @@ class Predictor:
 
 
 def fit_predictor(inputs: Floats, rewards: Floats, fitting: Fitting, seed: int) -> Predictor:
-    """Fits an ensemble to standardized rewards by the mean squared error, each member in an order of its own.
+    """Fits an ensemble to standardized rewards by the mean squared error, each member in its own data order.
 
     Args:
         inputs: shape (n, F), n at least 1.
         rewards: shape (n,).
         fitting: settings.
-        seed: of initial weights and orders; the global random state is neither read nor changed.
+        seed: seed of initial weights and data order; the global random state is neither read nor changed.
     """
     generator = torch.Generator().manual_seed(seed)
     ensemble = Ensemble(inputs.shape[1], fitting, generator)

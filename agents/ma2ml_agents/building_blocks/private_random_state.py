@@ -1,4 +1,4 @@
-"""Random states of one's own, for code that draws from the global ones."""
+"""Private random states for code that draws from the global ones."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ import torch
 
 
 class PrivateRandomState:
-    """While entered, the global random states of Python, NumPy and torch (CPU) are this object's own.
+    """Context manager that replaces the global random states of Python, NumPy and torch (CPU) by its own.
 
     Args:
-        seed: of all three, as stable-baselines3's `set_random_seed` seeds them.
+        seed: seed of all three, as in stable-baselines3's `set_random_seed`.
 
-    Source: ours; the idea is `torch.random.fork_rng`'s.
+    Source: the idea of `torch.random.fork_rng`.
     """
 
     def __init__(self, seed: int) -> None:
@@ -35,11 +35,11 @@ class PrivateRandomState:
         _set_global_states(self._outer)
 
     def state_dict(self) -> dict[str, Any]:
-        """The three states, as tensors, numbers, strings and tuples of them."""
+        """Returns the three states, as tensors, numbers, strings and tuples of them."""
         return dict(self._own)
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on from these states."""
+        """Restores the three states."""
         self._own = dict(state)
 
 

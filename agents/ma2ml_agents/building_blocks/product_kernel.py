@@ -1,4 +1,4 @@
-"""Covariance of joint actions: a product over decisions, each falling with a difference and with a distance."""
+"""Product kernel over decisions; each factor decreases with difference and with distance."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ class ProductKernel:
         """Derivatives of a function of a covariance matrix with respect to the weights.
 
         Args:
-            features: of the n joint actions, shape (n, F).
+            features: features of the n joint actions, shape (n, F).
             sensitivity: derivative with respect to each covariance times that covariance, symmetric, shape (n, n).
 
         Returns:

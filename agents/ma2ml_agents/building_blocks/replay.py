@@ -1,4 +1,4 @@
-"""Every transition that the search has seen."""
+"""Replay buffer of all transitions of a search."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ FIRST_CAPACITY = 256
 
 
 class Replay:
-    """All transitions <S, A, R>, in order; S never changes and is not kept.
+    """Unbounded replay buffer of transitions <S, A, R>, in order; S is constant and not stored.
 
-    Its memory doubles when it is full, so that adding takes the same time however many there are.
+    Its capacity doubles when it is full, so that adding takes amortized constant time.
 
     Args:
         decisions: D, the length of a joint action.
 
-    Source: MA2ML's replay buffer; that nothing is forgotten is ours.
+    Source: MA2ML's replay buffer.
     """
 
     def __init__(self, decisions: int) -> None:
@@ -39,11 +39,11 @@ class Replay:
 
     @property
     def rewards(self) -> Tensor:
-        """Rewards as paid, float64, shape (n,): a view, not a copy."""
+        """Rewards as received, float64, shape (n,): a view, not a copy."""
         return self._rewards[: self._length]
 
     def add(self, actions: Tensor, rewards: Tensor) -> None:
-        """Append B transitions.
+        """Appends B transitions.
 
         Args:
             actions: shape (B, D).
@@ -66,11 +66,11 @@ class Replay:
         self._length = end
 
     def state_dict(self) -> dict[str, Any]:
-        """Its contents: views that later additions do not change, so that saving them takes no memory."""
+        """Returns its contents as views that later additions do not change, so that saving takes no memory."""
         return {"actions": self.actions, "rewards": self.rewards}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Take over the contents of another."""
+        """Restores the contents from `state_dict`."""
         self._length = 0
         self.add(state["actions"], state["rewards"])
 

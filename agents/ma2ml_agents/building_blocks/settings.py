@@ -1,4 +1,4 @@
-"""Checks of learners' settings, with errors that say what would be right."""
+"""Validation of learners' settings, with errors that state the allowed values."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from ma2ml_env.errors import MA2MLError, UnknownNameError
 from ma2ml_env.errors import nearest as nearest
 
 EXPONENT = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+")
-"""Numbers such as 4e5, which YAML 1.1 reads as text."""
+"""Pattern of numbers such as 4e5, which YAML 1.1 reads as text."""
 
 
 def check_range(config: Any, low: float, high: float = math.inf, *, names: Iterable[str]) -> None:
-    """Raise a ValueError if one of a config's numbers is not in [low, high].
+    """Raises a ValueError if one of a config's numbers is not in [low, high].
 
     Args:
         config: a learner's settings.
-        low: the least allowed value.
-        high: the greatest allowed value.
+        low: lowest allowed value.
+        high: highest allowed value.
         names: the fields to check.
     """
     for name in names:
@@ -31,7 +31,7 @@ def check_range(config: Any, low: float, high: float = math.inf, *, names: Itera
 
 
 def check_choice(config: Any, name: str, allowed: Iterable[str]) -> None:
-    """Raise a ValueError if a config's text is none of `allowed`."""
+    """Raises a ValueError if a config's text is none of `allowed`."""
     value, known = getattr(config, name), tuple(allowed)
     if value not in known:
         raise UnknownNameError(f"setting {name!r} must not be {value!r}; {nearest(value, known)}")

@@ -1,4 +1,4 @@
-"""Rewards on a scale that no task changes."""
+"""Standardization of rewards, so that one scale fits all tasks."""
 
 from __future__ import annotations
 

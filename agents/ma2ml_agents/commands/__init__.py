@@ -1,4 +1,4 @@
-"""The command line: `ma2ml COMMAND`."""
+"""Command line: `ma2ml COMMAND`."""
 
 from __future__ import annotations
 
@@ -58,17 +58,17 @@ def main(argv: Sequence[str] | None = None) -> int:
 def run_command(name: str, argv: Sequence[str], prog: str) -> int:
     """Runs one command.
 
-    The project's own errors, and files of the user's that cannot be read or written, are one line and exit code 2.
-    Any other exception is a bug, of this project or of a learner or evaluator that it was given, and is raised.
-    The working directory is on the path of imports, here and in the worker processes.
+    The project's own errors, and user files that cannot be read or written, print one line and return exit code 2.
+    Any other exception is a bug, in this project or in the user's learner or evaluator, and is raised.
+    The working directory is on the import path, here and in the worker processes.
 
     Args:
         name: one of `COMMANDS`.
-        argv: its arguments.
+        argv: arguments of the command.
         prog: name of the program in help and messages.
 
     Returns:
-        Exit code, as of `main`.
+        Exit code, as for `main`.
     """
     _interrupt_on_sigterm()
     if os.getcwd() not in sys.path:

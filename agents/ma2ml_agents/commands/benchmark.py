@@ -1,4 +1,4 @@
-"""`ma2ml benchmark`: run a grid of environments, algorithms and seeds, write its results page."""
+"""`ma2ml benchmark`: runs a grid of environments, algorithms and seeds, and writes its results page."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ GRID_KEYS = ("envs", "algos", "seeds", "budget", "settings")
 class BenchmarkOptions:
     """Compare algorithms on environments: run every combination, write tables and figures.
 
-    The same command again runs only what is missing, and writes the results page anew.
+    Rerunning the same command runs only what is missing, and rewrites the results page.
     """
 
     env: Repeatable = ()
@@ -41,18 +41,18 @@ class BenchmarkOptions:
     algos: Repeatable = ()
     """Learners, separated by commas or spaces: names, or package.module:Class for your own."""
     seeds: int | None = None
-    """Runs per algorithm and environment; 10 if not given here or in the grid file."""
+    """Runs per algorithm and environment; 10 if set neither here nor in the grid file."""
     budget: int | None = None
-    """Number of pipelines per run; 500 if not given here or in the grid file."""
+    """Number of pipelines per run; 500 if set neither here nor in the grid file."""
     set: Repeatable = ()
     """Settings of the environments as NAME=VALUE."""
     grid: Path | None = None
     """YAML or JSON file with `envs`, `algos`, `seeds`, `budget`, `settings`; an entry of `algos` may be a mapping
-    with `name`, `algo`, `settings` and `seeds`, one of `envs` with `name`, `env` and `settings`. The command line's
-    options win."""
+    with `name`, `algo`, `settings` and `seeds`, one of `envs` with `name`, `env` and `settings`. Options on the
+    command line take precedence."""
     logs: Repeatable = ()
-    """Trial logs that environments wrote elsewhere, as NAME=FILES such as mine=runs/*.db, one run per file; they join
-    the comparison as the algorithm NAME."""
+    """Trial logs that environments wrote elsewhere, as NAME=FILES such as mine=runs/*.db, one run per file; they are
+    compared as the algorithm NAME."""
     out: Path = Path("runs/benchmark")
     """Folder of the benchmark."""
     workers: int = field(default_factory=cores)
@@ -60,14 +60,14 @@ class BenchmarkOptions:
     registry: Path | None = None
     """YAML file with your own environments."""
     report_only: bool = False
-    """Run nothing; write the results page of the runs that are there."""
+    """Run nothing; write the results page of the existing runs."""
 
 
 def main(argv: Sequence[str], prog: str) -> None:
     """Runs the command.
 
     Raises:
-        MA2MLError: for anything wrong in the options, before any work; for runs that failed, after it.
+        MA2MLError: for invalid options, before any work; for failed runs, after it.
     """
     options: BenchmarkOptions = parse(BenchmarkOptions, argv, prog)
     console = Console()
@@ -86,7 +86,7 @@ def main(argv: Sequence[str], prog: str) -> None:
 
 
 def grid_document(options: BenchmarkOptions) -> dict[str, Any]:
-    """Returns the arguments of `make_grid`: those of the grid file, replaced by the command line's options.
+    """Returns the arguments of `make_grid`: those of the grid file, overridden by the command line's options.
 
     Raises:
         MA2MLError: for a file that cannot be read or has an unknown key, or a setting that is not NAME=VALUE.

@@ -1,4 +1,4 @@
-"""Share of random pipelines that bounds on cost admit, reported before a search begins."""
+"""Share of random pipelines within bounds on cost, reported before a search begins."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ def check_bounds(env: AutoMLEnv, bounds: CostBounds, say: Callable[[str], None])
 
     Args:
         env: the environment; its cost must be known if there are bounds.
-        bounds: of the search; without any, nothing is done.
-        say: receives the sentences.
+        bounds: bounds of the search; without any, nothing is done.
+        say: receives the messages.
 
     Raises:
         MA2MLError: if neither a random pipeline meets the bounds nor the cheapest one that coordinate descent finds.
@@ -50,13 +50,13 @@ def check_bounds(env: AutoMLEnv, bounds: CostBounds, say: Callable[[str], None])
 
 
 def _excess(cost: Cost, bounds: CostBounds) -> float:
-    """Largest ratio of a cost to its bound; at most 1 if all bounds are met."""
+    """Largest ratio of a cost to its bound; at most 1 within all bounds."""
     limits = ((cost.flops, bounds.max_flops), (cost.params, bounds.max_params))
     return max(value / limit for value, limit in limits if limit is not None)
 
 
 def _cheapest(env: AutoMLEnv, action: Mapping[str, Any], bounds: CostBounds) -> Cost:
-    """Cost at the end of coordinate descent on the excess, one decision after the other until none helps."""
+    """Cost after coordinate descent on the excess, decision by decision until none improves it."""
     current = {agent: list(indices) for agent, indices in action.items()}
     best = env.cost(env.decode(current))
     improved = True

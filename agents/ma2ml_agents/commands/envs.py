@@ -1,4 +1,4 @@
-"""`ma2ml envs`: list the environments."""
+"""`ma2ml envs`: lists the environments."""
 
 from __future__ import annotations
 

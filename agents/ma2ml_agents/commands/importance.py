@@ -26,7 +26,7 @@ from ma2ml_env.trials import TrialStore
 from ma2ml_env.types import check_seed
 
 ENUMERABLE = 100_000
-"""Number of pipelines up to which all are scored instead of some."""
+"""Largest number of pipelines that are scored exhaustively instead of sampled."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class ImportanceOptions:
     samples: int = 512
     """Random pairs of pipelines; ignored where all pipelines are scored."""
     seed: int = 0
-    """Seed of everything random."""
+    """Seed of all randomness."""
     out: Path | None = None
     """Folder of importance.json and importance.png; by default the run's, or runs/importance-<environment>."""
 
@@ -72,7 +72,7 @@ def main(argv: Sequence[str], prog: str) -> None:
 
 
 def _named(env_id: str, **overrides: Any) -> AutoMLEnv:
-    """Returns the environment of an id; the message says if the text is neither an id nor a file."""
+    """Returns the environment of an id; raises an error if the text is neither an id nor a file."""
     try:
         return registry.make(env_id, **overrides)
     except MA2MLError as error:
@@ -110,7 +110,7 @@ def _of_trials(env: AutoMLEnv, file: Path, samples: int, seed: int) -> Page:
 
 
 def _of_env(env: AutoMLEnv, samples: int, seed: int) -> Page:
-    """Returns the importance in an environment that knows every result."""
+    """Returns the importance in an environment that can score any pipeline at once."""
     choices, score = Choices.of(env.search_spaces), true_reward(env)
     if choices.size <= ENUMERABLE:
         return Page(env.name, f"exact, from all {choices.size} pipelines", enumerate_all(choices, score))

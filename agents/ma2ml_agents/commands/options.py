@@ -22,7 +22,7 @@ import ma2ml_env
 from ma2ml_env.errors import MA2MLError
 
 Repeatable = UseAppendAction[tuple[tuple[str, ...], ...]]
-"""Type of a flag that takes several values and may be given again: `--set a=1 b=2 --set c=3`."""
+"""Type of a flag that accepts several values and may be repeated: `--set a=1 b=2 --set c=3`."""
 NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+")
 
 
@@ -42,12 +42,12 @@ def comma_separated(groups: Iterable[Iterable[str]]) -> list[str]:
 
 
 def parse_settings(groups: Iterable[Iterable[str]]) -> dict[str, Any]:
-    """Returns {name: value} of all values of a `--set` flag.
+    """Returns the values of a `--set` flag as {name: value}.
 
     Values are read as YAML, except that 4e5 is a number; hyphens of a name are underscores.
 
     Raises:
-        MA2MLError: for a text of another form than NAME=VALUE, and a name that is set twice.
+        MA2MLError: for text of another form than NAME=VALUE, and for duplicate names.
     """
     settings: dict[str, Any] = {}
     for text in flat(groups):
@@ -65,14 +65,14 @@ def parse_settings(groups: Iterable[Iterable[str]]) -> dict[str, Any]:
 
 
 class _Loader(yaml.SafeLoader):
-    """Safe loader to which 4e5 is a number, as in YAML 1.2."""
+    """Safe loader that parses 4e5 as a number, as in YAML 1.2."""
 
 
 _Loader.add_implicit_resolver("tag:yaml.org,2002:float", re.compile(f"^{NUMBER.pattern}$"), list("-+.0123456789"))
 
 
 def register_environments(files: Iterable[Path | None]) -> None:
-    """Registers the environments of `--registry` files; None is no file."""
+    """Registers the environments of `--registry` files; None is ignored."""
     for file in files:
         if file is not None:
             ma2ml_env.register_file(file)

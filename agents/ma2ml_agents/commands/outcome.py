@@ -1,4 +1,4 @@
-"""Everything that comes after the search of `ma2ml train`: report, figures, the final model."""
+"""Last steps of `ma2ml train`, after the search: report, figures, the final model."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ def conclude(plan: SearchPlan, out: Path, trials: Sequence[Trial], title: str, c
     """Reports the best pipelines, draws figures, retrains the best pipeline and saves its model.
 
     Args:
-        plan: of the search.
+        plan: plan of the search.
         out: folder of the run.
-        trials: all of the search.
+        trials: all trials of the search.
         title: learner and environment.
-        console: where to write.
+        console: console to write to.
 
     Returns:
         Exit code: 0, or 1 if no pipeline succeeded.
@@ -60,7 +60,7 @@ def conclude(plan: SearchPlan, out: Path, trials: Sequence[Trial], title: str, c
 
 
 def _draw(plan: SearchPlan, out: Path, trials: Sequence[Trial], title: str, say: Say) -> None:
-    """Draws the figures; a disk that does not take them does not end the command."""
+    """Draws the figures; a failure to write them does not end the command."""
     if not trials:
         return
     size = plan.learner.batch_size if plan.learner.batch_size > 1 else FIGURE_BATCH
@@ -73,7 +73,7 @@ def _draw(plan: SearchPlan, out: Path, trials: Sequence[Trial], title: str, say:
 
 
 def _final_model(retrain: Retrain, winner: Trial, out: Path, say: Say) -> dict[str, float]:
-    """Trains and saves the final model, unless the folder has it; returns what belongs into the result."""
+    """Trains and saves the final model, unless the folder has it; returns its numbers for the result."""
     accuracy = _earlier(winner, out)
     if accuracy is None:
         started = time.monotonic()
@@ -96,7 +96,7 @@ def _final_model(retrain: Retrain, winner: Trial, out: Path, say: Say) -> dict[s
 
 
 def _save(model: Any, out: Path, say: Say) -> bool:
-    """Saves a model before anything else can fail; if it cannot be saved whole, at least its weights."""
+    """Saves a model before anything else can fail; only its weights if it cannot be saved as a whole."""
     try:
         model.save(out / MODEL_FILE)
     except Exception as error:  # a training that was finished is never lost, whatever a task raises

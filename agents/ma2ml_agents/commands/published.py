@@ -1,4 +1,4 @@
-"""`ma2ml published`: the published architectures and policies with their cost."""
+"""`ma2ml published`: lists the published architectures and policies with their cost."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Standard output and error that never end a program."""
+"""Standard output and error streams that survive write failures."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from typing import Any, TextIO, cast
 
 
 class ForgivingStream:
-    """Text stream that is given up once writing to it fails, such as a closed pipe or a file on a full disk.
+    """Text stream that is abandoned once writing to it fails, such as a closed pipe or a file on a full disk.
 
-    Characters that the stream's encoding lacks are written as escape sequences. Everything else is the stream's own.
+    Characters that the stream's encoding lacks are written as escape sequences. Other attributes are the stream's.
 
     Args:
         stream: the stream to write to.
@@ -46,7 +46,7 @@ class ForgivingStream:
         return getattr(self._stream, name)
 
     def _give_up(self) -> None:
-        """Sends what is left, and what the interpreter flushes at its end, to the null device."""
+        """Redirects remaining output, including the interpreter's final flush, to the null device."""
         self._failed = True
         with suppress(OSError, ValueError):
             null = os.open(os.devnull, os.O_WRONLY)

@@ -1,4 +1,4 @@
-"""`ma2ml surrogate`: fit a surrogate of evaluations to the trials of any runs, show it, test it."""
+"""`ma2ml surrogate`: fits a surrogate of evaluations to the trials of runs, shows it, tests it."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def _fit(
         trials: run folders, their `trials.db`, or tables of many runs (`.csv.xz`).
         out: file to write.
         env: environment of the trials.
-        quality: measure, by fitting many times, how well it predicts held-out trials.
+        quality: measure its agreement with held-out trials, by fitting it many times.
     """
     made = ma2ml_env.make(env)
     data = gather(made, _runs(made, trials))
@@ -77,7 +77,7 @@ def _show(file: Annotated[Path, tyro.conf.Positional]) -> None:
 def _test(
     file: Annotated[Path, tyro.conf.Positional], trials: Annotated[tuple[Path, ...], tyro.conf.Positional]
 ) -> None:
-    """Measure how well a surrogate predicts runs that it was not fitted to.
+    """Measure a surrogate's agreement with runs held out from its fit.
 
     Args:
         file: written by `ma2ml surrogate fit`.
@@ -102,7 +102,7 @@ def _actions(trials: Sequence[Trial]) -> dict[AgentID, NDArray[np.int64]]:
 
 
 def _runs(env: AutoMLEnv, paths: Sequence[Path]) -> dict[str, list[Trial]]:
-    """Returns {name: trials}; a run has the name of its folder, or the one in its table."""
+    """Returns {name: trials}; a run's name is that of its folder, or the one in its table."""
     runs: dict[str, list[Trial]] = {}
     for path in paths:
         if path.name.endswith(TABLE_ENDING):
@@ -122,7 +122,7 @@ def _runs(env: AutoMLEnv, paths: Sequence[Path]) -> dict[str, list[Trial]]:
 
 
 def _labels(runs: Iterable[str]) -> dict[str, str]:
-    """Returns short names of runs, where those are different."""
+    """Returns short names of runs, where those are unique."""
     labels = {name: Path(name).name for name in runs}
     return labels if len(set(labels.values())) == len(labels) else {name: name for name in labels}
 
@@ -132,7 +132,7 @@ def _tell(name: str, agreement: Agreement) -> None:
 
 
 def _measure(data: Data) -> dict[str, Any]:
-    """Prints and returns how well the surrogate predicts held-out trials."""
+    """Prints and returns the surrogate's agreement with held-out trials."""
     figures: dict[str, Any] = {}
 
     def tell(name: str, agreement: Agreement) -> None:

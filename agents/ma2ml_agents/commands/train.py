@@ -1,4 +1,4 @@
-"""`ma2ml train`: search, report what was found, retrain the best pipeline, save the model."""
+"""`ma2ml train`: searches, reports the results, retrains the best pipeline and saves the model."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ GIVE_UP_AFTER = 5
 
 
 def main(argv: Sequence[str], prog: str) -> int:
-    """Runs the command; raises as `parse_train` and `train` do."""
+    """Runs the command; raises the errors of `parse_train` and `train`."""
     return train(parse_train(argv, prog), Console())
 
 
@@ -44,16 +44,16 @@ def train(options: TrainOptions, console: Console) -> int:
     """Runs the command.
 
     Args:
-        options: the command's own, and the learner's settings.
-        console: where to write.
+        options: options of the command, and settings of the learner.
+        console: console to write to.
 
     Returns:
         Exit code: 0, or 1 if no pipeline succeeded.
 
     Raises:
-        MA2MLError: for anything wrong in the options, before a file is written.
+        MA2MLError: for invalid options, before a file is written.
         TrialLogError: if the run's trial log cannot be used.
-        KeyboardInterrupt: on Ctrl-C or SIGTERM; nothing that was evaluated is lost.
+        KeyboardInterrupt: on Ctrl-C or SIGTERM; finished evaluations are kept.
     """
     options.check()
     register_environments([options.search.registry])
@@ -74,14 +74,14 @@ def train(options: TrainOptions, console: Console) -> int:
 
 
 def _identity(options: TrainOptions) -> tuple[dict[str, Any], Path]:
-    """Identity and folder of the run; the folder is checked to be this run's."""
+    """Returns identity and folder of the run; checks that the folder belongs to this run."""
     identity, out = options.identity(), options.folder()
     check_folder(out, identity)
     return identity, out
 
 
 def _plan(env: AutoMLEnv, options: TrainOptions, out: Path, console: Console) -> SearchPlan:
-    """Everything that decides the search, checked."""
+    """Returns the checked plan of the search."""
     search = options.search
     _one_thread()
     return SearchPlan(
@@ -102,14 +102,14 @@ def _plan(env: AutoMLEnv, options: TrainOptions, out: Path, console: Console) ->
 
 
 def _one_thread() -> None:
-    """Leaves the cores to the workers; a learner's tensors are small."""
+    """Limits this process to one thread, which suffices for a learner, and leaves the cores to the workers."""
     import torch
 
     torch.set_num_threads(1)
 
 
 def _warm_start(options: TrainOptions, env: AutoMLEnv, out: Path, console: Console) -> list[JointAction]:
-    """The pipelines to evaluate first: those with which the run began, whatever the files hold now."""
+    """Returns the pipelines to evaluate first: those the run began with, even if the files have changed since."""
     kept = out / WARM_START_FILE
     words = [str(kept)] if kept.exists() else flat(options.search.warm_start)
     return read_warm_start(words, env, console)
@@ -142,12 +142,12 @@ def _search(plan: SearchPlan, options: TrainOptions, console: Console) -> list[T
 
 
 def _instant(env: AutoMLEnv) -> bool:
-    """Whether an evaluation takes no time, and its seconds are those of a simulated clock."""
+    """True if evaluations are instant, and their seconds those of a simulated clock."""
     return isinstance(env.evaluator, Instant) and env.evaluator.instant
 
 
 def _executor(env: AutoMLEnv, options: TrainOptions) -> Executor:
-    """Executor of the evaluations: worker processes only where an evaluation takes a while."""
+    """Returns the executor: worker processes only where evaluations take time."""
     evaluation = options.evaluation
     if evaluation.executor == "ray":
         from ma2ml_agents.executors.ray import RayExecutor

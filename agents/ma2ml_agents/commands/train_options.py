@@ -37,45 +37,45 @@ class SearchOptions:
     budget: int = 80
     """Number of pipelines to evaluate."""
     time_limit: float | None = None
-    """Seconds after which the search ends even if the budget is not spent; counted anew when a run is resumed."""
+    """Seconds after which the search ends even if the budget is not spent; restarted when a run is resumed."""
     seed: int = 0
     """Seed of the environment and the learner."""
     window: int = 4
-    """Number of proposals that may run ahead of results. It belongs to the run's identity, so it does not follow
+    """Number of proposals that may run ahead of results. It is part of the run's identity, so it is independent of
     --workers."""
     warm_start: Repeatable = ()
     """Pipelines to evaluate first: names that `ma2ml published` lists, separated by commas or spaces, or a file of
-    pipelines (JSON or YAML, or another run's trials.db, of which the best 20). Agents that are not named play their
-    default."""
+    pipelines (JSON or YAML, or another run's trials.db, for its best 20). Agents that are not mentioned play their
+    default action."""
 
 
 @dataclass(frozen=True)
 class EvaluationOptions:
-    """Workers, and limits of an evaluation."""
+    """Workers, and limits per evaluation."""
 
     workers: int = field(default_factory=cores)
-    """Local worker processes, one CPU thread each; as many as there are cores by default."""
+    """Local worker processes, one CPU thread each; by default one per core."""
     executor: Literal["processes", "inline", "ray"] = "processes"
-    """Local worker processes, this process, or a Ray cluster."""
+    """Executor of the evaluations: local worker processes, this process, or a Ray cluster."""
     timeout: float | None = None
-    """Seconds after which an evaluation has failed."""
+    """Seconds after which an evaluation fails."""
     memory_limit: float | None = None
-    """GiB of address space per worker; a pipeline that needs more has failed (Linux only)."""
+    """GiB of address space per worker; a pipeline that needs more fails (Linux only)."""
     max_flops: float | None = None
-    """Multiply-accumulates of one image beyond which a pipeline is not trained; it counts, with reward 0."""
+    """Upper bound on multiply-accumulates of one image; pipelines above it are not trained, and count with reward 0."""
     max_params: float | None = None
-    """Parameters beyond which a pipeline is not trained; it counts, with reward 0."""
+    """Upper bound on parameters; pipelines above it are not trained, and count with reward 0."""
     prune: Literal["none", "quartile", "median", "halving"] = "none"
     """Early stopping of trainings whose validation accuracy lags behind that of earlier ones: quartile saves about a
-    fifth of all epochs and seldom stops a good pipeline, median and halving save two fifths and often do."""
+    fifth of all epochs and rarely stops a good pipeline; median and halving save two fifths and often do."""
     retry_failed: bool = False
-    """Evaluate the stored trials that failed again, as after a mend of the evaluator."""
+    """Evaluate failed stored trials again, as after a fix of the evaluator."""
     ignore_failures: bool = False
     """Continue even if the first five evaluations all raise the same exception."""
     cache: Path | None = None
-    """Folder of results that runs share: what another run has evaluated is not evaluated again."""
+    """Folder of results shared among runs: pipelines that another run has evaluated are not evaluated again."""
     address: str | None = None
-    """Ray cluster: auto for the one that this machine belongs to, or host:port; none for one on this machine."""
+    """Ray cluster: auto for the one this machine belongs to, or host:port; by default a new one on this machine."""
     cpus_per_trial: float = 1.0
     """CPUs per evaluation on the Ray cluster."""
     gpus_per_trial: float = 0.0
@@ -87,7 +87,7 @@ class OutputOptions:
     """Folder of the run, and loggers."""
 
     out: Path | None = None
-    """Folder of the run; runs/<environment>-<algo>-seed<seed> by default. The same command again resumes."""
+    """Folder of the run; runs/<environment>-<algo>-seed<seed> by default. Rerunning the same command resumes it."""
     log: Repeatable = ()
     """Loggers: wandb, tensorboard."""
 
@@ -109,7 +109,7 @@ class TrainOptions:
         """Checks the ranges of all numbers.
 
         Raises:
-            MA2MLError: if one is out of range, or two options exclude each other.
+            MA2MLError: if one is out of range, or two options are incompatible.
         """
         evaluation = self.evaluation
         check_limits(self.search.budget, self.search.window, self.search.time_limit)
@@ -146,7 +146,7 @@ class TrainOptions:
         return self.output.out or Path("runs") / name
 
     def identity(self) -> dict[str, Any]:
-        """Returns what must be equal for a run to be resumed, as JSON values."""
+        """Returns the options that must be equal to resume a run, as JSON values."""
         search = self.search
         environment = asdict(registry.entry(search.env).override(**self.overrides()))
         optional = {
@@ -165,7 +165,7 @@ class TrainOptions:
         }
 
     def resumable(self) -> dict[str, Any]:
-        """Returns what may differ when a run is resumed, as JSON values."""
+        """Returns the options that may differ when a run is resumed, as JSON values."""
         search = {name: getattr(self.search, name) for name in ("budget", "time_limit")}
         names = ("workers", "timeout", "memory_limit", "executor", "address")
         evaluation = {name: getattr(self.evaluation, name) for name in names}

@@ -1,4 +1,4 @@
-"""Table of the learners, and their construction by name."""
+"""Catalog of the learners, and their construction by name."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ EXTRAS = {
     "smac": "smac",
     "stable_baselines3": "sb3",
 }
-"""Packages that some learners need, and the extra of this one that installs each."""
+"""Packages that some learners require, and this project's extra that installs each."""
 
 
 def learner_names() -> list[str]:
@@ -72,7 +72,7 @@ def learner_class(name: str) -> type[Learner]:
 
     Raises:
         UnknownNameError: if there is none.
-        MissingExtraError: if it needs a library that is not installed.
+        MissingExtraError: if it requires a library that is not installed.
         MA2MLError: if it is not a learner, or cannot be imported.
     """
     known = {**LEARNERS, **{preset: LEARNERS[entry.learner] for preset, entry in PRESETS.items()}}
@@ -103,8 +103,8 @@ def make_config(name: str, settings: Mapping[str, Any], preset: Kind | None = No
 
     Args:
         name: as for `learner_class`.
-        settings: fields of its `Config`; the others keep the preset's values, or their defaults.
-        preset: `"published"` or `"tuned"`; None for tuned where the preset has both.
+        settings: fields of its `Config`; others keep the preset's values, or their defaults.
+        preset: `"published"` or `"tuned"`; None prefers tuned where the preset has both.
 
     Raises:
         UnknownNameError: for an unknown learner, setting or preset.
@@ -127,7 +127,7 @@ def make_learner(name: str, specs: Sequence[AgentSpec], seed: int = 0, **setting
     Args:
         name: as for `learner_class`.
         specs: the agents, from `agent_specs(env)`.
-        seed: of everything random in it.
+        seed: seed of all randomness.
         **settings: fields of its `Config`.
 
     Raises:
@@ -143,7 +143,7 @@ def learner_from_config(name: str, specs: Sequence[AgentSpec], config: Any, seed
         name: as for `learner_class`.
         specs: the agents, from `agent_specs(env)`.
         config: an instance of its `Config`.
-        seed: of everything random in it.
+        seed: seed of all randomness.
     """
     made: Any = learner_class(name)
     return cast(Learner, made(specs, config, seed=seed))

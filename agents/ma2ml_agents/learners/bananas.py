@@ -1,4 +1,4 @@
-"""BANANAS: an ensemble of predictors, mutants of the best pipelines, and Thompson sampling."""
+"""BANANAS: an ensemble of predictors, mutants of the best pipelines, and independent Thompson sampling."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from ma2ml_agents.learner import AgentSpec
 
 
 class BANANAS(HistoryLearner):
-    """Proposes the best of one draw per mutant from the predictive distribution of an ensemble of perceptrons.
+    """Proposes mutants by independent Thompson sampling from an ensemble of perceptrons.
 
-    The ensemble is fitted to all results whenever proposals are asked for; the mutants differ from one of the best
-    pipelines in one decision.
+    The ensemble is refitted to all results before every proposal; the mutants differ from one of the best pipelines in
+    one decision.
 
     Args:
         specs: the agents.
         config: settings.
-        seed: of everything random in it.
+        seed: seed of all randomness.
 
     Source: White et al., "BANANAS: Bayesian Optimization with Neural Architectures for Neural Architecture Search".
     """
@@ -35,21 +35,21 @@ class BANANAS(HistoryLearner):
         """Settings of BANANAS."""
 
         batch_size: int = 10
-        """Pipelines between two fits. Source: BANANAS."""
+        """Pipelines between two refits. Source: BANANAS."""
         warmup: int = 10
-        """Random pipelines at first. Source: BANANAS."""
+        """Initial random pipelines. Source: BANANAS."""
         parents: int = 5
-        """Best pipelines that are mutated. Source: BANANAS mutates the best, and the next only for want of new ones."""
+        """Best pipelines that are mutated. BANANAS mutates others than the best only when it lacks new mutants."""
         candidates: int = 100
-        """Mutants among which to choose. Source: BANANAS."""
+        """Candidate mutants. Source: BANANAS."""
         members: int = 5
         """Networks in the ensemble. Source: BANANAS."""
         hidden_size: int = 64
         """Units in each of two hidden layers. Source: BANANAS has ten layers of 20."""
         epochs: int = 60
-        """Passes over the data per fit. Source: BANANAS makes 150."""
+        """Passes over the data per fit. Source: BANANAS uses 150."""
         learning_rate: float = 3e-3
-        """Learning rate (Adam) of the networks. Source: BANANAS takes 0.01."""
+        """Learning rate (Adam) of the networks. Source: BANANAS uses 0.01."""
         weight_decay: float = 0.1
         """Weight decay (AdamW) of the networks."""
         distinct: bool = True

@@ -1,4 +1,4 @@
-"""CatCMA with margin: a Gaussian over ordered and categorical distributions over other decisions."""
+"""CatCMA with margin: a Gaussian over ordered decisions, and categorical distributions over the others."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from ma2ml_env.errors import MA2MLError
 
 
 class CMAES(AskAndTell[Any]):
-    """Evolves a joint distribution of numbers and categories, generation by generation.
+    """Evolution strategy on a joint distribution of integers and categories.
 
     Decisions whose choices are ordered are integers, the others categories.
 
     Args:
         specs: the agents.
         config: settings.
-        seed: of the optimizer.
+        seed: seed of the optimizer.
 
     Raises:
         ValueError: if no decision has two choices.
@@ -51,7 +51,7 @@ class CMAES(AskAndTell[Any]):
         super().__init__(specs, seed, distinct=self.config.distinct)
 
     def begin(self, seed: int) -> None:
-        """Makes the optimizer."""
+        """Creates the optimizer."""
         nvec = self.layout.nvec
         integer = self.layout.ordered & (nvec > 2) & self.config.ordered
         self._integers, self._categories = np.flatnonzero(integer), np.flatnonzero(~integer & (nvec > 1))
@@ -76,14 +76,14 @@ class CMAES(AskAndTell[Any]):
         return joint.tolist(), solution
 
     def give(self, joint: list[int]) -> Any:
-        """Makes a solution of a joint action that was not sampled; None where a Gaussian would need its own sample."""
+        """Returns the solution of a joint action that was not sampled; None if the Gaussian requires its sample."""
         if len(self._integers):
             return None
         hits = [np.eye(width, dtype=bool)[choice] for choice, width in self._chosen(joint)]
         return cmaes.CatCMAwM.Solution(c=np.stack(hits))
 
     def tell(self, trial: Any, values: list[float]) -> None:
-        """Collects a generation, then updates the distribution; other people's pipelines are passed over."""
+        """Collects a generation, then updates the distribution; solutions that were not sampled are ignored."""
         if trial is not None:
             self._generation.append((trial, -values[0]))
         if len(self._generation) == self._optimizer.population_size:
@@ -91,6 +91,6 @@ class CMAES(AskAndTell[Any]):
             self._generation = []
 
     def _chosen(self, joint: list[int]) -> list[tuple[int, int]]:
-        """The choice of each categorical decision, and the most choices of any."""
+        """Returns the choice of each categorical decision, and the most choices of any."""
         width = int(self.layout.nvec[self._categories].max())
         return [(joint[decision], width) for decision in self._categories.tolist()]

@@ -1,4 +1,4 @@
-"""Bayesian optimization: the best expected improvement under a Gaussian process over decisions."""
+"""Bayesian optimization: expected improvement under a Gaussian process over decisions."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from ma2ml_agents.learner import AgentSpec, Batch
 
 
 class GP(HistoryLearner):
-    """Proposes the pipeline of highest expected improvement in a local and a global pool.
+    """Proposes the pipeline with the highest expected improvement in a local and a global pool.
 
     The pool holds uniform pipelines, mutants and crossovers of the best pipelines so far, and, in further rounds,
     mutants of the most promising of the pool itself. Proposals without a result count as observed at their mean.
@@ -26,7 +26,7 @@ class GP(HistoryLearner):
     Args:
         specs: the agents.
         config: settings.
-        seed: of everything random in it.
+        seed: seed of all randomness.
 
     Source: Jones et al., "Efficient Global Optimization of Expensive Black-Box Functions".
     """
@@ -36,22 +36,22 @@ class GP(HistoryLearner):
         """Settings of the Gaussian process and of its pool."""
 
         warmup: int = 10
-        """Random pipelines at first."""
+        """Initial random pipelines."""
         parents: int = 10
-        """Best pipelines so far around which the local pool lies."""
+        """Best pipelines so far that span the local pool."""
         local_pool: int = 200
         """Mutants and crossovers of the best pipelines."""
         global_pool: int = 100
         """Uniform pipelines."""
         rounds: int = 6
-        """Rounds in which the most promising of the pool get further mutants. The learner's time grows with them."""
+        """Rounds of further mutants of the most promising candidates. The learner's time grows with them."""
         fit_every: int = 3
-        """Results between two adjustments of the kernel's weights."""
+        """Results between two updates of the kernel's weights."""
         fit_steps: int = 5
-        """Gradient steps of each adjustment. The learner's time grows with them."""
+        """Gradient steps per update. The learner's time grows with them."""
         total_weight: float = 1.0
-        """Prior median of the sum of the kernel's weights: how far, in covariance, two pipelines without a common
-        choice are apart."""
+        """Prior median of the sum of the kernel's weights, the distance in log-covariance of two pipelines without a
+        common choice."""
         distinct: bool = True
         """Never propose a known pipeline while new ones can be found."""
 
@@ -65,11 +65,11 @@ class GP(HistoryLearner):
         self.process = GaussianProcess(self.layout, prior=Prior(total=self.config.total_weight))
 
     def propose(self, rows: int) -> Joint:
-        """Joint actions, shape (rows, D), one after the other."""
+        """Returns joint actions, shape (rows, D), chosen sequentially."""
         return np.concatenate([self._propose_one() for _ in range(rows)])
 
     def update(self, batch: Batch) -> Mapping[str, float]:
-        """Adds a result; adjusts the kernel's weights every so many."""
+        """Adds a result; updates the kernel's weights at intervals."""
         numbers = dict(super().update(batch))
         if len(self.history) % self.config.fit_every == 0 and len(self.history) >= self.config.warmup:
             joint, rewards = self.history.training_data()
@@ -78,11 +78,11 @@ class GP(HistoryLearner):
         return numbers
 
     def state_dict(self) -> dict[str, Any]:
-        """Data, and the kernel's weights."""
+        """Returns data, and the kernel's weights."""
         return super().state_dict() | {"process": self.process.state_dict()}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Becomes the learner with this `state_dict`."""
+        """Restores the learner from its `state_dict`."""
         super().load_state_dict(state)
         self.process.load_state_dict(state["process"])
 

@@ -1,4 +1,4 @@
-"""L2NAS: an actor-critic over relaxed choices, whose state is the best pipelines and whose critic is a quantile."""
+"""L2NAS: an actor-critic over relaxed choices, with the best pipelines as state and a quantile critic."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ from ma2ml_agents.learner import AgentSpec, Batch
 
 
 class L2NAS(HistoryLearner):
-    """Chooses each decision's largest output of an actor that reads the average of the best pipelines so far.
+    """Proposes the argmax per decision of an actor whose input is the average of the best pipelines so far.
 
         S = mean one-hot of the K best,   a = sigmoid(actor(S)) + noise,   x_d = argmax of decision d's block of a
         critic: min E rho_tau(z(R) - Q(onehot(x))),   actor: max Q(sigmoid(actor(S)))
 
     The networks take gradient steps after every result. They are a function of the history and the seed, and a
-    checkpoint holds these alone: loading one repeats the steps.
+    checkpoint contains only these: loading one repeats the steps.
 
     Args:
         specs: the agents.
         config: settings.
-        seed: of everything random in it.
+        seed: seed of all randomness.
 
     Source: Mills et al., "L2NAS: Learning to Optimize Neural Architectures via Continuous-Action Reinforcement
         Learning", for the outline.
@@ -39,7 +39,7 @@ class L2NAS(HistoryLearner):
 
     @dataclass
     class Config:
-        """Settings of L2NAS; the outline is published, none of the figures."""
+        """Settings of L2NAS; its method is published, its settings are not."""
 
         warmup: int = 20
         """Results before the first gradient step."""
@@ -52,15 +52,15 @@ class L2NAS(HistoryLearner):
         learning_rate: float = 1e-3
         """Learning rate (Adam) of actor and critic."""
         sample: int = 32
-        """Results in a gradient step."""
+        """Results per gradient step."""
         steps: int = 10
         """Gradient steps of the critic, and of the actor, per result."""
         noise: float = 0.1
         """Half the width of the uniform noise on the actor's output."""
         epsilon_end: float = 0.05
-        """Probability of a uniform pipeline at last, from 1 at first."""
+        """Final probability of a uniform pipeline, annealed from 1."""
         epsilon_steps: int = 100
-        """Pipelines over which it falls, linearly."""
+        """Pipelines over which it is annealed linearly."""
         distinct: bool = True
         """Never propose a known pipeline while new ones can be found."""
 
@@ -84,7 +84,7 @@ class L2NAS(HistoryLearner):
         return numbers | self._train(len(self.history))
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Becomes the learner with this `state_dict`, by repeating its gradient steps."""
+        """Restores the learner from its `state_dict`, by repeating its gradient steps."""
         super().load_state_dict(state)
         self._start()
         for results in range(1, len(self.history) + 1):
@@ -92,12 +92,12 @@ class L2NAS(HistoryLearner):
 
     @torch.no_grad()
     def output(self, results: int) -> np.ndarray[Any, np.dtype[np.float32]]:
-        """Relaxed choices in (0, 1) for the state after so many results, without noise, shape (sum of nvec,)."""
+        """Returns relaxed choices in (0, 1) for the state after `results` results, noise-free, shape (sum of nvec,)."""
         relaxed: np.ndarray[Any, np.dtype[np.float32]] = torch.sigmoid(self.actor(self._state(results))).numpy()
         return relaxed
 
     def _start(self) -> None:
-        """Makes new networks from the seed."""
+        """Initializes the networks from the seed."""
         generator, hidden = torch.Generator().manual_seed(self.seed), self.config.hidden_size
         choices = int(self.layout.nvec.sum())
         self.actor = perceptron((choices, hidden, hidden, choices), generator)
@@ -118,7 +118,7 @@ class L2NAS(HistoryLearner):
         return np.where(uniform, self.random(rows), greedy)
 
     def _state(self, results: int) -> Tensor:
-        """S: the mean one-hot of the best of the first so many results; 0.5 everywhere without any."""
+        """Returns S: the mean one-hot of the best of the first `results` results; 0.5 everywhere without any."""
         joint, rewards = self.history.training_data(results)
         if not len(joint):
             return torch.full((int(self.layout.nvec.sum()),), 0.5)
@@ -126,7 +126,7 @@ class L2NAS(HistoryLearner):
         return torch.from_numpy(one_hot(best, self.layout).mean(axis=0)).float()
 
     def _train(self, results: int) -> dict[str, float]:
-        """Gradient steps on the first so many results."""
+        """Takes gradient steps on the first `results` results."""
         joint, rewards = self.history.training_data(results)
         if results < self.config.warmup or not len(joint) or not self.config.steps:
             return {}

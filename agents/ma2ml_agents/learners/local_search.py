@@ -16,14 +16,14 @@ from ma2ml_agents.learner import AgentSpec, Batch
 
 
 class LocalSearch(HistoryLearner):
-    """Evaluates one-decision changes of a center, which moves as soon as one is better.
+    """Evaluates one-decision neighbors of a center, which moves as soon as one is better.
 
-    When none is better, the search goes on from the best pipeline whose neighborhood has not been expanded.
+    When none is better, the search continues from the best pipeline whose neighborhood has not been expanded.
 
     Args:
         specs: the agents.
         config: settings.
-        seed: of everything random in it.
+        seed: seed of all randomness.
 
     Source: White et al., "Exploring the Loss Landscape in Neural Architecture Search".
     """
@@ -33,7 +33,7 @@ class LocalSearch(HistoryLearner):
         """Settings of local search."""
 
         starts: int = 1
-        """Random pipelines at first, of which the best is the center. Source: White et al. use 10, and 1 in small
+        """Initial random pipelines, the best of which is the center. Source: White et al. use 10, and 1 in small
         spaces."""
         distinct: bool = True
         """Never propose a known pipeline while new ones can be found."""
@@ -49,7 +49,7 @@ class LocalSearch(HistoryLearner):
         self.queue: list[list[int]] = []
 
     def propose(self, rows: int) -> Joint:
-        """Joint actions, shape (rows, D): starts, then neighbors of the center."""
+        """Returns joint actions, shape (rows, D): random starts, then neighbors of the center."""
         return np.concatenate([self._propose_one() for _ in range(rows)])
 
     def update(self, batch: Batch) -> Mapping[str, float]:
@@ -61,12 +61,12 @@ class LocalSearch(HistoryLearner):
         return numbers
 
     def state_dict(self) -> dict[str, Any]:
-        """Data, the center and its neighbors to come."""
+        """Returns data, the center and its remaining neighbors."""
         own = {"center": self.center, "expanded": list(self.expanded), "queue": list(self.queue)}
         return super().state_dict() | own
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Becomes the learner with this `state_dict`."""
+        """Restores the learner from its `state_dict`."""
         super().load_state_dict(state)
         self.center, self.expanded, self.queue = state["center"], list(state["expanded"]), list(state["queue"])
 
@@ -84,7 +84,7 @@ class LocalSearch(HistoryLearner):
         return self.random_new(1)
 
     def _expand(self, center: int) -> None:
-        """Makes a pipeline of the history the center, its neighbors the next proposals in random order."""
+        """Moves the center to a pipeline of the history, and queues its neighbors in random order."""
         self.center = center
         self.expanded.append(center)
         around = neighbors(self.history.actions[center], self.layout, self.rng)

@@ -20,7 +20,7 @@ class MA2MLLite(PolicyLearner):
     Args:
         specs: the agents.
         config: settings.
-        seed: of everything random in it.
+        seed: seed of all randomness.
 
     Source: MA2ML-Lite; b is the baseline of NASNet's and AutoAugment's controllers.
     """
@@ -44,7 +44,7 @@ class MA2MLLite(PolicyLearner):
         self.baseline: float | None = None
 
     def update(self, batch: Batch) -> dict[str, float]:
-        """One gradient step; the first batch is its own baseline."""
+        """Takes one gradient step; the first batch is its own baseline."""
         actions, rewards = self.transitions(batch)
         baseline = float(rewards.mean()) if self.baseline is None else self.baseline
         advantage = (rewards - baseline).float()[:, None].expand(-1, self.layout.policies)
@@ -54,10 +54,10 @@ class MA2MLLite(PolicyLearner):
         return {"baseline": baseline, "entropy": self.entropy_at(actions)}
 
     def state_dict(self) -> dict[str, Any]:
-        """What the base class has, and the baseline."""
+        """Returns the base class's state and the baseline."""
         return super().state_dict() | {"baseline": self.baseline}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Become the learner whose `state_dict` this is."""
+        """Restores the learner from its `state_dict`."""
         super().load_state_dict(state)
         self.baseline = state["baseline"]

@@ -10,18 +10,18 @@ from ma2ml_agents.learner import AgentSpec, Batch
 
 
 class MA2MLOnPolicy(ActorCriticLearner):
-    """Ascends E_pi[Q(S, A)], one policy per agent, with what the newest batch tells.
+    """Ascends E_pi[Q(S, A)], one policy per agent, using the newest batch alone.
 
         grad_i J = E_{A ~ pi}[ grad log pi_i(A_i | S_i) * (Q(S, A) - E_{A_i' ~ pi_i} Q(S, A_i', A_-i)) ]
 
-    From MA2ML-Lite to it, credit assignment is added; from it to MA2ML, off-policy learning.
+    It adds credit assignment to MA2ML-Lite; MA2ML adds off-policy learning.
 
     Args:
         specs: the agents.
         config: settings.
-        seed: of everything random in it.
+        seed: seed of all randomness.
 
-    Source: named in MA2ML; the definition is ours.
+    Source: named, but not defined, in MA2ML.
     """
 
     @dataclass
@@ -31,7 +31,7 @@ class MA2MLOnPolicy(ActorCriticLearner):
         learning_rate: float = 0.6
         """Learning rate (Adam) of the policies. Source: tuned (`experiments/tuning.py`)."""
         batch_size: int = 20
-        """Pipelines per update. Source: tuned; NASNet's controller takes 20 too."""
+        """Pipelines per update. Source: tuned; NASNet's controller uses 20, too."""
         critic_learning_rate: float = 1e-3
         """Learning rate (AdamW) of the critic. Source: tuned."""
 
@@ -40,7 +40,7 @@ class MA2MLOnPolicy(ActorCriticLearner):
         super().__init__(specs, self.config, seed)
 
     def update(self, batch: Batch) -> dict[str, float]:
-        """Train the critic, then take one step of the policies, both on this batch."""
+        """Trains the critic, then takes one step of the policies, both on this batch."""
         actions, rewards = self.transitions(batch)
         error = self.fit_critic(actions, rewards)
         samples = self.policy.sample(self.config.baseline_samples, self.generator)

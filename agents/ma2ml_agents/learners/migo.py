@@ -1,4 +1,4 @@
-"""MIGO: natural-gradient ascent on one categorical distribution per decision; SNG and ASNG are its settings."""
+"""MIGO: natural-gradient ascent on one categorical distribution per decision; SNG and ASNG are special cases."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ Utility = Literal["log", "piecewise"]
 
 
 class MIGO:
-    """Moves a product of categorical distributions along the natural gradient of the expected utility.
+    """Natural-gradient ascent of the expected utility over a product of categorical distributions.
 
         g_d = 1/L sum_k w_k (onehot(x_kd) - theta_d),    v <- gamma v + (1 - gamma) eps g,    theta <- theta + v
 
-    with w the utilities of the L samples' ranks and eps such that eps g has a given Fisher length.
+    with w the utilities of the L samples' ranks, and eps such that eps g has the given Fisher length.
 
     Args:
         specs: the agents.
         config: settings.
-        seed: of everything random in it.
+        seed: seed of all randomness.
 
     Source: Zheng et al., "MIGO-NAS: Towards Fast and Generalizable Neural Architecture Search"; Akimoto et al.,
         "Adaptive Stochastic Natural Gradient Method for One-Shot Neural Architecture Search", for SNG and ASNG.
@@ -41,7 +41,7 @@ class MIGO:
         """Settings of MIGO; `momentum=0`, `utility="piecewise"`, `batch_size=2` is SNG, `adaptive` makes it ASNG."""
 
         batch_size: int = 10
-        """L, samples per update. Source: the published code takes the number of operations, 8; SNG 2, ASNG 6."""
+        """L, samples per update. Source: the published code uses the number of operations, 8; SNG 2, ASNG 6."""
         step: float = 0.6
         """delta, Fisher length of a step. Source: the published length is 1, without growth."""
         step_grows: bool = True
@@ -52,11 +52,11 @@ class MIGO:
         utility_scale: float = 0.4
         """f, factor of the log utility. Source: the published code."""
         momentum: float = 0.5
-        """gamma, the part of the last step that is kept. Source: the published code; SNG has none."""
+        """gamma, the momentum. Source: the published code; SNG has none."""
         adaptive: bool = False
         """Adapt the step to the signal-to-noise ratio of the gradient. Source: ASNG."""
         adaptation: float = 1.5
-        """alpha, the ratio that the adaptation holds. Source: ASNG."""
+        """alpha, the target ratio of the adaptation. Source: ASNG."""
         distinct: bool = True
         """Never propose a known pipeline while new ones can be found."""
 
@@ -92,7 +92,7 @@ class MIGO:
         return self.layout.split(self.proposals.draw(self._sample, rows_of(observations), self.rng.random))
 
     def update(self, batch: Batch) -> dict[str, float]:
-        """Takes one step, unless all rewards are equal."""
+        """Takes one natural-gradient step, unless all rewards are equal."""
         joint = self.layout.join(batch.actions)
         self.proposals.learn(joint)
         self.known += joint.tolist()
@@ -101,7 +101,7 @@ class MIGO:
         return {"entropy": self.distribution.entropy()}
 
     def state_dict(self) -> dict[str, Any]:
-        """Distribution, momentum, adaptation, known pipelines and random state."""
+        """Returns distribution, momentum, adaptation, known pipelines and random state."""
         arrays = {name: getattr(self, name).tolist() for name in ("velocity", "path")}
         return arrays | {
             "theta": self.distribution.theta.tolist(),
@@ -112,7 +112,7 @@ class MIGO:
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Becomes the learner with this `state_dict`."""
+        """Restores the learner from its `state_dict`."""
         self.distribution.theta = np.array(state["theta"])
         self.velocity, self.path = np.array(state["velocity"]), np.array(state["path"])
         self.path_weight, self.slowdown = state["adaptation"]

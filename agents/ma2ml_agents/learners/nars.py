@@ -1,4 +1,4 @@
-"""NARS: a predictor pretrained on costs, a pool searched by rounds, then evolution on the predictor."""
+"""NARS: a predictor pretrained on costs, iterative search of a pool, then predictor-based evolution."""
 
 from __future__ import annotations
 
@@ -19,30 +19,30 @@ from ma2ml_agents.building_blocks.settings import check_range
 from ma2ml_agents.learner import AgentSpec, CostFunction
 
 GENERATIONS, GAIN = 50, 1e-6
-"""The inner evolution ends after so many generations, or when the best prediction gains less."""
+"""Limits of the inner evolution: most generations, and least gain of the best prediction."""
 
 
 class NARS(HistoryLearner):
-    """Searches in two stages on a predictor whose encoder has learned what architectures cost.
+    """Two-stage search on a predictor whose encoder is pretrained to predict the cost of architectures.
 
-    First a pool of quasi-random pipelines: its head, then, round by round, the best predicted. After that an inner
-    evolution with mutation and crossover, whose best predicted new pipelines are proposed. The predictor is fitted to
-    all results whenever proposals are asked for. Without costs the encoder is not pretrained.
+    The first stage evaluates the head of a pool of quasi-random pipelines, then, round by round, the best predicted.
+    The second is an inner evolution with mutation and crossover, whose best predicted new pipelines are proposed. The
+    predictor is refitted to all results before every proposal. Without costs the encoder is not pretrained.
 
     Args:
         specs: the agents.
         config: settings.
-        seed: of everything random in it.
+        seed: seed of all randomness.
 
     Source: Dai et al., "FBNetV3: Joint Architecture-Recipe Search using Predictor Pretraining".
     """
 
     @dataclass
     class Config:
-        """Settings of NARS; FBNetV3's authors have not published code."""
+        """Settings of NARS; FBNetV3's authors published no code."""
 
         batch_size: int = 12
-        """Pipelines between two fits."""
+        """Pipelines between two refits."""
         pretraining: int = 2000
         """Random pipelines whose costs pretrain the encoder."""
         pool: int = 2048
@@ -50,17 +50,17 @@ class NARS(HistoryLearner):
         first_round: int = 32
         """Pipelines of the pool that are evaluated before the first fit."""
         pool_results: int = 68
-        """Results after which evolution follows the pool."""
+        """Results after which evolution replaces the pool."""
         elite: int = 50
         """Best predicted pipelines in the first population."""
         random: int = 50
         """Random pipelines in the first population."""
         children: int = 1
-        """Mutants, and crossovers, of each pipeline of a generation."""
+        """Mutants, and crossovers, per pipeline of a generation."""
         population: int = 100
         """Best predicted pipelines of a generation that survive."""
         epochs: int = 60
-        """Passes over the data per fit, in half of which a pretrained encoder is frozen."""
+        """Passes over the data per fit; a pretrained encoder is frozen in half of them."""
         distinct: bool = True
         """Never propose a known pipeline while new ones can be found."""
 
@@ -92,7 +92,7 @@ class NARS(HistoryLearner):
         return self.best_new(pool, self._predict(fitted, pool), rows)
 
     def _prepare(self) -> tuple[Joint, CostEncoderPredictor]:
-        """Feasible pool and pretrained predictor, functions of the seed."""
+        """Returns the feasible pool and the pretrained predictor, both functions of the seed."""
         if self._prepared is None or self._prepared[0] != self.seed:
             rng = np.random.default_rng([self.seed, 0])
             points = qmc.Sobol(len(self.layout), seed=rng).random(self.config.pool)
@@ -112,7 +112,7 @@ class NARS(HistoryLearner):
         return predictor
 
     def _changes_cost(self, rng: np.random.Generator) -> NDArray[np.bool_]:
-        """Whether the agent of each decision changes the cost, seen by varying one agent at a time, shape (D,)."""
+        """Mask of decisions whose agent affects the cost, found by varying one agent at a time, shape (D,)."""
         everything = np.ones(len(self.layout), dtype=bool)
         if not self.feasibility.priced:
             return everything
@@ -125,7 +125,7 @@ class NARS(HistoryLearner):
         return found if found.any() else everything
 
     def _evolve(self, predictor: CostEncoderPredictor, known: Joint) -> Joint:
-        """Different pipelines of all generations of an inner evolution, feasible where costs are known."""
+        """Distinct pipelines of all generations of an inner evolution, feasible where costs are known."""
         scores = self._predict(predictor, known)
         elite = known[np.argsort(-scores, kind="stable")[: self.config.elite]]
         fresh = self.random(self.config.random)

@@ -13,16 +13,16 @@ from ma2ml_agents.building_blocks.settings import check_choice, check_range
 from ma2ml_agents.learner import AgentSpec, Batch
 
 DIRECTIONS: dict[str, list[Direction]] = {"reward": ["maximize"], "accuracy_and_flops": ["maximize", "minimize"]}
-"""What happens to each number that a choice of objectives has."""
+"""Direction of optimization of every objective, by name of the objectives."""
 
 
 class NSGA2(OptunaLearner):
-    """Crosses and mutates the best of a generation.
+    """Genetic algorithm with crossover and mutation of the best of a generation.
 
     Args:
         specs: the agents; their decisions are one genome.
         config: settings.
-        seed: of the sampler.
+        seed: seed of the sampler.
 
     Source: Deb et al., "A fast and elitist multiobjective genetic algorithm: NSGA-II"; Optuna's implementation.
     """
@@ -36,8 +36,8 @@ class NSGA2(OptunaLearner):
         crossover_rate: float = 0.9
         """Probability that a child has two parents. Source: Optuna's default."""
         objectives: Literal["reward", "accuracy_and_flops"] = "reward"
-        """What is optimized: the reward, or accuracy upward and FLOPs downward at once, which gives a front of
-        pipelines instead of one best."""
+        """Objectives: the reward alone, or accuracy (maximized) and FLOPs (minimized), which yields a Pareto front of
+        pipelines instead of a single best one."""
         distinct: bool = True
         """Never propose a known pipeline while new ones can be found."""
 
@@ -51,13 +51,13 @@ class NSGA2(OptunaLearner):
         super().__init__(specs, seed, DIRECTIONS[self.config.objectives], distinct=self.config.distinct)
 
     def make_sampler(self, seed: int) -> optuna.samplers.BaseSampler:
-        """Optuna's `NSGAIISampler`."""
+        """Returns Optuna's `NSGAIISampler`."""
         return optuna.samplers.NSGAIISampler(
             population_size=self.config.population, crossover_prob=self.config.crossover_rate, seed=seed
         )
 
     def objectives(self, batch: Batch) -> list[float]:
-        """The reward, or accuracy and FLOPs; a failed pipeline is told as one of accuracy 0."""
+        """Returns the reward, or accuracy and FLOPs; a failed pipeline counts with accuracy 0."""
         if self.config.objectives == "reward":
             return super().objectives(batch)
         return [float(batch.results[0].accuracy), float(batch.results[0].flops)]

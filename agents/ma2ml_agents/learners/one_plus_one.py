@@ -1,4 +1,4 @@
-"""The (1+1) evolutionary algorithm: one parent, one child, the better lives."""
+"""(1+1) evolutionary algorithm: one parent, one child, the better survives."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from ma2ml_agents.learner import AgentSpec, Batch
 
 
 class OnePlusOne(Evolution):
-    """Changes each decision of the best pipeline with probability 1/D, at least one; ties are accepted.
+    """Mutates each decision of the best pipeline with probability 1/D, at least one; ties are accepted.
 
     Args:
         specs: the agents; their D decisions are one genome.
         config: settings.
-        seed: of everything random in it.
+        seed: seed of all randomness.
 
     Raises:
         ValueError: if no decision has two choices.
 
-    Source: the (1+1)-EA with its standard mutation rate 1/D; nevergrad's DiscreteOnePlusOne is its kin.
+    Source: the (1+1)-EA with its standard mutation rate 1/D; similar to nevergrad's DiscreteOnePlusOne.
     """
 
     @dataclass
@@ -33,7 +33,7 @@ class OnePlusOne(Evolution):
         """Settings of the (1+1)-EA."""
 
         mutations: float = 0.75
-        """Decisions that change on average, before at least one is made to. Source: tuned (`experiments/tuning.py`);
+        """Expected number of mutated decisions; at least one is enforced. Source: tuned (`experiments/tuning.py`);
         the standard rate is 1, 1/D each."""
         distinct: bool = True
         """Never propose a known pipeline while new ones can be found."""
@@ -48,7 +48,7 @@ class OnePlusOne(Evolution):
         self.best = -math.inf
 
     def propose(self) -> Genome:
-        """A child of the best pipeline so far, a random one as long as there is none, shape (D,)."""
+        """Returns a child of the best pipeline so far, a random one if there is none, shape (D,)."""
         if self.parent is None:
             return self.random_genome()
         mutable = self.mutable_in(self.parent)
@@ -58,7 +58,7 @@ class OnePlusOne(Evolution):
         return self.mutate(self.parent, mutable[changes])
 
     def update(self, batch: Batch) -> dict[str, float]:
-        """Keep the best, of equals the newest."""
+        """Keeps the best pipeline, the newest of ties."""
         joint = self.layout.join(batch.actions)
         self.learn(joint)
         for genome, reward in zip(joint, batch.rewards.tolist(), strict=True):
@@ -67,12 +67,12 @@ class OnePlusOne(Evolution):
         return {"best": self.best}
 
     def state_dict(self) -> dict[str, Any]:
-        """The parent and the random state."""
+        """Returns the parent and the random state."""
         parent = None if self.parent is None else self.parent.tolist()
         return super().state_dict() | {"parent": parent, "best": self.best}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Become the learner whose `state_dict` this is."""
+        """Restores the learner from its `state_dict`."""
         super().load_state_dict(state)
         self.parent = None if state["parent"] is None else np.array(state["parent"])
         self.best = state["best"]

@@ -1,4 +1,4 @@
-"""PPO: a policy gradient that takes several steps on each batch, and stops where it has moved far enough."""
+"""PPO: several clipped policy-gradient steps on each batch."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from ma2ml_agents.learner import AgentSpec, Batch
 class PPO(PolicyLearner):
     """Independent PPO, one policy per agent.
 
-    The state of these games never changes and the reward is shared, so that the value function of an agent and the
-    central one of MAPPO are the same number: MAPPO is this algorithm too.
+    The state of these games is constant and the reward is shared, so the value function of an agent and the central one
+    of MAPPO are the same number: MAPPO is this algorithm, too.
 
     Args:
         specs: the agents.
         config: settings.
-        seed: of everything random in it.
+        seed: seed of all randomness.
 
-    Source: Schulman et al., "Proximal Policy Optimization Algorithms"; of several agents, de Witt et al., "Is
+    Source: Schulman et al., "Proximal Policy Optimization Algorithms"; with several agents, de Witt et al., "Is
     Independent Learning All You Need in the StarCraft Multi-Agent Challenge?". NASNet's controller is trained by it.
     """
 
@@ -40,11 +40,11 @@ class PPO(PolicyLearner):
         epochs: int = 5
         """Gradient steps on each batch. Source: tuned; stable-baselines3's default is 10."""
         clip: float = 0.1
-        """How far a probability ratio may be from 1. Source: tuned; the PPO paper's is 0.2."""
+        """Clip range of probability ratios around 1. Source: tuned; the PPO paper's is 0.2."""
         entropy_coef: float = 1e-5
         """Weight of the policies' entropy. Source: NASNet's controller."""
         value_decay: float = 0.5
-        """How much of the value, an average over batches, is kept when a batch comes."""
+        """Decay, per batch, of the value, a moving average of rewards."""
 
         def __post_init__(self) -> None:
             super().__post_init__()
@@ -58,7 +58,7 @@ class PPO(PolicyLearner):
         self.value: float | None = None
 
     def update(self, batch: Batch) -> dict[str, float]:
-        """Take `epochs` steps on this batch; the first is its own value."""
+        """Takes `epochs` gradient steps on this batch; the first batch is its own value."""
         actions, rewards = self.transitions(batch)
         mean = float(rewards.mean())
         value = mean if self.value is None else self.value
@@ -74,10 +74,10 @@ class PPO(PolicyLearner):
         return {"value": value, "entropy": self.entropy_at(actions)}
 
     def state_dict(self) -> dict[str, Any]:
-        """What the base class has, and the value."""
+        """Returns the base class's state and the value."""
         return super().state_dict() | {"value": self.value}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Become the learner whose `state_dict` this is."""
+        """Restores the learner from its `state_dict`."""
         super().load_state_dict(state)
         self.value = state["value"]

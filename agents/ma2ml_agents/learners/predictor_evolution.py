@@ -1,4 +1,4 @@
-"""Predictor-guided evolution: an inner evolutionary search on predicted rewards, as of Once-for-All."""
+"""Predictor-guided evolution: an inner evolutionary search on predicted rewards, as in Once-for-All."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from ma2ml_agents.learner import AgentSpec
 
 
 class PredictorEvolution(HistoryLearner):
-    """Evolves a population on what an ensemble predicts, and proposes the best of all it has seen.
+    """Evolves a population on an ensemble's predictions, and proposes the best of all its generations.
 
-    The ensemble is fitted to all results whenever proposals are asked for. Given the cost of pipelines, the whole
-    population is feasible.
+    The ensemble is refitted to all results before every proposal. Where costs are known, the whole population is
+    feasible.
 
     Args:
         specs: the agents.
         config: settings.
-        seed: of everything random in it.
+        seed: seed of all randomness.
 
     Source: Cai et al., "Once-for-All: Train One Network and Specialize it for Efficient Deployment".
     """
@@ -36,21 +36,21 @@ class PredictorEvolution(HistoryLearner):
         """Settings of predictor-guided evolution."""
 
         batch_size: int = 10
-        """Pipelines between two fits. Once-for-All fits once."""
+        """Pipelines between two refits. Once-for-All fits once."""
         warmup: int = 20
-        """Random pipelines at first. Once-for-All measures 16,000 sub-networks, without training any."""
+        """Initial random pipelines. Once-for-All measures 16,000 sub-networks, without training any."""
         population: int = 100
-        """Pipelines of a generation. Source: Once-for-All."""
+        """Pipelines per generation. Source: Once-for-All."""
         generations: int = 30
-        """Generations of the inner search. Source: Once-for-All makes 500."""
+        """Generations of the inner search. Source: Once-for-All uses 500."""
         parents: float = 0.25
-        """Part of a generation that survives. Source: Once-for-All."""
+        """Fraction of a generation that survives. Source: Once-for-All."""
         mutation_rate: float = 0.1
-        """Probability that a mutant changes each of its decisions. Source: Once-for-All."""
+        """Mutation probability per decision of a mutant. Source: Once-for-All."""
         mutants: float = 0.5
-        """Part of the children that are mutants, the others being crossovers. Source: Once-for-All."""
+        """Fraction of the children that are mutants; the others are crossovers. Source: Once-for-All."""
         optimism: float = 0.5
-        """Standard deviations of the ensemble that are added to its mean. Once-for-All takes the mean."""
+        """Standard deviations of the ensemble added to its mean. Once-for-All uses the mean alone."""
         members: int = 4
         """Networks in the ensemble. Source: Once-for-All has one, of three layers of 400 units."""
         hidden_size: int = 64
@@ -83,7 +83,7 @@ class PredictorEvolution(HistoryLearner):
         return self.best_new(*self._evolve(predictor, first), rows)
 
     def _evolve(self, predictor: Predictor, population: Joint) -> tuple[Joint, NDArray[np.float64]]:
-        """All different pipelines of all generations, and their scores."""
+        """Returns the distinct pipelines of all generations, and their scores."""
         seen, scores = population, self._score(predictor, population)
         survivors = max(2, round(self.config.parents * self.config.population))
         for _ in range(self.config.generations):

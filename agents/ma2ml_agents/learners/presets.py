@@ -13,15 +13,15 @@ Kind = Literal["published", "tuned"]
 
 @dataclass(frozen=True)
 class Preset:
-    """Settings under which a learner searches as a published system does.
+    """Settings under which a learner matches the search method of a published system.
 
     Attributes:
         learner: name of the learner.
         system: the system, with its publication.
-        searches_with: its method in a few words.
+        searches_with: short description of its method.
         origin: source of the published settings.
-        published: settings as published; None where they are not known.
-        tuned: settings for a few hundred pipelines; None where the learner's defaults are meant for as many.
+        published: settings as published; None if unknown.
+        tuned: settings for a few hundred pipelines; None where the learner's defaults are tuned for as many.
         left_out: parts of the original that the settings do not cover.
     """
 
@@ -156,7 +156,7 @@ PRESETS: dict[str, Preset] = {
         {},
     ),
 }
-"""Presets by name. One of a learner's own name has the published settings beside the learner's defaults."""
+"""Presets by name. A preset with a learner's name holds the published settings, beside the learner's tuned defaults."""
 
 
 def preset_kinds(name: str) -> list[Kind]:
@@ -174,7 +174,7 @@ def preset_settings(name: str, kind: Kind | None = None) -> dict[str, Any]:
 
     Args:
         name: a preset or a learner; a learner without a preset has its defaults, which are tuned.
-        kind: `"published"` or `"tuned"`; None for tuned where they exist.
+        kind: `"published"` or `"tuned"`; None prefers tuned where they exist.
 
     Raises:
         UnknownNameError: for another kind.

@@ -13,12 +13,12 @@ from ma2ml_agents.learner import Actions, AgentSpec, Batch, Observations
 
 
 class RandomSearch:
-    """Draws every choice uniformly and learns nothing.
+    """Draws every choice uniformly, without learning.
 
     Args:
         specs: the agents.
-        config: no settings.
-        seed: of its draws.
+        config: settings, of which there are none.
+        seed: seed of its draws.
 
     Source: the baseline of NASNet and of every comparison.
     """
@@ -35,17 +35,17 @@ class RandomSearch:
         self.rng = np.random.default_rng(seed)
 
     def act(self, observations: Observations) -> Actions:
-        """Draw B joint actions."""
+        """Draws B joint actions."""
         return self.layout.split(self.layout.uniform(rows_of(observations), self.rng))
 
     def update(self, batch: Batch) -> dict[str, float]:
-        """Learn nothing."""
+        """Does nothing."""
         return {}
 
     def state_dict(self) -> dict[str, Any]:
-        """The random state."""
+        """Returns the random state."""
         return {"rng": self.rng.bit_generator.state}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Become the learner whose `state_dict` this is."""
+        """Restores the learner from its `state_dict`."""
         self.rng.bit_generator.state = state["rng"]

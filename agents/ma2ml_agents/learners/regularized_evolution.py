@@ -1,4 +1,4 @@
-"""Regularized evolution: tournaments in a population in which the oldest dies."""
+"""Regularized evolution: tournament selection in an aging population."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ Mutation = Literal["uniform", "by_kind"]
 
 
 class RegularizedEvolution(Evolution):
-    """Mutates one decision of the best of a random sample; the oldest of the population makes room for the child.
+    """Mutates one decision of the best of a random sample; the child replaces the oldest of the population.
 
     Args:
         specs: the agents; their decisions are one genome.
         config: settings.
-        seed: of everything random in it.
+        seed: seed of all randomness.
 
     Raises:
         ValueError: if no decision has two choices.
@@ -34,7 +34,7 @@ class RegularizedEvolution(Evolution):
         """Settings of regularized evolution."""
 
         population: int = 10
-        """P, how many pipelines are alive. Source: tuned (`experiments/tuning.py`); the paper's is 100."""
+        """P, size of the population. Source: tuned (`experiments/tuning.py`); the paper's is 100."""
         sample: int = 10
         """S, how many of them compete to be the parent. Source: tuned; the paper's is 25."""
         mutation: Mutation = "uniform"
@@ -55,7 +55,7 @@ class RegularizedEvolution(Evolution):
         self.rewards: list[float] = []
 
     def propose(self) -> Genome:
-        """A random pipeline until the population is full, then a child of the present one, shape (D,)."""
+        """Returns a random pipeline until the population is full, then a child of it, shape (D,)."""
         if self.proposed < self.config.population or not self.population:
             return self.random_genome()
         rivals = self.rng.choice(len(self.population), min(self.config.sample, len(self.population)), replace=False)
@@ -67,7 +67,7 @@ class RegularizedEvolution(Evolution):
         return self.mutate(parent, self.rng.choice(mutable, 1))
 
     def update(self, batch: Batch) -> dict[str, float]:
-        """Let the newest join and the oldest die."""
+        """Adds the newest pipeline and removes the oldest."""
         joint = self.layout.join(batch.actions)
         self.learn(joint)
         self.population = [*self.population, *joint][-self.config.population :]
@@ -75,14 +75,14 @@ class RegularizedEvolution(Evolution):
         return {"population_mean": float(np.mean(self.rewards))}
 
     def state_dict(self) -> dict[str, Any]:
-        """The population and the random state."""
+        """Returns the population and the random state."""
         return super().state_dict() | {
             "population": [genome.tolist() for genome in self.population],
             "rewards": list(self.rewards),
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Become the learner whose `state_dict` this is."""
+        """Restores the learner from its `state_dict`."""
         super().load_state_dict(state)
         self.rewards = list(state["rewards"])
         self.population = [np.array(genome) for genome in state["population"]]

@@ -1,4 +1,4 @@
-"""RMI-NAS's search: a random forest that tells good pipelines from the others."""
+"""RMI-NAS's search: a random forest that classifies pipelines as good or not."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from ma2ml_agents.learner import AgentSpec
 
 
 class RMIForest(HistoryLearner):
-    """Proposes the candidate that a random forest thinks most probably good.
+    """Proposes the candidate with the highest probability of being good under a random forest.
 
-    Good are the pipelines above a quantile of the rewards. Candidates are uniform pipelines and mutants of good ones.
-    What RMI-NAS trains its forest on, the mutual information of a network's and a teacher's representations, is
-    replaced by the reward.
+    Pipelines above a quantile of the rewards are good. Candidates are uniform pipelines and mutants of good ones.
+    The forest's label in RMI-NAS, the mutual information of a network's and a teacher's representations, is replaced
+    by the reward.
 
     Args:
         specs: the agents.
         config: settings.
-        seed: of everything random in it.
+        seed: seed of all randomness.
 
     Source: Zheng et al., "Neural Architecture Search with Representation Mutual Information".
     """
@@ -36,18 +36,18 @@ class RMIForest(HistoryLearner):
         """Settings of the forest's search."""
 
         warmup: int = 30
-        """Random pipelines at first. Source: RMI-NAS evaluates 100."""
+        """Initial random pipelines. Source: RMI-NAS evaluates 100."""
         good: float = 0.2
-        """Part of the pipelines that count as good. Source: RMI-NAS takes 0.05, fixed after the warm-up."""
+        """Fraction of the pipelines that count as good. Source: RMI-NAS uses 0.05, fixed after the warm-up."""
         candidates: int = 500
         """Uniform candidates. Source: RMI-NAS draws 1,000."""
         mutants: int = 500
-        """Candidates that differ from a good pipeline in one to three decisions. RMI-NAS has none, which leaves little
-        hope in many decisions."""
+        """Candidates that differ from a good pipeline in one to three decisions. RMI-NAS has none, which rarely
+        finds good pipelines of many decisions."""
         trees: int = 50
-        """Trees of the forest. Source: RMI-NAS grows 30 to 140, by the search space."""
+        """Trees of the forest. Source: RMI-NAS grows 30 to 140, depending on the search space."""
         refit_every: int = 1
-        """Results between two fits of the forest."""
+        """Results between two refits of the forest."""
         distinct: bool = True
         """Never propose a known pipeline while new ones can be found."""
 
@@ -78,7 +78,7 @@ class RMIForest(HistoryLearner):
         return self.best_new(candidates, probability, rows)
 
     def forest(self) -> RandomForestClassifier | None:
-        """Forest of the results so far, a function of them and the seed; None while all are equally good."""
+        """Returns the forest fitted to the results so far, a function of the seed; None while all are equally good."""
         results = len(self.history) // self.config.refit_every * self.config.refit_every
         if self._fitted[0] != results:
             joint, rewards = self.history.training_data(results)

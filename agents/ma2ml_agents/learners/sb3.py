@@ -1,4 +1,4 @@
-"""Stable-baselines3's on-policy algorithms, driven by the search instead of driving an environment."""
+"""Adapter of stable-baselines3's on-policy algorithms to the search loop."""
 
 from __future__ import annotations
 
@@ -41,19 +41,19 @@ class OnPolicyConfig:
 
 
 class SB3Learner(ABC):
-    """An on-policy algorithm of stable-baselines3 under the protocol of learners.
+    """Adapter from an on-policy algorithm of stable-baselines3 to the `Learner` protocol.
 
-    It is the library's own update: `act` samples its policy, `update` fills its `RolloutBuffer` with episodes of one
-    step, as `collect_rollouts` does, and calls its `train`. Only the loop around them is the search's. Given the same
-    observations, trials and policies are those of the library's own `learn()`, bit for bit (there is a test).
+    The update is the library's own: `act` samples its policy, `update` fills its `RolloutBuffer` with one-step
+    episodes, as `collect_rollouts` does, and calls its `train`; only the loop is the search's. With the same
+    observations, trials and policies equal those of the library's own `learn()`, bit for bit (tested).
 
-    The one policy acts in the action space of `ma2ml_env.make_joint`: all agents' decisions, in their order. It sees
-    all agents' observations, side by side.
+    Its single policy acts in the action space of `ma2ml_env.make_joint`: all agents' decisions, in order. It observes
+    all agents' observations, concatenated.
 
     Args:
         specs: the agents.
         config: settings.
-        seed: of everything random in it; the global random states are neither read nor changed.
+        seed: seed of all randomness; the global random states are neither read nor changed.
 
     Source: Raffin et al., "Stable-Baselines3: Reliable Reinforcement Learning Implementations".
     """
@@ -76,14 +76,14 @@ class SB3Learner(ABC):
 
     @abstractmethod
     def make_model(self, env: gymnasium.Env[Any, Any]) -> OnPolicyAlgorithm:
-        """The algorithm; subclasses say which.
+        """Returns the algorithm; subclasses define it.
 
         Args:
-            env: has the spaces, and is never stepped.
+            env: provides the spaces; never stepped.
         """
 
     def act(self, observations: Observations) -> Actions:
-        """Sample B joint actions, one after the other as `collect_rollouts` does."""
+        """Samples B joint actions sequentially, as `collect_rollouts` does."""
         rows_of(observations)
         self.model.policy.set_training_mode(False)
         with torch.no_grad(), self._random:
@@ -91,7 +91,7 @@ class SB3Learner(ABC):
         return self.layout.split(np.concatenate(joint).astype(np.int64))
 
     def update(self, batch: Batch) -> dict[str, float]:
-        """Fill the rollout buffer and train on it.
+        """Fills the rollout buffer and trains on it.
 
         Returns:
             Entropy of the policy, in nats, and the value function's squared error.
@@ -103,7 +103,7 @@ class SB3Learner(ABC):
         return {"entropy": -float(logged["train/entropy_loss"]), "value_loss": float(logged["train/value_loss"])}
 
     def state_dict(self) -> dict[str, Any]:
-        """Policy, optimizer and random states."""
+        """Returns policy, optimizer and random states."""
         return {
             "policy": self.model.policy.state_dict(),
             "optimizer": self.model.policy.optimizer.state_dict(),
@@ -111,19 +111,19 @@ class SB3Learner(ABC):
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Become the learner whose `state_dict` this is."""
+        """Restores the learner from its `state_dict`."""
         self.model.policy.load_state_dict(state["policy"])
         self.model.policy.optimizer.load_state_dict(state["optimizer"])
         self._random.load_state_dict(state["random"])
 
     def _rows(self, observations: Observations) -> list[Tensor]:
-        """What the policy sees in each of B episodes, B tensors of shape (1, S)."""
+        """Observations of the policy in B episodes, B tensors of shape (1, S)."""
         seen = np.concatenate([observations[agent] for agent in self._agents], axis=1, dtype=np.float32)
         return [torch.from_numpy(row[None]) for row in seen]
 
     @torch.no_grad()
     def _fill(self, batch: Batch) -> None:
-        """Put B episodes of one step into the rollout buffer, with their values and log-probabilities."""
+        """Adds B one-step episodes to the rollout buffer, with their values and log-probabilities."""
         policy, buffer = self.model.policy, self.model.rollout_buffer
         policy.set_training_mode(False)
         buffer.reset()
@@ -142,7 +142,7 @@ class SB3PPO(SB3Learner):
     Args:
         specs: the agents.
         config: settings.
-        seed: of everything random in it.
+        seed: seed of all randomness.
 
     Source: Schulman et al., "Proximal Policy Optimization Algorithms"; stable-baselines3's implementation.
     """
@@ -152,8 +152,8 @@ class SB3PPO(SB3Learner):
         """Settings of stable-baselines3's PPO."""
 
         batch_size: int = 10
-        """Pipelines per update (`n_steps`). Source: ours, the other policies'; the library's 2048 is more than a
-        search has. A gradient step takes all of them, but at most the library's 64."""
+        """Pipelines per update (`n_steps`). The default is that of the other policy learners; the library's 2048
+        exceeds a search's budget. A gradient step uses all of them, but at most the library's 64."""
         learning_rate: float = 3e-4
         """Learning rate (Adam). Source: stable-baselines3's default."""
 
@@ -162,7 +162,7 @@ class SB3PPO(SB3Learner):
             super().__post_init__()
 
     def make_model(self, env: gymnasium.Env[Any, Any]) -> OnPolicyAlgorithm:
-        """The library's `PPO`."""
+        """Returns the library's `PPO`."""
         size = self.batch_size
         return PPO(
             "MlpPolicy",
@@ -180,11 +180,11 @@ class SB3A2C(SB3Learner):
     Args:
         specs: the agents.
         config: settings.
-        seed: of everything random in it.
+        seed: seed of all randomness.
 
     Source: Mnih et al., "Asynchronous Methods for Deep Reinforcement Learning"; stable-baselines3's implementation.
     """
 
     def make_model(self, env: gymnasium.Env[Any, Any]) -> OnPolicyAlgorithm:
-        """The library's `A2C`."""
+        """Returns the library's `A2C`."""
         return A2C("MlpPolicy", env, learning_rate=self.config.learning_rate, n_steps=self.batch_size, device="cpu")

@@ -19,19 +19,19 @@ from ma2ml_agents.building_blocks.settings import check_range
 from ma2ml_agents.learner import AgentSpec
 
 MOST_PIPELINES = 2**14
-"""More than a search with SMAC will ever evaluate."""
+"""Number of trials declared to SMAC, more than any search evaluates."""
 
 
 class SMAC(AskAndTell[TrialInfo]):
-    """Proposes what a random forest over all pipelines so far expects to improve most on the best of them.
+    """Proposes the pipeline with the highest expected improvement under a random forest over all pipelines so far.
 
-    It never proposes the same pipeline twice; where all have been proposed, it goes on with random ones. The forest
-    and the search for its maximum make it slow: about a second per proposal at a hundred decisions.
+    It never repeats a pipeline until all have been proposed, then continues with random ones. Fitting the forest and
+    maximizing its acquisition make it slow: about a second per proposal with a hundred decisions.
 
     Args:
         specs: the agents.
         config: settings.
-        seed: of everything random in it.
+        seed: seed of all randomness.
 
     Source: Lindauer et al., "SMAC3: A Versatile Bayesian Optimization Package for Hyperparameter Optimization"; its
     `HyperparameterOptimizationFacade`.
@@ -42,14 +42,14 @@ class SMAC(AskAndTell[TrialInfo]):
         """Settings of SMAC."""
 
         warmup: int = 25
-        """Pipelines of a Sobol sequence at first. Source: SMAC's default, a quarter of its 100 trials."""
+        """Initial pipelines of a Sobol sequence. Source: SMAC's default, a quarter of its 100 trials."""
         challengers: int = 10_000
-        """Random pipelines among which the forest looks for the next, beside its local searches. Source: SMAC's
+        """Random candidates for the next pipeline, beside those of local searches. Source: SMAC's
         default."""
         local_searches: int = 10
-        """Local searches for the forest's maximum; most of the time goes there. Source: SMAC's default."""
+        """Local searches that maximize the acquisition; they take most of the time. Source: SMAC's default."""
         retrain_after: int = 8
-        """Proposals between two trainings of the forest. Source: SMAC's default."""
+        """Proposals between two refits of the forest. Source: SMAC's default."""
 
         def __post_init__(self) -> None:
             check_range(self, 1, names=["warmup", "challengers", "local_searches", "retrain_after"])
@@ -59,7 +59,7 @@ class SMAC(AskAndTell[TrialInfo]):
         super().__init__(specs, seed)
 
     def begin(self, seed: int) -> None:
-        """Make SMAC's facade; what it writes goes to a folder that is gone when this returns."""
+        """Creates SMAC's facade; its files are written to a temporary folder, deleted on return."""
         logging.getLogger("smac").setLevel(logging.CRITICAL)
         self._names = [str(decision) for decision in range(len(self.layout))]
         self._space = ConfigurationSpace(seed=seed)
@@ -87,7 +87,7 @@ class SMAC(AskAndTell[TrialInfo]):
             )
 
     def ask(self) -> tuple[list[int], TrialInfo]:
-        """Ask SMAC for the next pipeline."""
+        """Returns SMAC's next pipeline."""
         try:
             trial = self._smac.ask()
         except (ConfigurationSpaceExhaustedException, StopIteration):
@@ -95,24 +95,24 @@ class SMAC(AskAndTell[TrialInfo]):
         return [int(trial.config[name]) for name in self._names], trial
 
     def give(self, joint: list[int]) -> TrialInfo:
-        """Make a trial of SMAC's."""
+        """Creates a SMAC trial."""
         return self._trial(Configuration(self._space, dict(zip(self._names, joint, strict=True))))
 
     def tell(self, trial: TrialInfo, values: list[float]) -> None:
-        """Tell SMAC the cost: the negative reward, which it scales itself."""
+        """Reports the cost to SMAC: the negative reward, which SMAC scales itself."""
         self._smac.tell(trial, TrialValue(cost=-values[0]), save=False)
 
     def _trial(self, config: Configuration) -> TrialInfo:
-        """A trial under the one seed that all trials have where the game is deterministic."""
+        """Returns a trial under the one seed that SMAC uses for deterministic problems."""
         earlier = next(iter(self._smac.runhistory), None)
         return TrialInfo(config, seed=0 if earlier is None else earlier.seed)
 
 
 def make_forest(scenario: Scenario) -> RandomForest:
-    """The facade's random forest, made cheaper without changing what it says.
+    """Returns the facade's random forest, made faster without changing its predictions.
 
-    It neither starts threads, which take longer than its predictions, nor sets memory aside for more leaves than
-    there will be pipelines; the facade's does for a million in every tree.
+    It neither starts threads, whose overhead exceeds the predictions, nor allocates memory for more leaves than there
+    will be pipelines; the facade's allocates a million per tree.
 
     Source: `HyperparameterOptimizationFacade.get_model`.
     """

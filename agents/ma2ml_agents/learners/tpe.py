@@ -18,7 +18,7 @@ class TPE(OptunaLearner):
     Args:
         specs: the agents.
         config: settings.
-        seed: of the sampler.
+        seed: seed of the sampler.
 
     Source: Bergstra et al., "Algorithms for Hyper-Parameter Optimization"; Optuna's implementation.
     """
@@ -28,12 +28,12 @@ class TPE(OptunaLearner):
         """Settings of TPE."""
 
         warmup: int = 10
-        """Random pipelines at first. Source: Optuna's default."""
+        """Initial random pipelines. Source: Optuna's default."""
         candidates: int = 24
-        """Candidates per proposal, of which the most promising is taken. Source: Optuna's default."""
+        """Candidates per proposal, of which the most promising is proposed. Source: Optuna's default."""
         ordered: bool = False
-        """Treat ordered decisions as integers, near ones alike; otherwise all are categories. Source: Optuna's integer
-        parameters."""
+        """Treat ordered decisions as integers, with similar neighbors; otherwise all are categories. Source: Optuna's
+        integer parameters."""
         distinct: bool = True
         """Never propose a known pipeline while new ones can be found."""
 
@@ -46,7 +46,7 @@ class TPE(OptunaLearner):
         super().__init__(specs, seed, ["maximize"], distinct=self.config.distinct, ordered=self.config.ordered)
 
     def make_sampler(self, seed: int) -> optuna.samplers.BaseSampler:
-        """Optuna's `TPESampler`."""
+        """Returns Optuna's `TPESampler`."""
         return optuna.samplers.TPESampler(
             n_startup_trials=self.config.warmup, n_ei_candidates=self.config.candidates, seed=seed
         )

@@ -1,4 +1,4 @@
-"""VDN: a value that is the sum of one value per decision, and its greedy choice."""
+"""VDN: a joint value that is the sum of one value per decision, and its greedy action."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ Exploration = Literal["epsilon", "thompson"]
 
 
 class VDN(HistoryLearner):
-    """Chooses for each decision its best value in an additive model, or, to explore, any.
+    """Proposes the greedy choice per decision of an additive model, with exploration.
 
         Q_tot(x) = sum_d q_d(x_d)
 
     The model is a ridge regression of the standardized rewards on the one-hot joint actions. QMIX adds nothing here:
-    with one constant state its mixing is a monotone function of the same sum.
+    with a constant state its mixing is a monotone function of the same sum.
 
     Args:
         specs: the agents.
         config: settings.
-        seed: of everything random in it.
+        seed: seed of all randomness.
 
     Source: Sunehag et al., "Value-Decomposition Networks for Cooperative Multi-Agent Learning".
     """
@@ -40,15 +40,15 @@ class VDN(HistoryLearner):
         """Settings of VDN."""
 
         exploration: Exploration = "epsilon"
-        """Uniform choices with probability epsilon per decision, or values drawn from their posterior."""
+        """Exploration: uniform choices with probability epsilon per decision, or values from their posterior."""
         epsilon_end: float = 0.05
-        """Epsilon at last, from 1 at first. Source: EPyMARL's VDN."""
+        """Final epsilon, annealed from 1. Source: EPyMARL's VDN."""
         epsilon_steps: int = 100
-        """Pipelines over which epsilon falls, linearly. EPyMARL's 50,000 are for many more."""
+        """Pipelines over which epsilon is annealed linearly. EPyMARL's 50,000 suit larger budgets."""
         penalty: float = 3.0
-        """Weight of the squared values in the regression."""
+        """L2 penalty of the regression."""
         refit_every: int = 1
-        """Results between two regressions."""
+        """Results between two refits."""
         distinct: bool = True
         """Never propose a known pipeline while new ones can be found."""
 
@@ -84,7 +84,7 @@ class VDN(HistoryLearner):
         return np.where(explores, uniform, np.repeat(self._greedy(values), rows, axis=0))
 
     def _greedy(self, values: NDArray[np.float64]) -> Joint:
-        """The choice of highest value of each decision, of equals any, shape (1, D)."""
+        """Choice of highest value per decision, ties broken at random, shape (1, D)."""
         ties = values + 1e-9 * self.rng.random(len(values))
         blocks = np.split(ties, self.layout.offsets[1:])
         return np.array([[int(block.argmax()) for block in blocks]])

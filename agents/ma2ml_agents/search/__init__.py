@@ -1,4 +1,4 @@
-"""Search: `run_search`, the plan behind it, and the parts of its loop."""
+"""Search: `run_search`, its plan, and the parts of its loop."""
 
 from ma2ml_agents.search.callbacks import Callbacks
 from ma2ml_agents.search.cost import CostBounds

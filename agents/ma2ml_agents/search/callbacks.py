@@ -10,13 +10,13 @@ from ma2ml_env import Trial
 
 @dataclass
 class Callbacks:
-    """Functions that a search calls while it runs.
+    """Callbacks invoked during a search.
 
     Attributes:
-        on_trial: receives (trial, whether it was evaluated now), in the order in which trials finish; a resumed
-            search passes the stored ones again.
+        on_trial: receives (trial, whether it was evaluated in this session), in the order in which trials finish; a
+            resumed search passes the stored ones again.
         on_update: receives (updates so far, the batch's trials in order, the learner's numbers).
-        on_notice: receives a sentence that the user should read.
+        on_notice: receives a message that the user should read.
     """
 
     on_trial: Callable[[Trial, bool], None] = lambda trial, fresh: None

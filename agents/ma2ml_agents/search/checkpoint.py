@@ -21,10 +21,10 @@ class Checkpoint:
     """State of a search just after an update of its learner.
 
     Attributes:
-        origin: fingerprint of the search before the learner learned anything.
-        updates: number of batches that the learner has learned from.
-        proposals: joint actions that were proposed and are not yet learned from, {number: {agent: indices}}.
-        learner: its `state_dict`.
+        origin: fingerprint of the search before the learner's first update.
+        updates: number of updates of the learner.
+        proposals: pending joint actions, proposed but not yet learned from, {number: {agent: indices}}.
+        learner: the learner's `state_dict`.
     """
 
     origin: str
@@ -34,11 +34,11 @@ class Checkpoint:
 
 
 def fingerprint(state: Mapping[str, Any], *others: object) -> str:
-    """Short name of a learner's state and of what else decides a search.
+    """Returns a digest of a learner's state and of what else determines a search.
 
     Args:
-        state: its `state_dict`; equal states have equal names under one version of torch.
-        *others: compared by their `repr`.
+        state: the learner's `state_dict`; equal states have equal digests under one version of torch.
+        *others: other objects, compared by their `repr`.
     """
     import torch
 
@@ -48,7 +48,7 @@ def fingerprint(state: Mapping[str, Any], *others: object) -> str:
 
 
 def save(folder: Path, checkpoint: Checkpoint) -> None:
-    """Replace the folder's checkpoint; a crash leaves the old one or the new one, never half of it."""
+    """Replaces the folder's checkpoint atomically: a crash leaves either the old one or the new one."""
     import torch
 
     folder.mkdir(parents=True, exist_ok=True)
@@ -61,7 +61,7 @@ def save(folder: Path, checkpoint: Checkpoint) -> None:
 
 
 def remove(folder: Path) -> None:
-    """Remove the folder's checkpoint, if there is one."""
+    """Removes the folder's checkpoint, if there is one."""
     (folder / FILE).unlink(missing_ok=True)
 
 

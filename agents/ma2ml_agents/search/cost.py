@@ -1,4 +1,4 @@
-"""Costs known before anything is evaluated: bounds on them, and the function that learners get."""
+"""Costs known before evaluation: upper bounds, and the cost function passed to learners."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class CostBounds:
         """Returns the result of a pipeline that exceeds a bound, None for one that does not.
 
         Raises:
-            ValueError: if the environment cannot price a pipeline before it is evaluated.
+            ValueError: if the environment cannot report a pipeline's cost before evaluating it.
         """
         if not self:
             return None
@@ -62,7 +62,7 @@ class CostBounds:
 
 
 def cost_function(env: AutoMLEnv) -> CostFunction | None:
-    """Returns the costs of joint actions as a function, None where the environment is not priced."""
+    """Returns the cost function of joint actions, None where the environment is not priced."""
     if not isinstance(env.evaluator, Priced):
         return None
 

@@ -1,4 +1,4 @@
-"""Evaluations that raise: shown at once, and an end to a search in which nothing else happens."""
+"""Detection of evaluations that raise: the first is reported at once, and a search of nothing else is stopped."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from ma2ml_env.errors import MA2MLError
 
 
 class EvaluatorError(MA2MLError):
-    """The first evaluations of a search all raised the same exception; the message ends with its traceback."""
+    """Error of a search whose first evaluations all raised the same exception; its message ends with the traceback."""
 
 
 class FailureWatch:
-    """Watches the evaluations of one session of a search.
+    """Monitor of the evaluations in one session of a search.
 
     Args:
-        give_up_after: raise when the first so many all raised the same exception; None to go on.
-        notice: receives a sentence about the first one that raised.
+        give_up_after: number of evaluations after which to raise if all raised the same exception; None for never.
+        notice: receives a message about the first one that raised.
     """
 
     def __init__(self, give_up_after: int | None, notice: Callable[[str], None]) -> None:
@@ -29,10 +29,10 @@ class FailureWatch:
         self._others = False
 
     def see(self, number: int, result: Result) -> None:
-        """Takes note of an evaluation that has just finished.
+        """Records a finished evaluation.
 
         Raises:
-            EvaluatorError: if nothing but the same exception has come of the first `give_up_after`.
+            EvaluatorError: if all of the first `give_up_after` raised the same exception.
         """
         if not isinstance(result, Raised):
             self._others = True

@@ -1,4 +1,4 @@
-"""Identity of a problem: what its stored results depend on, as JSON values."""
+"""Identity of a problem: everything its stored results depend on, as JSON values."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from ma2ml_agents.executors.base import is_installed
 from ma2ml_env import AutoMLEnv, Decision
 
 SOURCE = "source"
-"""Key of a hash of source code: what may differ after a mend."""
+"""Key of a hash of source code, which may differ after a fix."""
 DEEPEST, LONGEST = 8, 300
 OURS = ("ma2ml_env", "ma2ml_agents")
 WRITERS = {"append", "extend", "insert", "add", "update", "setdefault", "pop", "popitem", "remove", "discard", "clear"}
@@ -34,8 +34,8 @@ WRITERS = {"append", "extend", "insert", "add", "update", "setdefault", "pop", "
 def describe_problem(env: AutoMLEnv) -> dict[str, Any]:
     """Returns the decisions of an environment and its evaluator: a definition, else a name, settings and source code.
 
-    Settings of an evaluator are what decides its results and can be read: fields of a dataclass, attributes named like
-    arguments of `__init__`, arguments of a `functools.partial`, and the values that a function takes from around it.
+    Settings of an evaluator are those that determine its results and can be read: fields of a dataclass, attributes
+    named like arguments of `__init__`, arguments of a `functools.partial`, and a function's closure and globals.
     """
     agents = {
         agent: {decision.name: _decision(decision) for decision in space.decisions}
@@ -45,17 +45,17 @@ def describe_problem(env: AutoMLEnv) -> dict[str, Any]:
 
 
 def _decision(decision: Decision) -> dict[str, Any]:
-    """The choices of a decision, and when it is active where that is not always."""
+    """Returns the choices of a decision, and its activation condition if it has one."""
     return {"choices": describe(decision.choices)} | ({"active": describe(decision.active)} if decision.active else {})
 
 
 def describe(value: Any) -> Any:
-    """Returns a value as JSON values that are equal in every process; of an object its type and settings."""
+    """Returns a value as JSON values that are equal in every process; an object as its type and settings."""
     return _Description().of(value)
 
 
 def differences(there: Any, here: Any, name: str = "") -> Iterator[tuple[str, Any, Any]]:
-    """Yields (name, value there, value here) for everything in which two descriptions differ."""
+    """Yields (name, value there, value here) for every difference between two descriptions."""
     if isinstance(there, dict) and isinstance(here, dict):
         for key in [*there, *(key for key in here if key not in there)]:
             yield from differences(there.get(key), here.get(key), f"{name}.{key}" if name else key)
@@ -64,7 +64,7 @@ def differences(there: Any, here: Any, name: str = "") -> Iterator[tuple[str, An
 
 
 class _Description:
-    """Describes values; a function or class that comes up again is described by its name alone."""
+    """Recursive description of values; a repeated function or class is described by its name alone."""
 
     def __init__(self) -> None:
         self._seen: set[int] = set()
@@ -101,7 +101,7 @@ class _Description:
         return {**self._code(type(value), depth), **({"settings": settings} if settings else {})}
 
     def _code(self, what: Any, depth: int) -> dict[str, Any]:
-        """A function or class: its name and, where it is the user's own, a hash of its source and what it reads."""
+        """Returns the name of a function or class and, for user code, a hash of its source and the values it reads."""
         found: dict[str, Any] = {"name": _name(what)}
         if id(what) in self._seen or not _is_own(what):
             return found
@@ -115,7 +115,7 @@ class _Description:
 
 
 def _settings(value: Any) -> Iterator[tuple[str, Any]]:
-    """Fields of a dataclass, else attributes that are named like arguments of `__init__`."""
+    """Yields fields of a dataclass, else attributes named like arguments of `__init__`."""
     if is_dataclass(value):
         yield from ((field.name, getattr(value, field.name)) for field in fields(value) if field.init)
         return
@@ -131,9 +131,9 @@ def _settings(value: Any) -> Iterator[tuple[str, Any]]:
 
 
 def _surroundings(function: types.FunctionType) -> list[tuple[str, Any]]:
-    """What a function takes from around it: defaults, variables of the enclosing function, and of its module.
+    """Returns a function's defaults, and the variables that it reads from the enclosing function and from its module.
 
-    Variables that it assigns are no settings, nor are containers if it changes any: they are logs or caches.
+    Variables that it assigns are not settings, nor are containers if it modifies any: they are logs or caches.
     """
     codes = list(_codes(function.__code__))
     steps = [instruction for code in codes for instruction in dis.get_instructions(code)]
@@ -158,7 +158,7 @@ def _surroundings(function: types.FunctionType) -> list[tuple[str, Any]]:
 
 
 def _codes(code: types.CodeType) -> Iterator[types.CodeType]:
-    """A function's code, and that of the functions in it."""
+    """Yields a function's code objects, including those of nested functions."""
     yield code
     for constant in code.co_consts:
         if isinstance(constant, types.CodeType):
@@ -166,7 +166,7 @@ def _codes(code: types.CodeType) -> Iterator[types.CodeType]:
 
 
 def _plain(value: Any) -> Any:
-    """A value that has no parts."""
+    """Returns a description of an atomic value."""
     if isinstance(value, float) and not math.isfinite(value):
         return repr(value)
     if isinstance(value, Path | enum.Enum | range):
@@ -186,7 +186,7 @@ def _array(value: Any) -> str:
 
 
 def _is_own(what: Any) -> bool:
-    """Whether a function or class is the user's own, whose code no version of a package names."""
+    """Returns whether a function or class is the user's own, so that no package version identifies its code."""
     module = getattr(what, "__module__", None) or ""
     if module.partition(".")[0] in OURS:
         return False
@@ -197,7 +197,7 @@ def _is_own(what: Any) -> bool:
 
 
 def _source(what: Any) -> str | None:
-    """A hash of source code without its comments, None where it cannot be read."""
+    """Returns a hash of source code without its comments, None where it cannot be read."""
     try:
         text = textwrap.dedent(inspect.getsource(what))
     except (OSError, TypeError):
@@ -210,7 +210,7 @@ def _source(what: Any) -> str | None:
 
 
 def _short(described: Any) -> Any:
-    """A container as it is, or its digest where that is shorter."""
+    """Returns a container unchanged, or its digest where that is shorter."""
     text = json.dumps(described, sort_keys=True)
     if len(text) <= LONGEST or f'"{SOURCE}":' in text:
         return described

@@ -1,4 +1,4 @@
-"""The learner's share of a search's time."""
+"""Measurement of the learner's share of a search's time."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ class LearnerClock:
     """Context manager that times the learner and warns once if it dominates the search.
 
     Args:
-        after: seconds before it warns.
-        tolerated: share of the time that is not worth a word, in [0, 1].
+        after: seconds before the first warning.
+        tolerated: largest share of the time without a warning, in [0, 1].
     """
 
     after: float = 60.0
@@ -33,7 +33,7 @@ class LearnerClock:
         return self.working / max(time.monotonic() - self.started, 1e-9)
 
     def notice(self) -> str | None:
-        """Returns a warning if the learner turns out to be slow, once at most."""
+        """Returns a warning if the learner is slow, at most once."""
         if self.told or time.monotonic() - self.started < self.after or self.share <= self.tolerated:
             return None
         self.told = True

@@ -1,4 +1,4 @@
-"""Act, evaluate on any executor, update: the loop of a search, and how it goes on where it was interrupted."""
+"""Search loop: act, evaluate on any executor, update; resumable after an interruption."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ class SearchLoop:
     """State of one search.
 
     Args:
-        plan: everything that decides the trials.
-        executor: evaluates.
-        callbacks: receive what happens.
+        plan: everything that determines the trials.
+        executor: executor of the evaluations.
+        callbacks: callbacks to invoke.
     """
 
     def __init__(self, plan: SearchPlan, executor: Executor, callbacks: Callbacks) -> None:
@@ -63,7 +63,7 @@ class SearchLoop:
         self.observations = observations
 
     def run(self) -> list[Trial]:
-        """Search until the budget is spent; returns the finished trials by number."""
+        """Searches until the budget is spent; returns the finished trials by number."""
         self._begin()
         self._restore()
         while (first := self.updates * self.learner.batch_size) < self.plan.budget:
@@ -76,7 +76,7 @@ class SearchLoop:
         return [self.trials[number] for number in sorted(self.trials)]
 
     def _begin(self) -> None:
-        """Find what an earlier session left, and hand the learner the cost of pipelines."""
+        """Restores an earlier session, and passes the cost function to the learner."""
         self.stored = StoredTrials(self.plan, self.store)
         self.record = open_record(self.plan, self._usual_window(), self.stored, self.callbacks.on_notice)
         self.window = self.record.window
@@ -95,13 +95,13 @@ class SearchLoop:
             self.learner.use_cost(cost, max_flops=bounds.max_flops, max_params=bounds.max_params)
 
     def keep_finished(self) -> None:
-        """Record the evaluations that were finished when the search was interrupted."""
+        """Records the evaluations that were finished when the search was interrupted."""
         for future, number in list(self.running.items()):
             if future.done() and not future.cancelled() and future.exception() is None:
                 self._record(number, _plain(future.result()))
 
     def _restore(self) -> None:
-        """Take the learner from the checkpoint, if there is one of use; else replaying will rebuild it."""
+        """Restores the learner from a valid checkpoint; otherwise replaying the trials rebuilds it."""
         if self.checkpoints is None:
             return
         first = [pipeline.key for pipeline in self.given]
@@ -135,7 +135,7 @@ class SearchLoop:
             self._accept(number, self.env.decode(action))
 
     def _propose(self) -> None:
-        """Ask the learner for all proposals that it makes between two updates, at once."""
+        """Asks the learner for all proposals between two updates at once."""
         count = 0
         while updates_before(self.proposed + count, self.learner.batch_size, self.window) <= self.updates:
             count += 1
@@ -153,7 +153,7 @@ class SearchLoop:
             self._accept(self.proposed, self.env.decode(joint))
 
     def _accept(self, number: int, pipeline: Pipeline) -> None:
-        """Note a proposal, and whether its trial is finished already."""
+        """Records a proposal, and finishes its trial if the result is stored."""
         self.proposals[number] = pipeline
         self.proposed = number + 1
         if number >= self.plan.budget:
@@ -165,7 +165,7 @@ class SearchLoop:
             self._finish(known)
 
     def _evaluate(self, numbers: range) -> bool:
-        """Wait until these trials are finished; False if time ran out first."""
+        """Waits until these trials are finished; False on timeout."""
         self._collect(timeout=0.0)
         self._submit()
         while any(number not in self.trials for number in numbers):
@@ -177,7 +177,7 @@ class SearchLoop:
         return True
 
     def _collect(self, timeout: float | None) -> None:
-        """Record what is finished; wait so many seconds for the first if nothing is."""
+        """Records finished evaluations; waits up to `timeout` seconds if there are none."""
         for future in wait(list(self.running), timeout=timeout, return_when=FIRST_COMPLETED).done:
             number = self.running.pop(future)
             self.under_way.discard(self.proposals[number].key)
@@ -185,7 +185,7 @@ class SearchLoop:
             self.failures.see(number, future.result())
 
     def _submit(self) -> None:
-        """Keep the executor busy; a pipeline that is known or being evaluated waits for that result."""
+        """Fills the executor; a pipeline that is known or being evaluated is not submitted again."""
         twins: list[int] = []
         while self.waiting and len(self.running) < self.executor.capacity:
             number = self.waiting.popleft()
@@ -203,7 +203,7 @@ class SearchLoop:
         self.waiting.extendleft(reversed(twins))
 
     def _fidelity(self, number: int) -> dict[str, Any]:
-        """How far to train: decided from the results that the learner had when it proposed, so by no worker's speed."""
+        """Returns early-stopping thresholds from the results known at the proposal, independent of workers' speed."""
         if self.plan.pruner is None:
             return {}
         delivered = updates_before(number, self.learner.batch_size, self.window) * self.learner.batch_size
@@ -214,7 +214,7 @@ class SearchLoop:
         return self.deadline is not None and time.monotonic() >= self.deadline
 
     def _record(self, number: int, result: Result) -> None:
-        """A finished evaluation: durable first, then known to the search."""
+        """Stores a finished evaluation on disk, then passes it to the search."""
         pipeline = self.proposals[number]
         trial = Trial(number, self.plan.seed, pipeline, result, float(self.env.reward(result)))
         if self.store is not None:
@@ -251,7 +251,7 @@ class SearchLoop:
         self.callbacks.on_update(updates, [self.trials[number] for number in numbers], learner_numbers)
 
     def _save(self) -> None:
-        """Write the checkpoint; the proposals that are not yet learned from belong to it."""
+        """Writes the checkpoint, including pending proposals."""
         if self.checkpoints is not None and self.updates:
             actions = {n: {a: list(c) for a, c in p.action.items()} for n, p in self.proposals.items()}
             now = checkpoint.Checkpoint(self.origin, self.updates, actions, self.learner.state_dict())
@@ -267,12 +267,12 @@ class SearchLoop:
         return 1 if isinstance(self.executor, InlineExecutor) else max(DEFAULT_WINDOW, self.executor.capacity)
 
     def close(self) -> None:
-        """Close the files."""
+        """Closes the files."""
         self.known.close()
         if self.store is not None:
             self.store.close()
 
 
 def _plain(result: Result) -> Result:
-    """A result as it is stored, without a traceback."""
+    """Returns a result as it is stored, without a traceback."""
     return result.plain() if isinstance(result, Raised) else result

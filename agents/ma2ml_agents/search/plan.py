@@ -1,4 +1,4 @@
-"""`SearchPlan`: everything that decides a search, checked once."""
+"""`SearchPlan`: everything that determines a search, validated once."""
 
 from __future__ import annotations
 
@@ -20,24 +20,24 @@ GIVE_UP_AFTER = 5
 
 @dataclass(frozen=True)
 class SearchPlan:
-    """A search before it begins. Whether it can be carried out is checked when it is made.
+    """Specification of a search, validated on construction.
 
     Args:
         env: the native form; it is never reset or stepped.
         learner: fresh, from `agent_specs(env)`.
         budget: number of pipelines to evaluate, at least 1.
-        window: how far proposals may run ahead of results, at least 1; None for that of the run in `out`, else a
-            number that suits the executor.
-        seed: of the environment, in [0, 2**63).
+        window: number of proposals that may run ahead of results, at least 1; None for that of the run in `out`, else
+            a number that suits the executor.
+        seed: seed of the environment, in [0, 2**63).
         time_limit: seconds after which no evaluation is begun or waited for; None for no limit.
         warm_start: joint actions that are evaluated first.
-        bounds: pipelines that cost more are never evaluated.
-        cache: folder of results that searches share.
-        pruner: stops trainings whose accuracy lags behind.
-        out: folder of the run; None writes nothing.
+        bounds: bounds on cost; pipelines above them are never evaluated.
+        cache: folder of results shared among searches.
+        pruner: early stopping of trainings whose accuracy lags behind; None trains all to the end.
+        out: folder of the run; None for no files.
         retry_failed: whether stored trials that failed are evaluated again.
-        give_up_after: the search stops when its first so many evaluations all raise the same exception, at least 1;
-            None to go on.
+        give_up_after: number of evaluations after which the search stops if all raised the same exception, at least 1;
+            None for never.
 
     Raises:
         ValueError: for an environment in another form, a number out of range, a warm start that does not fit or is
@@ -76,7 +76,7 @@ class SearchPlan:
         self._check_abilities()
 
     def _check_abilities(self) -> None:
-        """Raises a ValueError if the environment or the cache lacks what the plan needs."""
+        """Raises a ValueError if the environment or the cache does not support the plan."""
         env = self.env
         if self.bounds:
             env.cost(env.decode({agent: space.default for agent, space in env.search_spaces.items()}))
@@ -113,14 +113,14 @@ def cache_store(env: AutoMLEnv, folder: Path) -> TrialStore:
 
 
 def updates_before(number: int, batch_size: int, window: int) -> int:
-    """Returns the number of updates that the learner has had when it proposes a pipeline, at least 0.
+    """Returns the number of updates before the learner proposes a pipeline, at least 0.
 
     A proposal may run ahead of the results of the `window - 1` proposals before it. The learner changes
-    only with a full batch, so this number, not the timing of workers, decides what it knows.
+    only with a full batch, so this number, not the timing of workers, determines its state.
 
     Args:
-        number: of the proposal, from 0.
+        number: number of the proposal, from 0.
         batch_size: results per update, at least 1.
-        window: at least 1; 1 means that all earlier results are known.
+        window: number of proposals that may run ahead, at least 1; with 1 all earlier results are known.
     """
     return max(0, number - window + 1) // batch_size

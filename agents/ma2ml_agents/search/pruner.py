@@ -1,4 +1,4 @@
-"""Early stopping of trainings: thresholds on validation accuracy, from the curves of earlier ones."""
+"""Early stopping of trainings by thresholds on validation accuracy, computed from earlier learning curves."""
 
 from __future__ import annotations
 
@@ -15,36 +15,36 @@ from ma2ml_env.errors import MA2MLError
 class Pruner(Protocol):
     """Decides, from validation accuracy after each epoch, whether to stop a training early.
 
-    Thresholds are fixed when a training begins, so that what is stopped does not depend on what else runs at that time.
+    Thresholds are fixed when a training begins, so that decisions do not depend on concurrent trainings.
 
-    Source: after Optuna's pruners.
+    Source: Optuna's pruners.
     """
 
     def thresholds(self, curves: Sequence[Sequence[float]]) -> tuple[float, ...]:
-        """Returns the threshold of each epoch, from the first.
+        """Returns one threshold per epoch, from the first.
 
         Args:
             curves: validation accuracies after each epoch of the complete trainings so far, in order.
 
         Returns:
-            A training whose accuracy is below the threshold of its epoch is stopped; NaN and missing ones stop none.
+            Thresholds below which a training is stopped after that epoch; NaN and missing ones stop none.
         """
 
 
 @dataclass(frozen=True)
 class QuantilePruner:
-    """Stops trainings below a quantile of the earlier ones at the same epoch.
+    """Prunes a training if its accuracy is below a quantile of earlier trainings at the same epoch.
 
     Args:
-        quantile: in (0, 1); 0.5 is the median rule.
-        warmup_trials: complete trainings before anything is stopped, at least 1.
-        epochs: those after which trainings are compared; None for every epoch but the last.
+        quantile: quantile in (0, 1); 0.5 is the median rule.
+        warmup_trials: number of complete trainings before any is stopped, at least 1.
+        epochs: epochs after which trainings are compared; None for every epoch but the last.
 
     Raises:
         ValueError: for a value out of range.
 
     Source: Golovin et al., "Google Vizier", the median stopping rule; with epochs that double and quantiles of
-        1 - 1/eta it is a successive halving whose rungs are filled as results come.
+        1 - 1/eta it is asynchronous successive halving.
     """
 
     quantile: float = 0.5
@@ -58,7 +58,7 @@ class QuantilePruner:
             raise MA2MLError("warmup_trials and epochs must be at least 1")
 
     def thresholds(self, curves: Sequence[Sequence[float]]) -> tuple[float, ...]:
-        """As in `Pruner`."""
+        """Returns one threshold per epoch."""
         if len(curves) < self.warmup_trials:
             return ()
         last = max(len(curve) for curve in curves)
@@ -82,8 +82,8 @@ def make_pruner(name: str) -> Pruner | None:
     """Makes a pruner.
 
     Args:
-        name: `"none"`, or a key of `PRUNERS`: `"quartile"` and `"median"` look after every epoch, `"halving"` after
-            epochs that double.
+        name: `"none"`, or a key of `PRUNERS`: `"quartile"` and `"median"` compare after every epoch, `"halving"`
+            after epochs that double.
 
     Raises:
         ValueError: for another name.

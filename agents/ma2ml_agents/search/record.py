@@ -1,4 +1,4 @@
-"""`search.json`: what a search folder holds beside its trials, and whether another search may go on from it."""
+"""`search.json`: record of a search beside its trials, and the check that a search may resume from it."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ FORMAT = 1
 
 @dataclass(frozen=True)
 class SearchRecord:
-    """What decides the trials of a search beside its learner.
+    """Determinants of the trials of a search besides its learner.
 
     Attributes:
-        window: how far proposals run ahead of results.
+        window: number of proposals that may run ahead of results.
         problem: the decisions and the evaluator.
-        given: number of first trials that are data for the learner, not proposals of it, since failed ones among them
-            were evaluated again.
+        given: number of initial trials that are data for the learner rather than its proposals, since failed ones among
+            them were evaluated again.
         replaceable: trials from `given` up to this number were proposed from results that have been replaced.
     """
 
@@ -40,17 +40,17 @@ class SearchRecord:
 def open_record(
     plan: SearchPlan, default_window: int, stored: StoredTrials, notice: Callable[[str], None]
 ) -> SearchRecord:
-    """Returns the record of a search, new or that of its folder, and writes what is new in it.
+    """Returns the record of a search, that of its folder or a new one, and writes changes to it.
 
     Args:
-        plan: of the search.
-        default_window: of a new search whose plan leaves the window open.
-        stored: the trials in the folder. Where they have no record, because an earlier version wrote them, nothing is
-            compared, and the window that the plan leaves open is 1, as it was then.
-        notice: receives what was taken over.
+        plan: plan of the search.
+        default_window: window of a new search whose plan leaves it open.
+        stored: the trials in the folder. Trials of earlier versions have no record: nothing is compared then, and
+            the window that the plan leaves open is 1, as in those versions.
+        notice: receives a message about the trials that were kept.
 
     Raises:
-        TrialLogError: if the stored trials are of another problem or window.
+        TrialLogError: if the stored trials belong to another problem or window.
         DamagedFileError: if the record cannot be read.
     """
     found = None if plan.out is None else _load(plan.out / RECORD_FILE)
@@ -95,7 +95,7 @@ def _compare(found: SearchRecord, here: SearchRecord, plan: SearchPlan, notice: 
 
 
 def _is_code(name: str, there: Any, here: Any) -> bool:
-    """Whether a difference is one of source code: of its text, or of what it reads at all."""
+    """Returns whether a difference concerns source code: its text, or the set of values it reads."""
     parts = name.split(".")
     return parts[0] == "evaluator" and (parts[-1] == SOURCE or ("reads" in parts and None in (there, here)))
 

@@ -1,4 +1,4 @@
-"""Results that need no evaluation: stored ones, those of the same pipeline, and those of too expensive pipelines."""
+"""Results that require no evaluation: stored trials, repeated pipelines, and infeasible ones."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ class StoredTrials:
     """Trials that earlier sessions of a search left in its trial log.
 
     Args:
-        plan: of the search.
-        store: the log; None where nothing is kept.
+        plan: plan of the search.
+        store: the trial log; None without a folder.
 
     Attributes:
-        path: of the log, None where nothing is kept.
+        path: path of the log, None without a folder.
         retried: numbers of failed trials that are evaluated again.
-        first_missing: the lowest number of which there is no trial.
+        first_missing: the lowest number without a trial.
         next_number: one more than the highest number.
 
     Raises:
-        TrialLogError: if the log cannot be used, or another seed or reward function wrote it.
+        TrialLogError: if the log cannot be used, or was written under another seed or reward function.
     """
 
     def __init__(self, plan: SearchPlan, store: TrialStore | None) -> None:
@@ -44,11 +44,11 @@ class StoredTrials:
                 raise self._of_another_search(trial.number)
 
     def finished(self) -> list[Trial]:
-        """Returns all that are not evaluated again, by number."""
+        """Returns all trials that are not evaluated again, by number."""
         return [self._trials[number] for number in sorted(self._trials) if number not in self.retried]
 
     def holds(self, numbers: range) -> bool:
-        """Whether all of these are there."""
+        """Returns whether all of these trials are stored."""
         return all(number in self._trials for number in numbers)
 
     def __len__(self) -> int:
@@ -61,15 +61,15 @@ class StoredTrials:
         return number in self._trials
 
     def of(self, number: int, pipeline: Pipeline, *, replaceable: bool) -> Trial | None:
-        """Returns the trial of this number, None if it is not there or evaluated again.
+        """Returns the trial of this number, None if it is missing or evaluated again.
 
         Args:
-            number: of the trial.
-            pipeline: that is proposed there.
-            replaceable: whether it may be of another pipeline, which has the effect that it is not there.
+            number: number of the trial.
+            pipeline: pipeline proposed at this number.
+            replaceable: whether a trial of another pipeline counts as missing.
 
         Raises:
-            TrialLogError: if it is of another pipeline and may not be.
+            TrialLogError: if it belongs to another pipeline and is not replaceable.
         """
         found = self._trials.get(number)
         if found is None or number in self.retried:
@@ -88,10 +88,10 @@ class StoredTrials:
 
 
 class KnownResults:
-    """Results of pipelines that are known without an evaluation.
+    """Results of pipelines known without an evaluation.
 
     Args:
-        plan: of the search.
+        plan: plan of the search.
     """
 
     def __init__(self, plan: SearchPlan) -> None:
@@ -100,18 +100,18 @@ class KnownResults:
         self._shared = None if plan.cache is None else cache_store(plan.env, plan.cache)
 
     def take(self, trials: Iterable[Trial]) -> None:
-        """Learn the results of earlier trials of the same seed."""
+        """Adds the results of earlier trials of the same seed."""
         self._results.update((trial.pipeline.key, trial.result) for trial in trials)
 
     def find(self, pipeline: Pipeline) -> Result | None:
-        """Returns the pipeline's result, None if it has to be evaluated."""
+        """Returns the pipeline's result, None if it must be evaluated."""
         known = self._results.get(pipeline.key) or self._plan.bounds.infeasible(self._plan.env, pipeline)
         if known is None and self._shared is not None:
             known = self._shared.find(pipeline, self._plan.seed)
         return known
 
     def add(self, trial: Trial) -> None:
-        """Remember a trial's result; a complete one is shared."""
+        """Stores a trial's result, in the shared cache if it is complete."""
         new = trial.pipeline.key not in self._results
         self._results[trial.pipeline.key] = trial.result
         if self._shared is None or not new or trial.state != "complete":
@@ -120,22 +120,22 @@ class KnownResults:
             self._shared.append(trial)
 
     def close(self) -> None:
-        """Close the cache's file."""
+        """Closes the cache's file."""
         if self._shared is not None:
             self._shared.close()
 
 
 def compact(trial: Trial, search_spaces: Mapping[AgentID, SearchSpace]) -> Trial:
-    """Returns an equal trial that takes a tenth of the memory: its pipeline's parts are built when they are read."""
+    """Returns an equal trial in a tenth of the memory: its pipeline's choices are decoded when they are read."""
     action = PackedAction(trial.pipeline.action)
     return replace(trial, pipeline=Pipeline(action, PartsOnDemand(search_spaces, action)))
 
 
 class PackedAction(Mapping[AgentID, tuple[int, ...]]):
-    """A joint action in as few bytes as its largest index needs; its tuples are made whenever they are read.
+    """Joint action stored in as few bytes as its largest index needs; its tuples are created when read.
 
     Args:
-        action: indices of at least 0.
+        action: joint action of nonnegative indices.
     """
 
     __slots__ = ("_agents", "_dtype", "_packed")
@@ -158,11 +158,11 @@ class PackedAction(Mapping[AgentID, tuple[int, ...]]):
 
 
 class PartsOnDemand(Mapping[AgentID, Any]):
-    """Decoded choices of a joint action, built whenever they are read.
+    """Choices of a joint action, decoded when read.
 
     Args:
         search_spaces: {agent: search space}.
-        action: valid in them.
+        action: joint action, valid in them.
     """
 
     __slots__ = ("_action", "_search_spaces")

@@ -1,4 +1,4 @@
-"""`run_search`: the same trials whatever the parallelism, interrupted or not."""
+"""`run_search`: reproducible trials at any parallelism, interrupted or not."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def run_search(
     retry_failed: bool = False,
     give_up_after: int | None = GIVE_UP_AFTER,
 ) -> list[Trial]:
-    """Search with a learner until the budget is spent.
+    """Searches with a learner until the budget is spent.
 
     With the same environment, learner, window, seed, warm start, bounds and pruner the trials are the same,
     whatever the executor, its number of workers and the speed of evaluations, interrupted or not.
@@ -42,31 +42,32 @@ def run_search(
     Args:
         env: the native form; needs no reset, and is neither reset nor stepped.
         learner: fresh, from `agent_specs(env)`.
-        budget: number of pipelines to evaluate, at least 1. A repeated pipeline counts, and gets the result
-            that it had.
-        executor: evaluates; None for this process. The caller shuts it down: use it in a `with` statement.
-        out: folder for `trials.db`, `search.json` and `checkpoint/`; a search that is there already goes on. None
-            writes nothing.
-        window: how far proposals may run ahead of results, at least 1. None for that of the search in `out`; for a
-            new one 1 with the inline executor, else 4 or the number of workers, whichever is larger. An on-policy
+        budget: number of pipelines to evaluate, at least 1. A repeated pipeline counts, and keeps its
+            first result.
+        executor: executor of the evaluations; None for this process. The caller shuts it down, by a `with` statement.
+        out: folder for `trials.db`, `search.json` and `checkpoint/`; an existing search there is resumed. None for
+            no files.
+        window: number of proposals that may run ahead of results, at least 1. None for that of the search in `out`; in
+            a new one 1 with the inline executor, else 4 or the number of workers, whichever is larger. An on-policy
             learner waits at the end of its batch instead.
-        seed: of the environment, any integer in [0, 2**63); None for the one it has.
+        seed: seed of the environment, an integer in [0, 2**63); None for its present one.
         time_limit: seconds after which no evaluation is begun or waited for; None for no limit.
-        warm_start: joint actions that are evaluated first; the learner gets them as data, in its batches.
-        bounds: pipelines that cost more are never evaluated; they are trials of state `infeasible`, of reward 0.
-        cache: folder of results that searches share: what another one has evaluated is not evaluated again.
-        pruner: stops trainings whose accuracy lags behind; None lets all of them finish.
-        callbacks: receive what happens.
-        retry_failed: evaluate the failed trials in `out` again, as after a mend of the evaluator. All trials there
-            become data for the learner, as a warm start is; so the search goes on from them with the new results.
-        give_up_after: stop when the first so many evaluations all raise the same exception; None to go on.
+        warm_start: joint actions that are evaluated first; the learner receives them as data, in its batches.
+        bounds: bounds on cost; pipelines above them are never evaluated, and are trials of state `infeasible`, of
+            reward 0.
+        cache: folder of results shared among searches: pipelines that another one evaluated are not evaluated again.
+        pruner: early stopping of trainings whose accuracy lags behind; None trains all to the end.
+        callbacks: callbacks to invoke.
+        retry_failed: evaluate the failed trials in `out` again, as after a fix of the evaluator. All trials there
+            become data for the learner, like a warm start, and the search resumes from them with the new results.
+        give_up_after: number of evaluations after which to stop if all raised the same exception; None for never.
 
     Returns:
         The finished trials by number; fewer than the budget only if the time limit came first.
 
     Raises:
-        ValueError: for anything in which the plan is not sound (see `SearchPlan`), a damaged `trials.db`, or one of
-            another problem, learner, window or seed.
+        ValueError: for an invalid plan (see `SearchPlan`), a damaged `trials.db`, or one of another problem, learner,
+            window or seed.
         EvaluatorError: if the first `give_up_after` evaluations all raised the same exception.
     """
     plan = SearchPlan(
@@ -88,7 +89,7 @@ def run_search(
 
 
 def run_plan(plan: SearchPlan, *, executor: Executor | None = None, callbacks: Callbacks | None = None) -> list[Trial]:
-    """Carry out a plan; arguments, result and exceptions are those of `run_search`."""
+    """Runs a plan; arguments, result and exceptions are those of `run_search`."""
     search = SearchLoop(plan, executor or InlineExecutor(plan.env.evaluate), callbacks or Callbacks())
     try:
         return search.run()

@@ -22,15 +22,15 @@ FILES = (".db", ".json", ".yaml", ".yml")
 def read_warm_start(words: Sequence[str], env: AutoMLEnv, console: Console) -> list[JointAction]:
     """Returns the joint actions that `--warm-start` names.
 
-    Published names are grouped by the agent whose choice they are, and every combination of one from each group is a
+    Published names are grouped by the agent whose module they are, and every combination of one per group is a
     pipeline, in which agents without a name play their default action.
 
     Args:
         words: names of `published.names()`, several in a word if separated by commas; or files: JSON or YAML with a
-            list of {agent: indices, or {decision: choice}}, or a `trials.db`, of which the best 20, whatever
-            its evaluator was: only the actions are taken.
+            list of {agent: indices, or {decision: choice}}, or a `trials.db`, of which the best 20 are used. Only
+            their actions are read, so its evaluator may differ.
         env: the environment.
-        console: shows where a pipeline differs from the published one.
+        console: receives notes on differences between a pipeline and the published one.
 
     Returns:
         Distinct joint actions, in order.
@@ -83,7 +83,7 @@ def _written(file: Path, env: AutoMLEnv) -> list[JointAction]:
 
 
 def _action(where: str, entry: Mapping[str, Any], env: AutoMLEnv) -> JointAction:
-    """One pipeline of a file; agents and decisions that are not named have their defaults."""
+    """Returns one pipeline of a file; agents and decisions that are not mentioned have their defaults."""
     action = dict(default_action(env))
     for agent, said in entry.items():
         if agent not in env.search_spaces:
