@@ -1,4 +1,4 @@
-"""Write `docs/environments.md` from the registry: `python docs/generate_environments.py`."""
+"""Writes `docs/environments.md` from the registry: `python docs/generate_environments.py`."""
 
 from __future__ import annotations
 
@@ -96,13 +96,13 @@ ma2ml benchmark --env ma2ml/fcnet-protein-v0 --algos random_search,ppo --seeds 2
 
 
 def page() -> str:
-    """The whole page."""
+    """Returns the whole page."""
     rows = "".join(f"| {library} | {variant} | {known} |\n" for library, variant, known in LIBRARIES)
     return INTRODUCTION + rows + OWN_LOOP + "".join(section(env_id) for env_id in SHIPPED)
 
 
 def section(env_id: str) -> str:
-    """What one environment is: a table in PettingZoo's manner, its modules, and its spaces in every variant."""
+    """Returns an environment's section: a table in PettingZoo's style, its modules, and its spaces in every variant."""
     entry, env = registry.entry(env_id), registry.make(env_id)
     facts = {
         "Import": f'`ma2ml_env.make("{env_id}")`',
@@ -149,13 +149,13 @@ def _space(spaces: Sequence[Any]) -> str:
 
 
 def _spec(spec: Mapping[str, Any]) -> str:
-    """`kind` and its arguments as one line; parts inside in parentheses."""
+    """Returns `kind` and its arguments in one line; nested ones in parentheses."""
     arguments = [f"{k} {f'({_spec(v)})' if isinstance(v, Mapping) else v}" for k, v in spec.items() if k != "kind"]
     return ", ".join([f"`{spec['kind']}`", *arguments])
 
 
 def _runs(nvec: Sequence[int]) -> str:
-    """Numbers with their repetition written out once: the shortest period of the list."""
+    """Returns a list of numbers as its shortest period and the number of repetitions."""
     period = next(
         p for p in range(1, len(nvec) + 1) if len(nvec) % p == 0 and list(nvec[:p]) * (len(nvec) // p) == nvec
     )

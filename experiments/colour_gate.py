@@ -1,12 +1,12 @@
-"""Train crossed samples of pipelines on CIFAR-10 at 16x16 pixels: is it a game in which all three agents matter?
+"""Trains crossed samples of pipelines on CIFAR-10 at 16x16 pixels, to test whether all three agents matter there.
 
     MA2ML_DATA=data python experiments/colour_gate.py --design base --out runs/colour-gate
     MA2ML_DATA=data python experiments/colour_gate.py --design base --out runs/colour-gate --report
 
-A block crosses three augmentations (the first is none), three architectures and three recipes: 27 trainings, of which
-the components of the variance are estimated. Then come second trainings under another seed, trainings of three times
-the epochs, and of more images. Each process uses one core, writes each training as it ends, and goes on when it is
-started again; `--shard i/n` splits the work. Seconds are those of the processor.
+A block crosses three augmentations (the first is none), three architectures and three recipes: 27 trainings, from
+which variance components are estimated. Then follow second trainings under another seed, trainings of three times the
+epochs, and of more images. Each process uses one core, writes each training as it ends, and resumes when restarted;
+`--shard i/n` splits the work. Seconds are CPU seconds.
 """
 
 from __future__ import annotations
@@ -53,14 +53,14 @@ RECIPE = {
 
 @dataclass(frozen=True)
 class Design:
-    """A definition of the game that is tried.
+    """Candidate definition of the game.
 
     Attributes:
-        images: to train on.
-        epochs: of a training.
+        images: number of training images.
+        epochs: epochs per training.
         nas: arguments of the residual space.
         hpo: arguments of the recipe space.
-        augmentation: that the task always has.
+        augmentation: augmentation that the task always applies.
     """
 
     images: int
@@ -71,11 +71,11 @@ class Design:
 
     @property
     def spaces(self) -> dict[str, SearchSpace]:
-        """{agent: search space}."""
+        """Returns {agent: search space}."""
         return {"aug": autoaugment(), "nas": residual(**self.nas), "hpo": recipe(relative=True, **self.hpo)}
 
     def evaluator(self, epochs: int = 1, images: int = 1) -> TrainEvaluator:
-        """Trains for so many times the epochs on so many times the images."""
+        """Returns an evaluator with multiples of the epochs and images."""
         task = CIFAR10(
             image_size=16,
             augmentation=self.augmentation,
@@ -102,7 +102,7 @@ DESIGNS = {
 
 @dataclass(frozen=True)
 class Job:
-    """One training: a cell of a block, its seed, and how many times the epochs and images."""
+    """One training: a cell of a block, its seed, and multiples of the epochs and images."""
 
     block: int
     cell: tuple[int, int, int]
@@ -112,7 +112,7 @@ class Job:
 
     @property
     def key(self) -> str:
-        """Its name in the file."""
+        """Name of the training in the file."""
         return f"{self.block}-{'.'.join(map(str, self.cell))}-s{self.seed}-e{self.epochs}-n{self.images}"
 
 
@@ -127,7 +127,7 @@ def jobs(blocks: int) -> list[Job]:
 
 
 def actions(spaces: Mapping[str, SearchSpace], block: int) -> dict[str, list[tuple[int, ...]]]:
-    """The samples that a block crosses; no augmentation is the first of its kind."""
+    """Returns the samples that a block crosses; the first augmentation is none."""
     rng = np.random.default_rng([7, block])
     made = {agent: [spaces[agent].sample(rng) for _ in range(SIDE)] for agent in AGENTS}
     made["aug"][0] = spaces["aug"].default
@@ -135,7 +135,7 @@ def actions(spaces: Mapping[str, SearchSpace], block: int) -> dict[str, list[tup
 
 
 def train(design: Design, job: Job) -> dict[str, Any]:
-    """What one training gave."""
+    """Returns the result of one training."""
     spaces = design.spaces
     chosen = actions(spaces, job.block)
     joint = {agent: chosen[agent][index] for agent, index in zip(AGENTS, job.cell, strict=True)}
@@ -159,7 +159,7 @@ def train(design: Design, job: Job) -> dict[str, Any]:
 
 
 def run(name: str, out: Path, shard: tuple[int, int], blocks: int) -> None:
-    """Do this shard's trainings that no file has."""
+    """Runs this shard's trainings that no file contains."""
     out.mkdir(parents=True, exist_ok=True)
     done = {row["key"] for row in rows(name, out)}
     with (out / f"{name}-{shard[0]}of{shard[1]}.jsonl").open("a") as file:
@@ -170,13 +170,13 @@ def run(name: str, out: Path, shard: tuple[int, int], blocks: int) -> None:
 
 
 def rows(name: str, out: Path) -> list[dict[str, Any]]:
-    """The trainings of a design so far."""
+    """Returns the trainings of a design so far."""
     files = sorted(out.glob(f"{name}-*of*.jsonl"))
     return [json.loads(line) for file in files for line in file.read_text().splitlines()]
 
 
 def components(table: NDArray[np.float64]) -> dict[str, float]:
-    """Components of the variance of crossed random effects, by the expected mean squares.
+    """Variance components of crossed random effects, by expected mean squares.
 
     Args:
         table: accuracies, shape (blocks, augmentations, architectures, recipes).
@@ -213,7 +213,7 @@ def components(table: NDArray[np.float64]) -> dict[str, float]:
 
 
 def report(name: str, out: Path) -> None:
-    """Print what the trainings of a design show so far."""
+    """Prints statistics of a design's trainings so far."""
     found = rows(name, out)
     plain = [row for row in found if (row["seed"], row["epochs"], row["images"]) == (0, 1, 1)]
     accuracies = np.array([row["accuracy"] for row in plain])
@@ -247,7 +247,7 @@ def _report_components(plain: Sequence[Mapping[str, Any]]) -> None:
 
 
 def _tables(plain: Sequence[Mapping[str, Any]]) -> Iterator[NDArray[np.float64]]:
-    """The complete blocks."""
+    """Yields the complete blocks."""
     for block in sorted({row["block"] for row in plain}):
         table = np.full((SIDE,) * 3, np.nan)
         for row in plain:

@@ -1,15 +1,14 @@
-"""Train thousands of `ma2ml/cifar10-16px-v0` pipelines for real: the data behind its surrogate.
+"""Trains thousands of `ma2ml/cifar10-16px-v0` pipelines: the training data of its surrogate.
 
     MA2ML_DATA=data python experiments/colour_table.py --out runs/colour-table
     MA2ML_DATA=data python experiments/colour_table.py --out runs/colour-table --collect TABLE.csv.xz
 
-Half of the pipelines are random, the others come from five searches, so that good ones are covered too; an unfinished
-table has about as many of both. The first hundred random ones are trained under three seeds, which gives the noise.
-Every learner has three runs of 150, whose order can be compared with the surrogate's. Each process uses one core, may
-be stopped at any time, and goes on when it is started again; any number of them share the folder, or the runs, with
-`--shard i/n`. The second command trains nothing: it adds what is finished to one small file, which keeps the runs that
-the folder does not have, so that folders of several machines merge into it. Runs that the stored table has are not
-trained again.
+Half of the pipelines are random, the others come from five searches, so that good ones are covered, too; an unfinished
+table has about as many of both. The first hundred random ones are trained under three seeds, to estimate the noise.
+Every learner has three runs of 150, whose ranking can be compared with the surrogate's. Each process uses one core, may
+be stopped at any time, and resumes when restarted; any number of them share the folder, or the runs, with `--shard
+i/n`. The second command trains nothing: it adds finished trials to one small file, which keeps the runs that the
+folder lacks, so that folders of several machines merge into it. Runs in the stored table are not trained again.
 """
 
 from __future__ import annotations
@@ -45,12 +44,12 @@ class Run:
 
     @property
     def name(self) -> str:
-        """Of its folder."""
+        """Name of the run's folder."""
         return f"{self.algo}-seed{self.seed}-env{self.env_seed}"
 
 
 def runs() -> list[Run]:
-    """All runs, in an order that keeps an unfinished table balanced: 4,350 trainings in three rounds."""
+    """Returns all runs, ordered to keep an unfinished table balanced: 4,350 trainings in three rounds."""
     noise = [Run("random_search", 0, env_seed, budget=100) for env_seed in range(NOISE_SEEDS)]
     rounds = []
     for seed in range(1, ROUNDS + 1):
@@ -61,7 +60,7 @@ def runs() -> list[Run]:
 
 
 def train(root: Path, run: Run, known: dict[str, list[Trial]]) -> None:
-    """Finish a run."""
+    """Finishes a run."""
     env = ma2ml_env.make(ENV)
     if max(len(known.get(run.name, [])), len(stored(root, run))) >= run.budget:
         return
@@ -71,19 +70,19 @@ def train(root: Path, run: Run, known: dict[str, list[Trial]]) -> None:
 
 
 def stored(root: Path, run: Run) -> list[Trial]:
-    """A run's finished trials."""
+    """Returns a run's finished trials."""
     env = ma2ml_env.make(ENV)
     file = root / run.name / "trials.db"
     return TrialStore(file, env.definition).load(env.decode) if file.exists() else []
 
 
 def known_runs(table: Path) -> dict[str, list[Trial]]:
-    """What a table holds, if there is one."""
+    """Returns a table's trials by run; empty if there is no table."""
     return read_table(table, ma2ml_env.make(ENV)) if table.exists() else {}
 
 
 def collect(root: Path, file: Path) -> None:
-    """Write the finished trials of all runs to one file, beside those that it has."""
+    """Writes the finished trials of all runs to one file, beside those already in it."""
     found = known_runs(file)
     for run in runs():
         if len(trials := stored(root, run)) > len(found.get(run.name, [])):
@@ -95,8 +94,8 @@ def collect(root: Path, file: Path) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, default=Path("runs/colour-table"))
-    parser.add_argument("--shard", default="0/1", help="i/n: the i-th of n processes, from 0, does every n-th run")
-    parser.add_argument("--collect", type=Path, help="write what is finished to this file, and train nothing")
+    parser.add_argument("--shard", default="0/1", help="i/n: the i-th of n processes, from 0, trains every n-th run")
+    parser.add_argument("--collect", type=Path, help="write finished trials to this file, and train nothing")
     arguments = parser.parse_args()
     if arguments.collect is not None:
         collect(arguments.out, arguments.collect)

@@ -1,9 +1,9 @@
-"""The learners on `ma2ml/digits-v0` at the default budget: real trainings, several seeds, one table.
+"""Comparison of learners on `ma2ml/digits-v0` at the default budget: real trainings, several seeds, one table.
 
     python experiments/digits.py --out runs/digits
 
-Runs `ma2ml train` for every learner and seed (finished ones are not run again) and prints the table of the README:
-means over seeds with 95 % intervals (Student's t).
+Runs `ma2ml train` for every learner and seed (finished ones are skipped) and prints the README's table: means over
+seeds with 95 % intervals (Student's t).
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ T_95 = {2: 12.706, 3: 4.303, 4: 3.182, 5: 2.776, 10: 2.262}
 
 
 def figures(folder: Path) -> dict[str, float]:
-    """Test accuracy, best validation accuracy, and mean reward of the top 20 and of the last 20 trials of one run."""
+    """Returns a run's test accuracy, best validation accuracy, and mean reward of the top 20 and the last 20 trials."""
     trials = TrialStore(folder / "trials.db").load(ma2ml_env.make("ma2ml/digits-v0").decode)
     result = json.loads((folder / "result.json").read_text())
     return {

@@ -1,15 +1,15 @@
-"""Train thousands of `ma2ml/digits-v0` pipelines for real: the data behind the surrogate environments.
+"""Trains thousands of `ma2ml/digits-v0` pipelines: the training data of the surrogate environments.
 
     python experiments/digits_table.py --out runs/digits-table
     python experiments/digits_table.py --out runs/digits-table --collect experiments/results/digits-v0-more.csv.xz
 
-Two in five pipelines are random, the others come from searches, so that good ones are covered too. The first
-hundred random ones are trained under three seeds and those of six searches under two, which gives the noise floor of
-both kinds. Four learners have three runs of 150 each, whose order `experiments/orders.py` compares with the
-surrogate's. Each process uses one core, may be stopped at any time, and goes on when it is started again; any number of
-them share the folder. About 4 seconds a training. The second command trains nothing: it adds what is finished to one
-small file. There are two, which `ma2ml surrogate fit` and others read: the package's own, which its surrogate was
-fitted to, and what was trained since. Runs that one of them has are not trained again.
+Two in five pipelines are random, the others come from searches, so that good ones are covered, too. The first hundred
+random ones are trained under three seeds and those of six searches under two, to estimate the noise ceiling of both
+kinds. Four learners have three runs of 150 each, whose ranking `experiments/orders.py` compares with the surrogate's.
+Each process uses one core, may be stopped at any time, and resumes when restarted; any number of them share the folder.
+A training takes about 4 seconds. The second command trains nothing: it adds finished trials to one small file. There
+are two, which `ma2ml surrogate fit` and others read: the package's own, to which its surrogate was fitted, and later
+trainings. Runs in either of them are not trained again.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ SEARCHES = ("regularized_evolution", "one_plus_one", "ma2ml")
 
 @dataclass(frozen=True)
 class Run:
-    """One search, or the pipelines of another one, trained again."""
+    """One search, or second trainings of another search's pipelines."""
 
     algo: str
     seed: int
@@ -47,17 +47,17 @@ class Run:
 
     @property
     def name(self) -> str:
-        """Of its folder."""
+        """Name of the run's folder."""
         return f"{self.algo}-seed{self.seed}-env{self.env_seed}"
 
     @property
     def first(self) -> Run:
-        """The run whose pipelines this one trains again."""
+        """Run whose pipelines this one trains again."""
         return Run(self.algo, self.seed)
 
 
 def runs() -> list[Run]:
-    """All runs, in an order that keeps an unfinished table balanced."""
+    """Returns all runs, ordered to keep an unfinished table balanced."""
     noise = [Run("random_search", 0, env_seed, budget=100) for env_seed in range(3)]
     compared = [Run(algo, seed) for seed in (1, 2, 3) for algo in ("random_search", *SEARCHES)]
     again = [Run(algo, seed, env_seed=1, again=True) for seed in (1, 2) for algo in SEARCHES]
@@ -77,7 +77,7 @@ def runs() -> list[Run]:
 
 
 def train(root: Path, run: Run, known: dict[str, list[Trial]]) -> None:
-    """Finish a run; what trains another run's pipelines again waits for the next start if that one is not finished."""
+    """Finishes a run; second trainings are postponed to the next start if their first run is unfinished."""
     env = ma2ml_env.make(ENV)
     first = (known.get(run.first.name) or stored(root, run.first)) if run.again else []
     if run.again and len(first) < run.first.budget:
@@ -93,20 +93,20 @@ def train(root: Path, run: Run, known: dict[str, list[Trial]]) -> None:
 
 
 def stored(root: Path, run: Run) -> list[Trial]:
-    """A run's finished trials."""
+    """Returns a run's finished trials."""
     env = ma2ml_env.make(ENV)
     file = root / run.name / "trials.db"
     return TrialStore(file, env.definition).load(env.decode) if file.exists() else []
 
 
 def known_runs(*tables: Path) -> dict[str, list[Trial]]:
-    """What these files hold, those of them that there are."""
+    """Returns the trials of the existing ones of these files, by run."""
     env = ma2ml_env.make(ENV)
     return {name: trials for table in tables if table.exists() for name, trials in read_table(table, env).items()}
 
 
 def collect(root: Path, file: Path) -> None:
-    """Write the finished trials of all runs to one file, after those that it has; no run is in two tables."""
+    """Writes the finished trials of all runs to one file, after those already in it; no run is in two tables."""
     found = known_runs(file)
     elsewhere = known_runs(*(table for table in TABLES if table.resolve() != file.resolve()))
     for run in runs():
@@ -119,7 +119,7 @@ def collect(root: Path, file: Path) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, default=Path("runs/digits-table"))
-    parser.add_argument("--collect", type=Path, help="write what is finished to this file, and train nothing")
+    parser.add_argument("--collect", type=Path, help="write finished trials to this file, and train nothing")
     arguments = parser.parse_args()
     if arguments.collect is not None:
         collect(arguments.out, arguments.collect)
@@ -127,7 +127,7 @@ def main() -> None:
     torch.set_num_threads(1)
     arguments.out.mkdir(parents=True, exist_ok=True)
     known = known_runs(*TABLES)
-    complete = known_runs(FITTED).keys()  # even what was cut short: no run is in two tables
+    complete = known_runs(FITTED).keys()  # even unfinished runs: no run is in two tables
     for run in runs():
         if run.name in complete:
             continue

@@ -1,9 +1,9 @@
-"""Kill a search with SIGKILL at random moments, resume it each time, and compare its trials with an uninterrupted run.
+"""Kills a search with SIGKILL at random moments, resumes it, and compares its trials with an uninterrupted run.
 
     python experiments/kill_resume.py --kills 20
 
-Every other kill comes while a program starts, the others when it has finished a pipeline. Prints, per kill, how many
-finished evaluations the log held, and at the end whether anything was lost, repeated or different.
+Every other kill occurs while a program starts, the others after a finished pipeline. Prints the number of finished
+evaluations in the log per kill, and finally whether any was lost, repeated or different.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ def main() -> None:
             print(f"kill {kill}: {len(before)} trials before, {len(after)} after", flush=True)
         for out in (killed, whole):
             if start(arguments, out).wait():
-                raise SystemExit("the run did not end in order")
+                raise SystemExit("the run did not end cleanly")
         same = rows(killed) == rows(whole)
         print(
             f"lost {lost}, changed {changed}, trials equal to an uninterrupted run: {same} ({len(rows(whole))} trials)"

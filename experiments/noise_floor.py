@@ -1,11 +1,11 @@
-"""Is what the noise is said to allow right? Searches whose truth is known tell.
+"""Validates the estimated noise ceiling on searches whose truth is known.
 
     python experiments/noise_floor.py
 
-The shipped surrogate's predictions for the pipelines of each real search are taken for the truth, and noise is drawn on
-top, in steps of one test image. `reachable` sees the noisy accuracies alone; how well the truth agrees with others like
-them is known here. Then the real thing: pipelines that were trained under two seeds, and how well the second training
-agrees with the first, measured and as the noise is said to have it.
+The shipped surrogate's predictions for the pipelines of each real search serve as the truth, to which noise is added,
+in steps of one test image. `reachable` estimates the ceiling from the noisy accuracies alone; here the agreement of
+the truth with other noisy ones is known. Then follow real trainings: for pipelines trained under two seeds, the
+agreement of the second training with the first, as measured and as estimated from the noise.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from ma2ml_env.surrogate.table import read_table
 
 
 def simulate(truth: Floats, noise: Noise, step: float, repeats: int) -> tuple[float, float]:
-    """Kendall's tau that is said to be allowed, and that the truth reaches."""
+    """Returns the estimated ceiling of Kendall's tau, and the tau that the truth reaches."""
     rng = np.random.default_rng(0)
     said = [reachable(measurements(truth, noise, step, rng), noise, step) for _ in range(repeats)]
     reached = [Agreement.of(measurements(truth, noise, step, rng), truth) for _ in range(10 * repeats)]
@@ -35,27 +35,27 @@ def simulate(truth: Floats, noise: Noise, step: float, repeats: int) -> tuple[fl
 
 
 def searches(data: Data, predict: Callable[[Data], Floats], repeats: int) -> None:
-    """Print both for each search, and the means of each algorithm."""
+    """Prints both for each search, and the means of each learner."""
     rows = defaultdict[str, list[tuple[float, float]]](list)
     noise, step = data.noise, smallest_step(data.accuracy)
     for name in np.unique(data.run[data.seed == 0]).tolist():
         said, reached = simulate(predict(data[data.run == name]), noise, step, repeats)
-        print(f"{name:40} said {said:.3f}   reached {reached:.3f}", flush=True)
+        print(f"{name:40} estimated {said:.3f}   reached {reached:.3f}", flush=True)
         rows[name.partition("-")[0]].append((said, reached))
     for algorithm, pairs in rows.items():
         said, reached = np.mean(pairs, axis=0)
-        print(f"{'mean of ' + algorithm:40} said {said:.3f}   reached {reached:.3f}")
+        print(f"{'mean of ' + algorithm:40} estimated {said:.3f}   reached {reached:.3f}")
 
 
 def repeated(data: Data) -> None:
-    """Print how well second trainings agree with first ones, of searches that were trained again."""
+    """Prints the agreement of second trainings with first ones, for searches that were trained twice."""
     distinct, noise, step = data.distinct, data.noise, smallest_step(data.accuracy)
     for name in np.unique(data.run).tolist():
         run = data[data.run == name]
         again = second_evaluations(distinct, of=run.key)
         if again is not None and (run.seed == 0).all():
             said = repeatable(run.accuracy, noise, step)
-            print(f"{name:40} a second training: said {said.tau:.3f}   measured {again.tau:.3f}")
+            print(f"{name:40} a second training: estimated {said.tau:.3f}   measured {again.tau:.3f}")
 
 
 def main() -> None:

@@ -1,11 +1,11 @@
-"""Does the surrogate rank learners as real trainings do?
+"""Compares the surrogate's ranking of learners with that of real trainings.
 
     python experiments/orders.py
 
-The real runs are those of the shipped table: 150 trainings of `ma2ml/digits-v0` for each of three seeds. On the other
-side are ten runs of the same learners on two surrogates: the shipped one, and one fitted here to the table without any
-pipeline of the compared runs, which it therefore cannot remember; its noise is that of the whole table. Each run counts
-by what its learner saw: the mean reward of its 20 best distinct pipelines, and of all it proposed.
+The real runs are those of the shipped table: 150 trainings of `ma2ml/digits-v0` for each of three seeds. They are
+compared with ten runs of the same learners on two surrogates: the shipped one, and one fitted here to the table with
+all pipelines of the compared runs held out; its noise is that of the whole table. The scores of a run use observed
+rewards: their mean over its 20 best distinct pipelines, and over all its proposals.
 """
 
 from __future__ import annotations
@@ -38,12 +38,12 @@ Scores = NDArray[np.float64]
 
 
 def score(trials: Sequence[Trial]) -> Scores:
-    """Mean reward of the best distinct pipelines, and of all."""
+    """Returns the mean reward of the best distinct pipelines, and of all."""
     return np.array([np.mean([t.reward for t in chosen]) for chosen in (top_k(trials, TOP_K), trials)])
 
 
 def on_surrogate(real: AutoMLEnv, file: Path, seeds: int) -> dict[str, Scores]:
-    """Scores of each learner's runs, shape (seeds, 2)."""
+    """Returns the scores of each learner's runs, shape (seeds, 2)."""
     env = AutoMLEnv(real.search_spaces, SurrogateEvaluator(real, file), real.reward)
     return {
         name: np.array(
@@ -57,7 +57,7 @@ def on_surrogate(real: AutoMLEnv, file: Path, seeds: int) -> dict[str, Scores]:
 
 
 def agreement(real: Mapping[str, Scores], other: Mapping[str, Scores], column: int) -> str:
-    """How many pairs of learners come in the same order, and how many of those that real runs tell apart (Welch)."""
+    """Returns the number of equally ranked pairs of learners, also among pairs that real runs distinguish (Welch)."""
     same, clear, pairs = 0, [0, 0], list(combinations(LEARNERS, 2))
     for first, second in pairs:
         differences = [runs[first][:, column].mean() - runs[second][:, column].mean() for runs in (real, other)]
@@ -66,20 +66,20 @@ def agreement(real: Mapping[str, Scores], other: Mapping[str, Scores], column: i
         if ttest_ind(real[first][:, column], real[second][:, column], equal_var=False).pvalue < 0.05:
             clear[0] += agrees
             clear[1] += 1
-    return f"{same} of {len(pairs)} pairs in the same order; {clear[0]} of the {clear[1]} that real runs tell apart"
+    return f"{same} of {len(pairs)} pairs in the same order; {clear[0]} of the {clear[1]} that real runs distinguish"
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--table", type=Path, default=SHIPPED / "digits-v0.csv.xz")
-    parser.add_argument("--seeds", type=int, default=10, help="on the surrogates")
+    parser.add_argument("--seeds", type=int, default=10, help="number of runs on the surrogates")
     arguments = parser.parse_args()
     env = ma2ml_env.make(ENV)
     runs = read_table(arguments.table, env)
     compared = {name: [f"{name}-seed{seed}-env0" for seed in SEEDS] for name in LEARNERS}
     short = [run for folders in compared.values() for run in folders if len(runs.get(run, ())) < BUDGET]
     if short:
-        parser.error(f"{arguments.table} holds fewer than {BUDGET} trials of {', '.join(short)}")
+        parser.error(f"{arguments.table} contains fewer than {BUDGET} trials of {', '.join(short)}")
     real = {name: np.array([score(runs[run][:BUDGET]) for run in folders]) for name, folders in compared.items()}
     seen = {trial.pipeline.key for folders in compared.values() for run in folders for trial in runs[run]}
     unseen = {name: [trial for trial in trials if trial.pipeline.key not in seen] for name, trials in runs.items()}

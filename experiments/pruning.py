@@ -1,14 +1,14 @@
-"""What a pruner would have saved and cost on trainings that were done: a replay of trial logs.
+"""Replay of trial logs that measures the savings and losses of pruners.
 
     python experiments/pruning.py runs/*/trials.db [--top 20] [--window 1]
 
-Each log is gone through in its order. A training is stopped at the first epoch where its stored curve is below the
-threshold that the pruner makes of the curves of the trials before it (at least `window` before, as in a search), but
-those that it stopped itself. The table says which share of all epochs and trainings this saves; how many of the best
-pipelines of the logs, by their accuracy at the last epoch, are stopped; and how far the best pipeline of a log that is
-left falls below the best there was, in the mean over logs.
+Each log is replayed in order. A training is stopped at the first epoch where its stored curve is below the threshold
+that the pruner computes from the curves of earlier trials (at least `window` earlier, as in a search), except those
+it stopped itself. The table reports the share of all epochs and trainings that this saves; the number of stopped
+pipelines among the best of the logs, by accuracy at the last epoch; and the difference between the best pipeline of a
+log and the best one that is not stopped, averaged over logs.
 
-The proposals stay those of the log: a learner that is paid the accuracy of stopped trainings would go on to others.
+Proposals are those of the log, although a learner that observes the accuracy of stopped trainings would diverge.
 """
 
 from __future__ import annotations
@@ -37,11 +37,11 @@ PRUNERS: dict[str, Pruner] = {
 
 @dataclass
 class Replay:
-    """What a pruner does to one log.
+    """Effect of a pruner on one log.
 
     Attributes:
-        epochs: that were trained, out of those of the log.
-        stopped: which trials it stops.
+        epochs: number of epochs that are trained.
+        stopped: the trials that it stops.
     """
 
     epochs: int
@@ -49,7 +49,7 @@ class Replay:
 
 
 def replay(pruner: Pruner, curves: Sequence[Curve], window: int) -> Replay:
-    """Go through complete trainings in order; decisions use the trials at least `window` earlier."""
+    """Replays complete trainings in order; decisions use the trials at least `window` earlier."""
     outcome = Replay(0, set())
     for number, curve in enumerate(curves):
         known = [curves[i] for i in range(max(0, number - window + 1)) if i not in outcome.stopped]
@@ -63,7 +63,7 @@ def replay(pruner: Pruner, curves: Sequence[Curve], window: int) -> Replay:
 
 
 def complete_curves(path: Path) -> list[Curve]:
-    """The curves of the distinct complete trials of a log, in its order."""
+    """Returns the curves of the distinct complete trials of a log, in order."""
     curves: dict[str, Curve] = {}
     for row in TrialStore(path).rows():
         if row["state"] == "complete" and (curve := tuple(json.loads(row["curve"]))):
@@ -72,7 +72,7 @@ def complete_curves(path: Path) -> list[Curve]:
 
 
 def row(name: str, pruner: Pruner, logs: Sequence[list[Curve]], top: int, window: int) -> str:
-    """A line of the table."""
+    """Returns a row of the table."""
     replays = [replay(pruner, curves, window) for curves in logs]
     epochs = sum(len(curve) for curves in logs for curve in curves)
     saved = 1 - sum(outcome.epochs for outcome in replays) / epochs
@@ -92,8 +92,8 @@ def main() -> None:
     parser.add_argument(
         "logs", type=Path, nargs="+", help="trials.db of searches that trained all pipelines to the end"
     )
-    parser.add_argument("--top", type=int, default=20, help="how many of the best pipelines of a log to look for")
-    parser.add_argument("--window", type=int, default=1, help="how far proposals ran ahead of results")
+    parser.add_argument("--top", type=int, default=20, help="number of best pipelines per log to look for")
+    parser.add_argument("--window", type=int, default=1, help="number of proposals that ran ahead of results")
     options = parser.parse_args()
     logs = [curves for path in options.logs if (curves := complete_curves(path))]
     trials, epochs = sum(map(len, logs)), sum(len(curve) for curves in logs for curve in curves)

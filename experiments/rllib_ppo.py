@@ -1,17 +1,17 @@
-r"""RLlib's own training loop on a registered environment: independent PPO, one trial log a seed.
+r"""RLlib's own training loop on a registered environment: independent PPO, one trial log per seed.
 
     pip install -e '.[benchmark,fcnet]' 'ray[rllib]'
     PYTHONHASHSEED=0 python experiments/rllib_ppo.py --env ma2ml/fcnet-protein-v0 --seeds 2 --budget 300 \\
         --out runs/rllib
 
-The environment writes the logs; the benchmark puts them into its tables beside its own runs:
+The environment writes the logs; the benchmark includes them in its tables beside its own runs:
 
     ma2ml benchmark --env ma2ml/fcnet-protein-v0 --algos random_search,ppo --seeds 2 --budget 300 \
         --logs 'rllib_ppo=runs/rllib/fcnet-protein-v0-*.db' --out runs/rllib_compared
 
-Without `PYTHONHASHSEED` RLlib orders its agents differently each time, and one seed gives different runs.
-RLlib's defaults (batches of 4000, learning rate 5e-5) are for millions of steps. The ones here are not tuned, but that
-of two learning rates, 0.003 and 0.01, the better one on this environment and these seeds is kept.
+Without `PYTHONHASHSEED` RLlib orders its agents differently each time, and one seed produces different runs.
+RLlib's defaults (batches of 4000, learning rate 5e-5) are for millions of steps. The ones here are not tuned, except
+that the learning rate is the better one of 0.003 and 0.01 on this environment and these seeds.
 """
 
 from __future__ import annotations
@@ -32,12 +32,12 @@ import ma2ml_env
 
 
 def make_env(config: dict[str, str]) -> ParallelPettingZooEnv:
-    """An environment that logs every pipeline, in the form that RLlib takes."""
+    """Returns an environment that logs every pipeline, in the form that RLlib accepts."""
     return ParallelPettingZooEnv(ma2ml_env.make(config["id"], log_path=config["log"]))
 
 
 def ppo(env_id: str, log: Path, seed: int, batch: int, learning_rate: float) -> PPOConfig:
-    """Independent PPO: a policy and a value network for every agent."""
+    """Returns independent PPO, with a policy and a value network per agent."""
     agents = ma2ml_env.make(env_id).possible_agents
     modules = {agent: RLModuleSpec() for agent in agents}
     return (
@@ -45,7 +45,7 @@ def ppo(env_id: str, log: Path, seed: int, batch: int, learning_rate: float) -> 
         .environment(
             "ma2ml",
             env_config={"id": env_id, "log": str(log)},
-            disable_env_checking=True,  # the check plays a random pipeline, which would be the first of the log
+            disable_env_checking=True,  # the check plays a random pipeline, which would enter the log
         )
         .multi_agent(policies=agents, policy_mapping_fn=lambda agent, *_, **__: agent)
         .rl_module(rl_module_spec=MultiRLModuleSpec(rl_module_specs=modules))
@@ -59,13 +59,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--env", default="ma2ml/fcnet-protein-v0")
     parser.add_argument("--seeds", type=int, default=2)
-    parser.add_argument("--budget", type=int, default=300, help="pipelines a seed, a multiple of --batch")
+    parser.add_argument("--budget", type=int, default=300, help="pipelines per seed, a multiple of --batch")
     parser.add_argument("--batch", type=int, default=10, help="pipelines per update")
     parser.add_argument("--learning-rate", type=float, default=0.003)
     parser.add_argument("--out", type=Path, default=Path("runs/rllib"))
     options = parser.parse_args()
     if options.budget % options.batch:
-        parser.error(f"--budget {options.budget} is no multiple of --batch {options.batch}")
+        parser.error(f"--budget {options.budget} is not a multiple of --batch {options.batch}")
     logs = [options.out.resolve() / f"{options.env.rpartition('/')[2]}-{seed}.db" for seed in range(options.seeds)]
     for log in logs:
         if log.exists():

@@ -1,12 +1,11 @@
-"""Does the surrogate foretell a training as well as another training of the same pipeline does?
+"""Compares the surrogate with a second training of the same pipeline as predictors of a training.
 
     python experiments/second_trainings.py --out experiments/results/second_trainings.json
 
-Some searches were trained again under a second seed. Of each of them a surrogate is fitted that has seen none of its
-pipelines; its answers, and the other training, are compared with each training in turn. The other training knows the
-pipeline, but has noise of its own; what a prediction without fault or noise would reach follows from how well both
-trainings agree. The interval of the ratio of the mean taus is that of 1,000 draws of each search's pipelines with
-replacement. A minute for each search.
+Some searches were trained again under a second seed. For each of them a surrogate is fitted with its pipelines held
+out; its predictions, and the other training, are compared with each training in turn. The other training knows the
+pipeline, but has noise of its own; the noise ceiling follows from the agreement of both trainings. The interval of the
+ratio of the mean taus is that of 1,000 bootstrap samples of each search's pipelines. A minute per search.
 """
 
 from __future__ import annotations
@@ -35,9 +34,9 @@ class Search:
     """One search that was trained twice.
 
     Attributes:
-        name: of its run.
-        trainings: accuracies of both, shape (2, N).
-        predicted: by a surrogate that has seen none of its pipelines, shape (N,).
+        name: name of its run.
+        trainings: accuracies of both trainings, shape (2, N).
+        predicted: predictions of a surrogate with its pipelines held out, shape (N,).
     """
 
     name: str
@@ -46,20 +45,20 @@ class Search:
 
     @property
     def training(self) -> Agreement:
-        """Of one training with the other, the mean of both directions."""
+        """Agreement of one training with the other, the mean of both directions."""
         one, other = self.trainings
         return Agreement.mean([Agreement.of(one, other), Agreement.of(other, one)])
 
     @property
     def surrogate(self) -> Agreement:
-        """Of the surrogate with one training, the mean of both."""
+        """Agreement of the surrogate with one training, the mean over both."""
         return Agreement.mean([Agreement.of(one, self.predicted) for one in self.trainings])
 
     @property
     def perfect(self) -> float:
-        """Kendall's tau of the truth with one training.
+        """Noise ceiling: Kendall's tau of the truth with one training.
 
-        Accuracies are not normal: in simulations of these searches this is 0.014 more than the truth reaches.
+        Since accuracies are not normal, it is 0.014 above the tau of the truth in simulations of these searches.
 
         Source: measurements correlate with the truth by the square root of what they correlate with each other by
         (Spearman 1904), and r = sin(pi tau / 2) for normal numbers (Greiner 1909).
@@ -68,13 +67,13 @@ class Search:
         return float(np.arcsin(correlation**0.5) * 2 / np.pi)
 
     def drawn(self, rng: np.random.Generator) -> Search:
-        """As many of its pipelines with replacement."""
+        """Returns a bootstrap sample of its pipelines."""
         rows = rng.integers(len(self.predicted), size=len(self.predicted))
         return Search(self.name, self.trainings[:, rows], self.predicted[rows])
 
 
 def searches(data: Data) -> Iterator[Search]:
-    """All that were trained under the seeds 0 and 1."""
+    """Yields the searches that were trained under the seeds 0 and 1."""
     distinct = data.distinct
     again = distinct[distinct.seed == 1]
     second = dict(zip(again.key.tolist(), again.accuracy.tolist(), strict=True))
@@ -87,7 +86,7 @@ def searches(data: Data) -> Iterator[Search]:
 
 
 def ratios(found: Sequence[Search]) -> Floats:
-    """The surrogate's mean tau as a share of the other training's, and of a perfect prediction's."""
+    """Returns the surrogate's mean tau as a share of the other training's, and of a perfect prediction's."""
     taus = np.mean([[one.surrogate.tau, one.training.tau, one.perfect] for one in found], axis=0)
     return np.asarray(taus[0] / taus[1:])
 
@@ -95,7 +94,7 @@ def ratios(found: Sequence[Search]) -> Floats:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--tables", type=Path, nargs="+", default=(FITTED,))
-    parser.add_argument("--out", type=Path, help="a JSON file of all figures")
+    parser.add_argument("--out", type=Path, help="JSON file of all results")
     arguments = parser.parse_args()
     env = ma2ml_env.make(ENV)
     data = gather(env, {name: run for table in arguments.tables for name, run in read_table(table, env).items()})

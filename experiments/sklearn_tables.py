@@ -1,15 +1,14 @@
-"""Cross-validate every pipeline of a small scikit-learn space with conditional decisions, on four data sets.
+"""Cross-validates every pipeline of a small scikit-learn space with conditional decisions, on four data sets.
 
     python experiments/sklearn_tables.py --out runs/sklearn-tables
 
 A pipeline scales the features, may reduce their number, and trains one of five families of models, each with
-hyper-parameters of its own. All 1,638 different pipelines are cross-validated, so that a search in the table is a
-search among real trainings. `sklearn.yaml` declares the environments: wine and diabetes are for tuning learners,
-breast cancer and digits for judging them.
+hyperparameters of its own. All 1,638 distinct pipelines are cross-validated, so that a search in the table is a
+search among real trainings. `sklearn.yaml` declares the environments: wine and diabetes for tuning learners,
+breast cancer and digits for evaluating them.
 
-Accuracy is that of three-fold cross-validation; for diabetes it is R^2, at least 0. Finished blocks are kept
-in the folder and not computed again; a finished table is written to `experiments/tables/`. About half an hour on one
-core.
+Accuracy is that of three-fold cross-validation; for diabetes it is R^2, at least 0. Finished blocks are stored in
+the folder and not recomputed; a finished table is written to `experiments/tables/`. About half an hour on one core.
 """
 
 from __future__ import annotations
@@ -46,7 +45,7 @@ FAMILIES: dict[str, dict[str, tuple[Any, ...]]] = {
     "neighbors": {"neighbors_k": (1, 3, 5, 9, 15, 25), "neighbors_weights": ("distance", "uniform")},
     "svm": {"svm_c": (0.1, 1.0, 10.0, 100.0), "svm_gamma": (0.1, 0.3, 1.0, 3.0)},
 }
-"""The families and their own hyper-parameters, whose first choice stands in the table where they are inactive."""
+"""Families and their hyperparameters; the table has the first choice of those that are inactive."""
 FIRST = {name: choices[0] for own in FAMILIES.values() for name, choices in own.items()}
 COLUMNS = [
     *("prep.scaler", "select.method", "select.share", "model.family"),
@@ -56,21 +55,21 @@ COLUMNS = [
 
 
 def blocks() -> Iterator[tuple[str, str, float]]:
-    """All (scaler, selection, share); the share is the first one where nothing is selected."""
+    """Yields all (scaler, selection, share); the share is the first one where nothing is selected."""
     for scaler, method in itertools.product(SCALERS, SELECTIONS):
         for share in SHARES if method != "none" else SHARES[:1]:
             yield scaler, method, share
 
 
 def models() -> Iterator[tuple[str, dict[str, Any]]]:
-    """All (family, hyper-parameters of it)."""
+    """Yields all (family, its hyperparameters)."""
     for family, own in FAMILIES.items():
         for chosen in itertools.product(*own.values()):
             yield family, dict(zip(own, chosen, strict=True))
 
 
 def load(problem: str) -> tuple[NDArray[np.float64], NDArray[Any], bool]:
-    """Features, targets, and whether they are classes, of at most 500 examples."""
+    """Returns features and targets of at most 500 examples, and whether the targets are classes."""
     data = getattr(datasets, f"load_{problem}")()
     order = np.random.default_rng(0).permutation(len(data.target))[:EXAMPLES]
     target, classes = data.target[order], problem != "diabetes"
@@ -80,7 +79,7 @@ def load(problem: str) -> tuple[NDArray[np.float64], NDArray[Any], bool]:
 def prepared(
     train: NDArray[np.float64], test: NDArray[np.float64], target: NDArray[Any], block: tuple[str, str, float]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Scaled and selected features of a fold."""
+    """Returns scaled and selected features of a fold."""
     scaler, method, share = block
     steps = [SCALERS[scaler]()] if SCALERS[scaler] else []
     count = max(1, round(share * train.shape[1]))
@@ -95,7 +94,7 @@ def prepared(
 
 
 def model(family: str, own: dict[str, Any], classes: bool) -> Any:
-    """An estimator, not yet fitted."""
+    """Returns an unfitted estimator."""
     kind = "Classifier" if classes else "Regressor"
     if family == "forest":
         name = "ExtraTrees" if own["forest_extra"] else "RandomForest"
@@ -119,7 +118,7 @@ def model(family: str, own: dict[str, Any], classes: bool) -> Any:
 
 
 def scores(problem: str, block: tuple[str, str, float]) -> list[float]:
-    """Mean score of each model on a block's features; gamma counts in units of scikit-learn's `scale`."""
+    """Returns the mean score of each model on a block's features; gamma is in units of scikit-learn's `scale`."""
     features, target, classes = load(problem)
     split = (RepeatedStratifiedKFold if classes else RepeatedKFold)(n_splits=FOLDS, n_repeats=REPEATS, random_state=0)
     total = np.zeros(len(list(models())))
@@ -134,7 +133,7 @@ def scores(problem: str, block: tuple[str, str, float]) -> list[float]:
 
 
 def train(problem: str, file: Path) -> None:
-    """Finish a table: block by block, after those that the file has."""
+    """Completes a table block by block, after those in the file."""
     done = set()
     if file.exists():
         with file.open(encoding="utf-8", newline="") as text:

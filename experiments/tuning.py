@@ -1,14 +1,14 @@
-"""Tune every core learner by the same small effort; its winner is the learner's default.
+"""Tunes every core learner with the same small budget; the best settings are the learner's defaults.
 
     python experiments/tuning.py --out runs/tuning --workers 2
 
-Each learner gets 12 settings, its default before tuning among them and the others drawn from its choices below, on two
+Each learner is run with 12 settings, its default before tuning and others sampled from its choices below, on two
 problems (`problems.yaml`) with 3 seeds of 200 evaluations. The score is the mean true value of the top 20 distinct
-pipelines, the average of what it is after 100 and after 200 evaluations, over seeds and problems. Both problems are
-closed forms, one of 89 decisions and one of nine. Nothing is reported on them, nor on these seeds; what the learners
-are judged by are tables and surrogates of real trainings.
+pipelines, averaged over 100 and 200 evaluations, seeds and problems. Both problems are closed forms, one of 89
+decisions and one of nine. No reported result uses them or these seeds; learners are evaluated on tables and
+surrogates of real trainings.
 
-Writes `experiments/results/tuning.json`. Unfinished runs go on; about half an hour on one core.
+Writes `experiments/results/tuning.json`. Unfinished runs are resumed; about half an hour on one core.
 """
 
 from __future__ import annotations
@@ -87,7 +87,7 @@ CHOICES: dict[str, dict[str, list[Any]]] = {
 
 
 def drawn(algo: str) -> list[dict[str, Any]]:
-    """The 12 settings of a learner: what it had before tuning, and distinct random ones."""
+    """Returns the 12 settings of a learner: its default before tuning, and distinct random ones."""
     rng = np.random.default_rng(0)
     settings = [BEFORE[algo]]
     while len(settings) < SETTINGS:

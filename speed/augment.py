@@ -1,12 +1,12 @@
-"""Augmenting a batch of images: ours, torchvision, Pillow and kornia, side by side on one thread.
+"""Benchmark of augmenting a batch of images on one thread: ours, torchvision, Pillow and kornia.
 
     python speed/augment.py [--images 512] [--side 32] [--channels 3] [--rounds 7]
 
-All apply torchvision's CIFAR10 policy, 25 sub-policies of two operations. `per image` draws a sub-policy for each
-image, as AutoAugment does. `grouped` draws for the batch which images get which operation at which magnitude and
-calls torchvision once per group. kornia draws one sub-policy for the whole batch, which is less work and another
-augmentation; it is here for scale, on color images, if it is installed. The contestants take turns, and the median
-round counts.
+All apply torchvision's CIFAR10 policy, 25 sub-policies of two operations. `per image` samples a sub-policy for each
+image, as AutoAugment does. `grouped` samples operations and magnitudes for all images of the batch and calls
+torchvision once per group. kornia samples one sub-policy for the whole batch, which is less work and another
+augmentation; it is included for scale, on color images, if it is installed. The contestants take turns, and the
+median round counts.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ def contestants(images: Tensor) -> dict[str, Call]:
     except ImportError:
         return calls
     floating, kornia = images.float() / 255, AutoAugment("cifar10")
-    return {**calls, "kornia, one sub-policy a batch": lambda: kornia(floating)}
+    return {**calls, "kornia, one sub-policy per batch": lambda: kornia(floating)}
 
 
 def seconds(call: Call) -> float:

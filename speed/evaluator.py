@@ -1,21 +1,20 @@
-"""What an evaluation costs beside the training itself, against a plain training loop, and with two workers.
+"""Overhead of an evaluation over the bare training, comparison with a plain training loop, and scaling to two workers.
 
-    python speed/evaluator.py                  # ours, the bare limit and a plain loop; some minutes on a core
-    python speed/evaluator.py --workers 2      # pipelines an hour of two workers against one; takes two cores
+    python speed/evaluator.py                  # ours, the bare limit and a plain loop; several minutes on one core
+    python speed/evaluator.py --workers 2      # pipelines per hour of two workers against one; needs two cores
 
 Random pipelines of `ma2ml/digits-v0`, each trained four times, taking turns, on one thread:
 
 - **ours**: `env.evaluate`;
 - **bare**: forward, backward and optimizer step of the same network on ready batches, and the same validation passes
-  on ready images. It is our training with a stop watch that runs in these parts only, so it learns the same: its
-  curve is compared with ours. Building the network, augmentation, normalization, mixup, schedules do not count;
-- **plain**: a PyTorch loop as one writes it: Pillow images as torchvision's data sets give them, `DataLoader`,
-  `v2.AutoAugment` image by image, then the same network, schedule and loss, and the same optimizer as timm makes it;
-- **tensors**: the same loop on images that are tensors already, which is the cheaper way to write it.
+  on ready images. It is our training with a stopwatch that runs in these parts only, so its learning curve must equal
+  ours. Building the network, augmentation, normalization, mixup and schedules do not count;
+- **plain**: a typical PyTorch loop: Pillow images as torchvision's data sets return them, `DataLoader`,
+  `v2.AutoAugment` image by image, then the same network, schedule and loss, and the same optimizer as timm creates it;
+- **tensors**: the same loop on images that are tensors already, which is the faster variant.
 
-The ratios are medians over pipelines, of CPU time and of the wall clock. On a shared machine trust the last lines:
-there the whole of one run is divided by the parts of the same run that are the bare limit, so that both had the same
-neighbors.
+The ratios are medians over pipelines, of CPU time and of wall-clock time. On a shared machine trust the last lines:
+they divide the time of a whole run by that of its own bare parts, so that both are subject to the same load.
 """
 
 from __future__ import annotations
@@ -58,14 +57,14 @@ Batches = Iterable[tuple[Tensor, Tensor]]
 
 @dataclass
 class StopWatch:
-    """Seconds of the wall clock and of this process's CPU that passed while it ran."""
+    """Stopwatch of wall-clock and CPU seconds of this process."""
 
     wall: float = 0.0
     cpu: float = 0.0
 
     @contextmanager
     def running(self) -> Iterator[None]:
-        """Run until the block ends."""
+        """Measures the time within a `with` block."""
         wall, cpu = time.perf_counter(), time.process_time()
         yield
         self.wall += time.perf_counter() - wall
@@ -74,7 +73,7 @@ class StopWatch:
 
 @dataclass
 class Run:
-    """One training: what all of it took, what its steps and validation passes alone, and what was learned."""
+    """One training's measurements: its whole time, that of its steps and validation passes, and its learning curve."""
 
     whole: StopWatch = field(default_factory=StopWatch)
     bare: StopWatch = field(default_factory=StopWatch)
@@ -90,7 +89,7 @@ def train(
     validation: Batches,
     watch: StopWatch,
 ) -> tuple[float, ...]:
-    """The training loop of a recipe; the watch runs in forward, backward, optimizer step, averaging and validation."""
+    """Runs the training loop of a recipe; measures forward, backward, optimizer step, averaging and validation."""
     schedule = make_schedule(optimizer, recipe, steps)
     average = ModelEmaV3(network, decay=recipe.ema_decay, foreach=True) if recipe.ema_decay else None
     mixup = v2.MixUp(alpha=recipe.mixup, num_classes=10) if recipe.mixup else None
@@ -149,7 +148,7 @@ def bare(env: AutoMLEnv, pipeline: Pipeline) -> Run:
 
 
 class PerImage(Dataset[tuple[Tensor, Tensor]]):
-    """A data set as torchvision's are used: images are transformed when they are asked for."""
+    """Data set in the style of torchvision's: images are transformed when accessed."""
 
     def __init__(self, images: Images, transform: Callable[[Any], Tensor], pictures: bool) -> None:
         self.pixels = [to_pil_image(pixels) for pixels in images.pixels] if pictures else images.pixels
@@ -177,14 +176,14 @@ def plain(env: AutoMLEnv, pipeline: Pipeline, pictures: bool = True) -> Run:
         network = evaluator.build(pipeline)
         optimizer = make_optimizer(network, recipe)
         for group in optimizer.param_groups:
-            group["foreach"] = None  # as torch and timm make it
+            group["foreach"] = None  # the default of torch and timm
         epochs, steps = [loader] * evaluator.epochs, evaluator.epochs * len(loader)
         run.curve = train(network, optimizer, recipe, epochs, steps, validation, run.bare)
     return run
 
 
 def ratio(name: str, watches: Iterable[tuple[StopWatch, StopWatch]], goal: str = "") -> float:
-    """Print the medians of the ratios of CPU time and of the wall clock; return that of the former."""
+    """Prints the median ratios of CPU time and of wall-clock time; returns the former."""
     pairs = list(watches)
     cpu = statistics.median(over.cpu / under.cpu for over, under in pairs)
     wall = statistics.median(over.wall / under.wall for over, under in pairs)
@@ -193,7 +192,7 @@ def ratio(name: str, watches: Iterable[tuple[StopWatch, StopWatch]], goal: str =
 
 
 def summary(runs: Sequence[dict[str, Run]]) -> None:
-    """Print the ratios between runs that have a goal, and those within a run."""
+    """Prints the ratios between runs that have a goal, and those within a run."""
     ratio("ours / bare", ((run["ours"].whole, run["bare"].bare) for run in runs), "at most 1.15")
     for name in ("plain", "tensors"):
         ratio(f"{name} / ours", ((run[name].whole, run["ours"].whole) for run in runs), "at least 1.35")
@@ -212,7 +211,7 @@ def side_by_side(env: AutoMLEnv, pipelines: Sequence[Pipeline]) -> None:
         turn = number % len(contestants)
         run = {name: train_it(env, pipeline) for name, train_it in contestants[turn:] + contestants[:turn]}
         if run["ours"].curve != run["bare"].curve:
-            print(f"pipeline {number}: the bare training learned something else, so its time is no limit of ours")
+            print(f"pipeline {number}: the bare training has another learning curve, so its time is no bound on ours")
         seconds = {name: run[name].whole.cpu for name in ("ours", "plain", "tensors")} | {"bare": run["bare"].bare.cpu}
         times = "   ".join(f"{name} {seconds[name]:5.2f} s" for name, _ in contestants)
         print(f"pipeline {number:2d}, CPU: {times}   {pipeline['hpo']}", flush=True)
@@ -221,7 +220,7 @@ def side_by_side(env: AutoMLEnv, pipelines: Sequence[Pipeline]) -> None:
 
 
 def throughput(env: AutoMLEnv, pipelines: Sequence[Pipeline], workers: int) -> None:
-    """Pipelines an hour of several workers and of one, taking turns; the dearest first, so that all end together."""
+    """Prints pipelines per hour of several workers and of one, taking turns; the slowest first, to balance the load."""
     executors = {count: ProcessExecutor(env.evaluate, count) for count in (1, workers)}
     seconds = dict.fromkeys(executors, 0.0)
     try:
@@ -239,14 +238,14 @@ def throughput(env: AutoMLEnv, pipelines: Sequence[Pipeline], workers: int) -> N
         for executor in executors.values():
             executor.shutdown()
     for count, taken in seconds.items():
-        print(f"{count} worker{'s' * (count > 1)}: {3600 * len(pipelines) / taken:6.0f} pipelines an hour")
+        print(f"{count} worker{'s' * (count > 1)}: {3600 * len(pipelines) / taken:6.0f} pipelines per hour")
     print(f"{workers} workers / 1 worker: {seconds[1] / seconds[workers]:.3f}   goal for two: at least 1.8")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--pipelines", type=int, default=12)
-    parser.add_argument("--seed", type=int, default=0, help="which random pipelines")
+    parser.add_argument("--seed", type=int, default=0, help="seed of the random pipelines")
     parser.add_argument("--workers", type=int, help="measure this many worker processes against one instead")
     options = parser.parse_args()
     env, rng = ma2ml_env.make(ENV), np.random.default_rng(options.seed)
@@ -255,7 +254,7 @@ def main() -> None:
         for _ in range(options.pipelines)
     ]
     torch.set_num_threads(1)
-    print(f"{options.pipelines} random pipelines of {ENV}, torch {torch.__version__}, one thread a training")
+    print(f"{options.pipelines} random pipelines of {ENV}, torch {torch.__version__}, one thread per training")
     if options.workers:
         throughput(env, pipelines, options.workers)
     else:

@@ -1,8 +1,8 @@
-"""How fast the surrogate environments are, on one core: single steps, and evaluations in batches.
+"""Benchmark of the surrogate environments on one core: single steps, and batched evaluations.
 
     python speed/surrogate.py
 
-CPU time of this process, so that what else runs on the machine does not count.
+It measures CPU time of this process, to be independent of the machine's load.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ IDS = ("ma2ml/digits-surrogate-v0", "ma2ml/digits-flops-surrogate-v0")
 
 
 def per_second(count: int, work: Callable[[], object]) -> float:
-    """How many of `count` pieces of work are done in a second."""
+    """Returns the rate per second of `count` pieces of work."""
     started = time.process_time()
     work()
     return count / (time.process_time() - started)
@@ -41,7 +41,7 @@ def measure(env_id: str, steps: int, batch: int) -> None:
 
     single = per_second(steps, play)
     batched = per_second(batch, lambda: env.evaluator.evaluate_batch(actions, 0))
-    print(f"{env_id}: ready in {ready:.1f} s; {single:,.0f} steps a second, {batched:,.0f} batched evaluations")
+    print(f"{env_id}: ready in {ready:.1f} s; {single:,.0f} steps per second, {batched:,.0f} batched evaluations")
 
 
 def main() -> None:

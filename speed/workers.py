@@ -1,12 +1,12 @@
-"""How busy the search keeps its workers, and what a trial costs it: real search loop, sleeping evaluations.
+"""Benchmark of the search loop with sleeping evaluations: utilization of the workers, and overhead per trial.
 
     python speed/workers.py utilization    # 8 workers, log-normal durations: the window against a batch barrier
-    python speed/workers.py thousand       # 1,000 workers at a median of 60 s a pipeline, updates of 20 results
-    python speed/workers.py growth         # memory and time a trial, over many trials
-    python speed/workers.py price          # what running ahead of results costs in sample efficiency
+    python speed/workers.py thousand       # 1,000 workers at a median of 60 s per pipeline, updates of 20 results
+    python speed/workers.py growth         # memory and time per trial, over many trials
+    python speed/workers.py price          # loss of sample efficiency from running ahead of results
 
-Evaluations sleep on one timer thread, so that the machine's cores are the driver's alone. Durations are log-normal with
-sigma 0.5, drawn from the pipeline. Busy is the share of workers' time that is spent in evaluations, from the first
+Evaluations sleep on one timer thread, which leaves the machine's cores to the driver. Durations are log-normal with
+sigma 0.5, determined by the pipeline. Busy is the share of the workers' time spent in evaluations, from the first
 submission to the last, or to the time limit where there is one.
 """
 
@@ -36,7 +36,7 @@ SIGMA = 0.5
 
 
 class SleepingExecutor:
-    """An executor whose workers sleep, all on one timer thread."""
+    """Executor whose workers sleep, all on one timer thread."""
 
     def __init__(self, evaluate, capacity: int, median: float) -> None:
         self.capacity = capacity
@@ -51,7 +51,7 @@ class SleepingExecutor:
         threading.Thread(target=self._serve, daemon=True).start()
 
     def submit(self, pipeline: Pipeline, seed: int, **fidelity) -> Future:
-        """Begin to sleep."""
+        """Starts a sleeping evaluation."""
         rng = np.random.default_rng(pipeline.random_seed(seed))
         now = time.monotonic()
         future: Future = Future()
@@ -65,7 +65,7 @@ class SleepingExecutor:
         return future
 
     def shutdown(self) -> None:
-        """Stop the timer."""
+        """Stops the timer."""
         with self._ready:
             self._stopped = True
             self._ready.notify()
@@ -113,7 +113,7 @@ def search(algo: str, budget: int, capacity: int, median: float, window: int, ti
     print(
         f"{algo:22s} {capacity:5d} workers  window {window:5d}  {len(trials):6d} trials in {wall:6.1f} s "
         f"({len(trials) / wall:5.1f}/s)  busy {busy:6.1%}  "
-        f"driver {cpu / max(1, len(trials)) * 1e3:5.1f} ms CPU a trial",
+        f"driver {cpu / max(1, len(trials)) * 1e3:5.1f} ms CPU per trial",
         flush=True,
     )
     for notice in notices:
@@ -150,7 +150,7 @@ def growth(trials: int) -> None:
     print(f"{trials} trials with trials.db and checkpoints in {wall:.0f} s; learner: batches of 50, 20 critic steps")
     for begin, end in [*itertools.pairwise(marks), (marks[0], marks[-1])]:
         count, seconds, size = (after - before for before, after in zip(begin, end, strict=True))
-        print(f"  {begin[0]:7d}..{end[0]:7d}: {seconds / count * 1e3:5.2f} ms CPU, {size / count:6.0f} bytes a trial")
+        print(f"  {begin[0]:7d}..{end[0]:7d}: {seconds / count * 1e3:5.2f} ms CPU, {size / count:6.0f} bytes per trial")
 
 
 def price(env_id: str = "ma2ml/digits-surrogate-v0", seeds: int = 8, budget: int = 300) -> None:
@@ -168,7 +168,7 @@ def price(env_id: str = "ma2ml/digits-surrogate-v0", seeds: int = 8, budget: int
 
 
 def _memory() -> float:
-    """Bytes that this process holds at most so far."""
+    """Peak memory of this process so far, in bytes."""
     unit = 1 if sys.platform == "darwin" else 1024
     return float(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit)
 
@@ -176,9 +176,9 @@ def _memory() -> float:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("what", choices=["utilization", "thousand", "growth", "price"])
-    parser.add_argument("--minutes", type=float, default=10.0, help="how long the thousand workers work")
-    parser.add_argument("--window", type=int, default=5000, help="of the thousand workers")
-    parser.add_argument("--trials", type=int, default=100_000, help="of the growth")
+    parser.add_argument("--minutes", type=float, default=10.0, help="duration of the run of a thousand workers")
+    parser.add_argument("--window", type=int, default=5000, help="window of the thousand workers")
+    parser.add_argument("--trials", type=int, default=100_000, help="number of trials of the growth")
     given = parser.parse_args()
     torch.set_num_threads(1)
     if given.what == "utilization":

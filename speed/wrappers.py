@@ -1,4 +1,4 @@
-"""Time that each variant takes per evaluated pipeline, on an evaluator that takes no time to speak of.
+"""Benchmark of every variant: time per evaluated pipeline, on an evaluator with negligible cost.
 
     python speed/wrappers.py [--pipelines 300] [--rounds 7]
 
