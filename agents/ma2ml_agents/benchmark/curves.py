@@ -9,7 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-TOP_K = 20
+from ma2ml_agents.runs.report import TOP_K as TOP_K
+
 ANYTIME_STEP = 25
 
 
