@@ -117,13 +117,14 @@ class Job:
 
 
 def jobs(blocks: int) -> list[Job]:
-    """All trainings: each block, and then those that some of its cells are checked with."""
-    made: list[Job] = []
+    """All trainings: the blocks, and then those that some of their cells are checked with."""
+    cells, checks = list[Job](), list[Job]()
     for block in range(blocks):
-        cells = [Job(block, cell) for cell in itertools.product(range(SIDE), repeat=3)]
-        some = [cells[int(number)] for number in np.random.default_rng(block).permutation(len(cells))[:CHECKED]]
-        made += cells + [replace(job, **change) for change in CHANGES for job in some]
-    return made
+        own = [Job(block, cell) for cell in itertools.product(range(SIDE), repeat=3)]
+        some = [own[int(number)] for number in np.random.default_rng(block).permutation(len(own))[:CHECKED]]
+        cells += own
+        checks += [replace(job, **change) for change in CHANGES for job in some]
+    return cells + checks
 
 
 def actions(spaces: Mapping[str, SearchSpace], block: int) -> dict[str, list[tuple[int, ...]]]:

@@ -41,7 +41,7 @@ def test_a_table_of_one_effect_has_no_other() -> None:
 def test_every_training_has_a_key_of_its_own_and_blocks_come_before_what_checks_them() -> None:
     made = jobs(2)
     assert len({job.key for job in made}) == len(made) == 2 * (SIDE**3 + len(CHANGES) * CHECKED)
-    assert all(job.block == 0 for job in made[: len(made) // 2])
+    assert all((job.seed, job.epochs, job.images) == (0, 1, 1) for job in made[: 2 * SIDE**3])
 
 
 def test_a_block_has_no_augmentation_among_its_samples_and_is_always_the_same() -> None:
