@@ -1,6 +1,7 @@
 """Judge MA2ML on real trainings that no learner was tuned on: is half the budget enough to match the best baseline?
 
     python experiments/half_budget.py --seeds 5
+    python experiments/half_budget.py --seeds 10 --learners ma2ml gp
     python experiments/half_budget.py --show
 
 Each learner evaluates 300 pipelines a run. After each quarter three true values are noted: the mean of the top 20
@@ -46,6 +47,7 @@ OWN: Learners = {
     "ma2ml": ("ma2ml", {}),
     "ma2ml, improvement alone": ("ma2ml", {"policy_scale": 1_000_000}),
     "ma2ml, policies alone": ("ma2ml", {"policy_scale": 1}),
+    "ma2ml, batches of 5": ("ma2ml", {"batch_size": 5}),
 }
 RIVALS: Learners = {"gp": ("gp", {}), "local_search": ("local_search", {}), "vdn": ("vdn", {}), "migo": ("migo", {})}
 BASELINES: Learners = {
@@ -59,7 +61,7 @@ BASELINES: Learners = {
 }
 ALL = (*OWN, *RIVALS, *BASELINES)
 NO_BASELINES = (*OWN, "ma2ml, ensemble")
-FEW = {"smac": 2, "ma2ml, ensemble": 3, "local_search": 3, "vdn": 3, "migo": 3}
+FEW = {"smac": 2, "ma2ml, batches of 5": 3, "ma2ml, ensemble": 3} | dict.fromkeys(["local_search", "vdn", "migo"], 3)
 MEASURES = {"top": "Top 20", "best": "Best found", "answer": "Final answer"}
 COLUMNS = [
     "problem",
@@ -128,27 +130,53 @@ def table() -> pd.DataFrame:
     return pd.concat([pd.read_csv(RUNS), wide.reset_index()])
 
 
+def verdicts(runs: pd.DataFrame, measure: str) -> pd.DataFrame:
+    """The best final value of a baseline on each problem, with and without `gp`, and MA2ML's after half the budget."""
+    means = runs.groupby(["problem", "learner"])[[f"{measure}_{quarter}" for quarter in QUARTERS]].mean()
+    rows = []
+    for problem in (*TABLES, *STORED):
+        final = means.loc[problem][f"{measure}_{BUDGET}"]
+        rivals = final[~final.index.isin(NO_BASELINES)]
+        others = rivals.drop(index="gp")
+        half = means.loc[(problem, "ma2ml"), f"{measure}_{BUDGET // 2}"]
+        rows.append(
+            [problem, half, others.idxmax(), others.max(), half >= others.max(), final["gp"], half >= rivals.max()]
+        )
+    return pd.DataFrame(rows, columns=["problem", "half", "best", "value", "enough", "gp", "enough with gp"])
+
+
 def page(runs: pd.DataFrame) -> str:
     """The tables as Markdown."""
     lines = ["# Half the budget", "", (__doc__ or "").split("\n\n")[2].replace("\n", " "), ""]
     for measure, name in MEASURES.items():
-        columns = [f"{measure}_{quarter}" for quarter in QUARTERS]
-        enough = []
+        found = verdicts(runs, measure)
+        lines += [
+            f"## {name}",
+            "",
+            "| problem | `ma2ml` at 150 | best baseline but `gp`, at 300 | enough | `gp` at 300 | enough |",
+        ]
+        lines += ["|---|---|---|---|---|---|"]
+        for row in found.itertuples(index=False):
+            enough, with_gp = ("yes" if verdict else "no" for verdict in (row[4], row[6]))
+            lines.append(f"| {row[0]} | {row[1]:.4f} | {row[3]:.4f}, {row[2]} | {enough} | {row[5]:.4f} | {with_gp} |")
+        share = f"{found.enough.sum()} of {len(found)} problems, counting `gp` {found['enough with gp'].sum()}"
+        lines += ["", f"Half the budget is enough on {share}.", ""]
+    for measure, name in MEASURES.items():
         for problem in (*TABLES, *STORED):
-            part = runs[runs.problem == problem].groupby("learner")
-            rows = part[columns].mean().sort_values(columns[-1], ascending=False)
-            rivals = rows.drop(index=[name for name in NO_BASELINES if name in rows.index])[columns[-1]]
-            half = rows.loc["ma2ml", columns[1]]
-            enough.append(half >= rivals.max())
-            lines += [f"## {name}, {problem}", "", f"`{rivals.idxmax()}` ends at {rivals.max():.4f}; `ma2ml` has "]
-            lines[-1] += f"{half:.4f} after half the budget: {'enough' if enough[-1] else 'not enough'}."
-            lines += ["", "| learner | 75 | 150 | 225 | 300 | seeds |", "|---|---|---|---|---|---|"]
-            for learner, row in rows.iterrows():
-                cells = " | ".join(f"**{v:.4f}**" if v == rows[c].max() else f"{v:.4f}" for c, v in row.items())
-                lines.append(f"| {learner} | {cells} | {part.seed.nunique()[learner]} |")
-            lines.append("")
-        lines += [f"Half the budget is enough on {sum(enough)} of {len(enough)} problems ({name.lower()}).", ""]
+            lines += [f"## {name}, {problem}", "", *quarters(runs[runs.problem == problem], measure), ""]
     return "\n".join(lines)
+
+
+def quarters(runs: pd.DataFrame, measure: str) -> list[str]:
+    """Lines of a table of the means at the quarters on one problem, the best of a column bold."""
+    columns = [f"{measure}_{quarter}" for quarter in QUARTERS]
+    rows = runs.groupby("learner")[columns].mean().sort_values(columns[-1], ascending=False)
+    seeds = runs.groupby("learner").seed.nunique()
+    lines = ["| learner | 75 | 150 | 225 | 300 | seeds |", "|---|---|---|---|---|---|"]
+    for learner, row in rows.iterrows():
+        cells = " | ".join(f"**{v:.4f}**" if v == rows[c].max() else f"{v:.4f}" for c, v in row.items())
+        lines.append(f"| {learner} | {cells} | {seeds[learner]} |")
+    return lines
 
 
 def main() -> None:
