@@ -200,7 +200,7 @@ def test_a_skeleton_that_cannot_be_is_refused(options, message):
 def test_a_skeleton_of_another_family_and_a_stranger_are_refused():
     from ma2ml_env.models.darts import DARTSSkeleton
 
-    with pytest.raises(ValueError, match="NASNetSkeleton, not into a DARTSSkeleton"):
+    with pytest.raises(ValueError, match="needs a NASNetSkeleton as its skeleton, not a DARTSSkeleton"):
         build_network(SPACE.decode(SPACE.default), DARTSSkeleton(), **GREY)
     with pytest.raises(ValueError, match="no network is built from a builtins:dict"):
         count({}, DIGITS, **GREY)
