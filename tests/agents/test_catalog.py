@@ -49,7 +49,7 @@ def test_a_learner_of_ones_own_is_found_by_module_and_class() -> None:
         ("random_search", {"population": 3}, "no setting 'population'"),
         ("no.such.module:Mine", {}, "no.such.module"),
         ("ma2ml_agents.learners.ma2ml:Mine", {}, "Mine"),
-        (":Mine", {}, "cannot load"),
+        (":Mine", {}, "not of the form package.module:Class"),
         ("ma2ml_agents.building_blocks.replay:Replay", {}, "is not a learner: it lacks"),
     ],
 )
