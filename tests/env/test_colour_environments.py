@@ -42,7 +42,7 @@ def test_without_the_files_one_is_told_where_they_go(tmp_path: Path) -> None:
 
 def test_about_three_of_four_architectures_exceed_the_constraint() -> None:
     env = ma2ml_env.make(IDS[1])
-    constraint, rng = env.reward.keywords["constraint"], np.random.default_rng(0)
+    constraint, rng = env.reward.constraint, np.random.default_rng(0)
     default = {agent: space.default for agent, space in env.search_spaces.items()}
     samples = (env.search_spaces["nas"].sample(rng) for _ in range(500))
     costs = [env.cost(env.decode({**default, "nas": action})).flops for action in samples]
