@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from ma2ml_agents.building_blocks.acquisition import expected_improvement
-from ma2ml_agents.building_blocks.gaussian_process import GaussianProcess, Posterior, Prior, normal_scores
+from ma2ml_agents.building_blocks.gaussian_process.acquisition import expected_improvement
+from ma2ml_agents.building_blocks.gaussian_process.process import GaussianProcess, Posterior, Prior, normal_scores
 from ma2ml_agents.building_blocks.history import HistoryLearner
 from ma2ml_agents.building_blocks.neighborhood import crossovers, mutants
 from ma2ml_agents.building_blocks.new_proposals import Joint

@@ -11,16 +11,16 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ma2ml_agents.building_blocks.acquisition import expected_improvement
 from ma2ml_agents.building_blocks.actor_critic import ActorCriticConfig, ActorCriticLearner
-from ma2ml_agents.building_blocks.candidate_pool import candidate_pool, climb, covering_design
-from ma2ml_agents.building_blocks.expected_value import ExpectedValue
+from ma2ml_agents.building_blocks.gaussian_process.acquisition import expected_improvement
+from ma2ml_agents.building_blocks.gaussian_process.candidates import candidate_pool, climb, covering_design
+from ma2ml_agents.building_blocks.gaussian_process.critic import ProcessCritic
+from ma2ml_agents.building_blocks.gaussian_process.expected_value import ExpectedValue
+from ma2ml_agents.building_blocks.gaussian_process.kernel import Floats
 from ma2ml_agents.building_blocks.joint_action import rows_of
 from ma2ml_agents.building_blocks.losses import kl_penalty
 from ma2ml_agents.building_blocks.new_proposals import Joint, NewProposals
 from ma2ml_agents.building_blocks.policy import independent
-from ma2ml_agents.building_blocks.process_critic import ProcessCritic
-from ma2ml_agents.building_blocks.product_kernel import Floats
 from ma2ml_agents.building_blocks.replay import Replay
 from ma2ml_agents.building_blocks.settings import check_choice, check_range
 from ma2ml_agents.learner import Actions, AgentSpec, Batch, Observations

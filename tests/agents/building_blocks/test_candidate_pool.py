@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from ma2ml_agents.building_blocks.candidate_pool import candidate_pool, climb, covering_design
+from ma2ml_agents.building_blocks.gaussian_process.candidates import candidate_pool, climb, covering_design
 from ma2ml_agents.building_blocks.joint_action import Layout
 from ma2ml_agents.learner import AgentSpec
 

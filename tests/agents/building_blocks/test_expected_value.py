@@ -7,8 +7,8 @@ import itertools
 import numpy as np
 import pytest
 
-from ma2ml_agents.building_blocks.expected_value import ExpectedValue
-from ma2ml_agents.building_blocks.gaussian_process import GaussianProcess
+from ma2ml_agents.building_blocks.gaussian_process.expected_value import ExpectedValue
+from ma2ml_agents.building_blocks.gaussian_process.process import GaussianProcess
 from ma2ml_agents.building_blocks.joint_action import Layout
 from ma2ml_agents.learner import AgentSpec
 

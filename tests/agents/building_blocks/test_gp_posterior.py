@@ -11,10 +11,10 @@ from scipy.stats import norm
 from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import Kernel
 
-from ma2ml_agents.building_blocks.acquisition import expected_improvement
-from ma2ml_agents.building_blocks.gaussian_process import GaussianProcess, normal_scores
+from ma2ml_agents.building_blocks.gaussian_process.acquisition import expected_improvement
+from ma2ml_agents.building_blocks.gaussian_process.kernel import KernelWeights, ProductKernel
+from ma2ml_agents.building_blocks.gaussian_process.process import GaussianProcess, normal_scores
 from ma2ml_agents.building_blocks.joint_action import Layout
-from ma2ml_agents.building_blocks.product_kernel import KernelWeights, ProductKernel
 from ma2ml_agents.learner import AgentSpec
 
 NVEC = np.array([4, 3, 5, 2, 1])

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from ma2ml_agents.building_blocks.gaussian_process.critic import ProcessCritic, most_informative
 from ma2ml_agents.building_blocks.joint_action import Layout
-from ma2ml_agents.building_blocks.process_critic import ProcessCritic, most_informative
 from ma2ml_agents.learner import AgentSpec
 
 LAYOUT = Layout([AgentSpec("a", (4, 3), 1), AgentSpec("b", (5,), 1)])

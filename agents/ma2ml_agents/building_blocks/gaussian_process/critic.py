@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ma2ml_agents.building_blocks.gaussian_process import GaussianProcess, Posterior, normal_scores
+from ma2ml_agents.building_blocks.gaussian_process.kernel import Floats, Joint
+from ma2ml_agents.building_blocks.gaussian_process.process import GaussianProcess, Posterior, normal_scores
 from ma2ml_agents.building_blocks.joint_action import Layout
-from ma2ml_agents.building_blocks.product_kernel import Floats, Joint
 from ma2ml_env.errors import MA2MLError
 
 GROWTH = 0.05

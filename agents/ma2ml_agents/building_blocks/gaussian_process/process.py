@@ -11,8 +11,14 @@ import numpy as np
 from scipy.linalg import cho_solve, cholesky, lapack, solve_triangular
 from scipy.special import ndtri
 
+from ma2ml_agents.building_blocks.gaussian_process.kernel import (
+    Floats,
+    Joint,
+    KernelWeights,
+    ProductKernel,
+    with_absence,
+)
 from ma2ml_agents.building_blocks.joint_action import Layout
-from ma2ml_agents.building_blocks.product_kernel import Floats, Joint, KernelWeights, ProductKernel, with_absence
 
 SMALLEST = 1e-10
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from ma2ml_agents.building_blocks.gaussian_process import Posterior
+from ma2ml_agents.building_blocks.gaussian_process.kernel import Floats, Joint, with_absence
+from ma2ml_agents.building_blocks.gaussian_process.process import Posterior
 from ma2ml_agents.building_blocks.joint_action import Layout
-from ma2ml_agents.building_blocks.product_kernel import Floats, Joint, with_absence
 
 SMALLEST = 1e-12
 

@@ -6,9 +6,9 @@ from collections.abc import Callable
 
 import numpy as np
 
+from ma2ml_agents.building_blocks.gaussian_process.kernel import Floats, Joint
 from ma2ml_agents.building_blocks.joint_action import Layout
 from ma2ml_agents.building_blocks.neighborhood import crossovers, mutants, neighbors
-from ma2ml_agents.building_blocks.product_kernel import Floats, Joint
 
 Score = Callable[[Joint], Floats]
 ROUNDS = 2

@@ -1,0 +1,1 @@
+"""A Gaussian process over joint actions: kernel, posterior, acquisition, and its use as a critic."""
