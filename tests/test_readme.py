@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 from ma2ml_agents import learner_names
@@ -30,6 +32,17 @@ def test_the_python_of_the_readme_runs() -> None:
     assert len(code) >= 2
     for block in code:
         exec(block, names)
+
+
+def test_the_python_of_the_readme_is_well_typed(tmp_path: Path) -> None:
+    script = tmp_path / "readme.py"
+    script.write_text("\n".join(blocks("python")), encoding="utf-8")
+    options = ["--config-file", str(ROOT / "pyproject.toml"), "--no-error-summary", "--allow-untyped-defs"]
+    done = subprocess.run(
+        [sys.executable, "-m", "mypy", *options, "--allow-untyped-calls", str(script)],
+        cwd=ROOT, capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.stdout == "", done.stdout
 
 
 def test_the_readme_names_every_environment_and_every_learner() -> None:
