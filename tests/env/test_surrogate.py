@@ -151,7 +151,7 @@ def test_a_constant_orders_nothing() -> None:
 def test_pipelines_can_only_be_held_out_where_there_are_some() -> None:
     env = small_env(0.03)
     trials = [t for seed in range(10) for t in small_trials(env, 3, 0, seed)]
-    with pytest.raises(ValueError, match="at least 5 of them, these are 3"):
+    with pytest.raises(ValueError, match="at least 5 pipelines, these are 3"):
         held_out_pipelines(gather(env, {"run": trials}))
 
 
