@@ -22,7 +22,7 @@ import torch
 
 import ma2ml_env
 from ma2ml_agents import agent_specs, make_learner, run_search
-from ma2ml_env.surrogate.table import read_table, write_table
+from ma2ml_env.surrogate.evaluations_file import read_evaluations, write_evaluations
 from ma2ml_env.trials import TrialStore
 from ma2ml_env.types import Trial
 
@@ -78,7 +78,7 @@ def stored(root: Path, run: Run) -> list[Trial]:
 
 def known_runs(table: Path) -> dict[str, list[Trial]]:
     """Returns a table's trials by run; empty if there is no table."""
-    return read_table(table, ma2ml_env.make(ENV)) if table.exists() else {}
+    return read_evaluations(table, ma2ml_env.make(ENV)) if table.exists() else {}
 
 
 def collect(root: Path, file: Path) -> None:
@@ -87,7 +87,7 @@ def collect(root: Path, file: Path) -> None:
     for run in runs():
         if len(trials := stored(root, run)) > len(found.get(run.name, [])):
             found[run.name] = trials
-    write_table(file, ma2ml_env.make(ENV), found)
+    write_evaluations(file, ma2ml_env.make(ENV), found)
     print(f"{file}: {sum(map(len, found.values()))} trials of {len(found)} runs, {file.stat().st_size / 1e3:.0f} kB")
 
 

@@ -24,7 +24,7 @@ import torch
 import ma2ml_env
 from ma2ml_agents import agent_specs, make_learner, run_search
 from ma2ml_env.evaluators.surrogate import SHIPPED
-from ma2ml_env.surrogate.table import read_table, write_table
+from ma2ml_env.surrogate.evaluations_file import read_evaluations, write_evaluations
 from ma2ml_env.trials import TrialStore
 from ma2ml_env.types import Trial
 
@@ -102,7 +102,7 @@ def stored(root: Path, run: Run) -> list[Trial]:
 def known_runs(*tables: Path) -> dict[str, list[Trial]]:
     """Returns the trials of the existing ones of these files, by run."""
     env = ma2ml_env.make(ENV)
-    return {name: trials for table in tables if table.exists() for name, trials in read_table(table, env).items()}
+    return {name: trials for table in tables if table.exists() for name, trials in read_evaluations(table, env).items()}
 
 
 def collect(root: Path, file: Path) -> None:
@@ -112,7 +112,7 @@ def collect(root: Path, file: Path) -> None:
     for run in runs():
         if run.name not in elsewhere and len(trials := stored(root, run)) > len(found.get(run.name, [])):
             found[run.name] = trials
-    write_table(file, ma2ml_env.make(ENV), found)
+    write_evaluations(file, ma2ml_env.make(ENV), found)
     print(f"{file}: {sum(map(len, found.values()))} trials of {len(found)} runs, {file.stat().st_size / 1e3:.0f} kB")
 
 

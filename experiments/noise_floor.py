@@ -18,12 +18,12 @@ import numpy as np
 
 import ma2ml_env
 from ma2ml_env.evaluators.surrogate import SHIPPED
+from ma2ml_env.surrogate.evaluations_file import read_evaluations
 from ma2ml_env.surrogate.fit import Data, gather
 from ma2ml_env.surrogate.model import load_surrogate
 from ma2ml_env.surrogate.noise import Floats, Noise
 from ma2ml_env.surrogate.noise_floor import measurements, reachable, repeatable, smallest_step
 from ma2ml_env.surrogate.quality import Agreement, second_evaluations
-from ma2ml_env.surrogate.table import read_table
 
 
 def simulate(truth: Floats, noise: Noise, step: float, repeats: int) -> tuple[float, float]:
@@ -63,7 +63,7 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=4, help="noisy copies of each search")
     arguments = parser.parse_args()
     env = ma2ml_env.make("ma2ml/digits-v0")
-    data = gather(env, read_table(SHIPPED / "digits-v0.csv.xz", env))
+    data = gather(env, read_evaluations(SHIPPED / "digits-v0.csv.xz", env))
     surrogate = load_surrogate(SHIPPED / "digits-v0.surrogate.xz")
 
     def predict(run: Data) -> Floats:

@@ -27,8 +27,8 @@ import ma2ml_env
 from ma2ml_agents import agent_specs, make_learner, run_search
 from ma2ml_env import AutoMLEnv, Trial
 from ma2ml_env.evaluators.surrogate import SHIPPED, SurrogateEvaluator
+from ma2ml_env.surrogate.evaluations_file import read_evaluations
 from ma2ml_env.surrogate.fit import fit, gather
-from ma2ml_env.surrogate.table import read_table
 from ma2ml_env.trials import top_k
 
 ENV = "ma2ml/digits-v0"
@@ -75,7 +75,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=10, help="number of runs on the surrogates")
     arguments = parser.parse_args()
     env = ma2ml_env.make(ENV)
-    runs = read_table(arguments.table, env)
+    runs = read_evaluations(arguments.table, env)
     compared = {name: [f"{name}-seed{seed}-env0" for seed in SEEDS] for name in LEARNERS}
     short = [run for folders in compared.values() for run in folders if len(runs.get(run, ())) < BUDGET]
     if short:

@@ -20,10 +20,10 @@ import numpy as np
 from digits_table import ENV, FITTED
 
 import ma2ml_env
+from ma2ml_env.surrogate.evaluations_file import read_evaluations
 from ma2ml_env.surrogate.fit import Data, gather
 from ma2ml_env.surrogate.noise import Floats
 from ma2ml_env.surrogate.quality import Agreement, held_out
-from ma2ml_env.surrogate.table import read_table
 
 DRAWS = 1000
 OTHERS = ("another training", "a perfect prediction")
@@ -97,7 +97,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, help="JSON file of all results")
     arguments = parser.parse_args()
     env = ma2ml_env.make(ENV)
-    data = gather(env, {name: run for table in arguments.tables for name, run in read_table(table, env).items()})
+    data = gather(env, {name: run for table in arguments.tables for name, run in read_evaluations(table, env).items()})
     found = []
     for search in searches(data):
         print(f"{search.name} ({len(search.predicted)} pipelines)")

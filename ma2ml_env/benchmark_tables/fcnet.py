@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from ma2ml_env.benchmark_tables.published import choice_table
+from ma2ml_env.benchmark_tables.choice_table import choice_table
 from ma2ml_env.benchmark_tables.table import Table
 from ma2ml_env.errors import MA2MLError, MissingExtraError, missing_extra
 from ma2ml_env.search_spaces.benchmark_table import TABLES

@@ -9,14 +9,14 @@ from typing import Any, Literal
 
 import numpy as np
 
-from ma2ml_env.benchmark_tables.cells import Columns, column, file_digest, indices, numbers, read_columns
+from ma2ml_env.benchmark_tables.csv_columns import TextColumns, column, file_digest, indices, numbers, read_columns
 from ma2ml_env.benchmark_tables.table import FACTS, Table, build_table
 from ma2ml_env.errors import MA2MLError
 from ma2ml_env.search_space import Decision, SearchSpace
 from ma2ml_env.types import AgentID
 
 Cells = Literal["values", "indices"]
-Layout = tuple[tuple[AgentID, tuple[Decision, ...]], ...]
+AgentDecisions = tuple[tuple[AgentID, tuple[Decision, ...]], ...]
 
 
 def tabular_spaces(file: str, cells: Cells = "values") -> dict[AgentID, SearchSpace]:
@@ -74,7 +74,7 @@ def tabular_space(
     return SearchSpace(said, dict)
 
 
-def layout_of(search_spaces: Mapping[AgentID, SearchSpace]) -> Layout:
+def decisions_of(search_spaces: Mapping[AgentID, SearchSpace]) -> AgentDecisions:
     """Agents and decisions, as something that can be a key.
 
     Raises:
@@ -89,13 +89,13 @@ def layout_of(search_spaces: Mapping[AgentID, SearchSpace]) -> Layout:
 
 
 @cache
-def file_table(file: str, digest: str, layout: Layout, cells: Cells) -> Table:
+def file_table(file: str, digest: str, layout: AgentDecisions, cells: Cells) -> Table:
     """The table of a file, read once per process and content; rows that differ in inactive decisions are repeats.
 
     Args:
         file: as `tabular` reads it.
         digest: digest of its content, from `file_digest`.
-        layout: from `layout_of`.
+        layout: from `decisions_of`.
         cells: content of the decisions' columns.
 
     Raises:
@@ -127,7 +127,7 @@ def file_table(file: str, digest: str, layout: Layout, cells: Cells) -> Table:
 
 
 @cache
-def _columns(file: str, digest: str) -> Columns:
+def _columns(file: str, digest: str) -> TextColumns:
     return read_columns(file)
 
 

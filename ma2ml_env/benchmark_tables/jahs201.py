@@ -7,8 +7,8 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
-from ma2ml_env.benchmark_tables.cells import column, indices, numbers, read_columns
-from ma2ml_env.benchmark_tables.published import choice_table
+from ma2ml_env.benchmark_tables.choice_table import choice_table
+from ma2ml_env.benchmark_tables.csv_columns import column, indices, numbers, read_columns
 from ma2ml_env.benchmark_tables.table import Table
 from ma2ml_env.errors import MA2MLError
 from ma2ml_env.search_spaces.benchmark_table import TABLES

@@ -10,8 +10,8 @@ from typing import Any
 from ma2ml_env.benchmark_tables import jahs201 as jahs201_table
 from ma2ml_env.benchmark_tables import nas_hpo_bench2 as nas_hpo_bench2_table
 from ma2ml_env.benchmark_tables import nasbench201 as nasbench201_table
-from ma2ml_env.benchmark_tables.cells import file_digest
-from ma2ml_env.benchmark_tables.published import check_spaces, refuse_pickle
+from ma2ml_env.benchmark_tables.choice_table import check_spaces, refuse_pickle
+from ma2ml_env.benchmark_tables.csv_columns import file_digest
 from ma2ml_env.errors import MA2MLError
 from ma2ml_env.evaluators.tabular import Missing, TabularEvaluator
 from ma2ml_env.search_space import SearchSpace

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Literal
 
+from ma2ml_env.benchmark_tables.choice_table import check_spaces
 from ma2ml_env.benchmark_tables.fcnet import FILES, fcnet_table, installed
-from ma2ml_env.benchmark_tables.published import check_spaces
 from ma2ml_env.errors import UnknownNameError, nearest
 from ma2ml_env.evaluators.tabular import TabularEvaluator
 from ma2ml_env.search_space import SearchSpace

@@ -10,8 +10,8 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from ma2ml_env.benchmark_tables.cells import file_digest
-from ma2ml_env.benchmark_tables.file import Cells, file_table, layout_of
+from ma2ml_env.benchmark_tables.csv_columns import file_digest
+from ma2ml_env.benchmark_tables.file import Cells, decisions_of, file_table
 from ma2ml_env.benchmark_tables.table import Table
 from ma2ml_env.errors import MA2MLError
 from ma2ml_env.search_space import SearchSpace
@@ -146,7 +146,7 @@ def tabular(
             that does not fit the search spaces.
     """
     digest = file_digest(file)
-    load = partial(file_table, file, digest, layout_of(search_spaces), cells)
+    load = partial(file_table, file, digest, decisions_of(search_spaces), cells)
     return TabularEvaluator(load, {"kind": "tabular", "content": digest, "missing": missing}, missing)
 
 

@@ -12,10 +12,10 @@ from ma2ml_env.models.layers import (
     MOST_FILTERS,
     RELU,
     Chain,
-    Classifier,
     Conv,
     FactorizedReduction,
     GlobalPool,
+    Linear,
     Norm,
     Pool,
     chain_cost,
@@ -116,7 +116,7 @@ def plan(
             for chain in (*stem, (Pool("max", 3, 2, 1),) * 2):
                 size = chain_cost(chain, (size, size)).size[0]
             auxiliary = Auxiliary(layer, _auxiliary_chain(channels[1], size, num_classes, imagenet))
-    head = (GlobalPool(), Classifier(channels[1], num_classes))
+    head = (GlobalPool(), Linear(channels[1], num_classes))
     return NetworkPlan(stem, tuple(cells), head, auxiliary, depth_scaled=False)
 
 
@@ -196,4 +196,4 @@ def _auxiliary_chain(channels: int, size: int, num_classes: int, imagenet: bool)
     pooled = (size - window) // stride + 1
     squeeze = (RELU, Pool("avg", window, stride, 0), Conv(channels, 128), Norm(128), RELU)
     whole: Chain = (Conv(128, 768, (pooled, pooled), padding=(0, 0)), *(() if imagenet else (Norm(768),)))
-    return (*squeeze, *whole, RELU, Classifier(768, num_classes))
+    return (*squeeze, *whole, RELU, Linear(768, num_classes))

@@ -12,9 +12,9 @@ from ma2ml_env.models.layers import (
     MOST_FILTERS,
     Activation,
     Chain,
-    Classifier,
     Conv,
     GlobalPool,
+    Linear,
     Norm,
     Size,
     SqueezeExcite,
@@ -57,7 +57,7 @@ class FBNetV3Skeleton:
         return round(architecture.resolution * self.resolution_scale)
 
 
-class BlockPlan(NamedTuple):
+class MobileBlockPlan(NamedTuple):
     """One inverted residual block.
 
     Attributes:
@@ -99,7 +99,7 @@ class Plan(NamedTuple):
     """
 
     stem: Chain
-    blocks: tuple[BlockPlan, ...]
+    blocks: tuple[MobileBlockPlan, ...]
     head: Chain
 
 
@@ -157,11 +157,11 @@ def plan(architecture: Architecture, head_width: int, in_channels: int, num_clas
     last = blocks[-1].outputs
     middle = divisible(last * architecture.head_expansion)
     expand: Chain = (Conv(last, middle), Norm(middle), HARDSWISH, GlobalPool())
-    head = (*expand, Conv(middle, head_width), HARDSWISH, Classifier(head_width, num_classes))
+    head = (*expand, Conv(middle, head_width), HARDSWISH, Linear(head_width, num_classes))
     return Plan((stem, Norm(architecture.stem), HARDSWISH), blocks, head)
 
 
-def _blocks(architecture: Architecture) -> Iterator[BlockPlan]:
+def _blocks(architecture: Architecture) -> Iterator[MobileBlockPlan]:
     inputs = architecture.stem
     for group in architecture.groups:
         for repeat in range(group.repeats):
@@ -170,7 +170,7 @@ def _blocks(architecture: Architecture) -> Iterator[BlockPlan]:
             padding = group.kernel // 2 if usual else group.padding
             hidden = divisible(int(middle * 0.25 / group.expansion)) if group.squeeze else 0
             stride = 1 if repeat else group.stride
-            yield BlockPlan(inputs, middle, group.width, group.kernel, stride, padding or 0, hidden)
+            yield MobileBlockPlan(inputs, middle, group.width, group.kernel, stride, padding or 0, hidden)
             inputs = group.width
 
 

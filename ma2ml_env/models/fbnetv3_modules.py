@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from timm.models._efficientnet_blocks import DepthwiseSeparableConv, InvertedResidual, SqueezeExcite
 from torch import Tensor, nn
 
-from ma2ml_env.models.fbnetv3 import BlockPlan, Plan
+from ma2ml_env.models.fbnetv3 import MobileBlockPlan, Plan
 from ma2ml_env.models.modules import DropPath, DropPathNetwork, build_chain
 
 
@@ -45,7 +45,7 @@ class FBNetV3(DropPathNetwork):
         return logits
 
 
-def build_block(plan: BlockPlan, drop_path: float = 0.0) -> nn.Module:
+def build_block(plan: MobileBlockPlan, drop_path: float = 0.0) -> nn.Module:
     """One inverted residual block, timm's.
 
     Its last normalization starts at zero where there is a residual connection, so that it starts as the identity.

@@ -81,7 +81,7 @@ class GlobalPool(NamedTuple):
     """The mean over the whole image, kept as a 1x1 image."""
 
 
-class Classifier(NamedTuple):
+class Linear(NamedTuple):
     """A linear layer on a 1x1 image."""
 
     inputs: int
@@ -89,7 +89,7 @@ class Classifier(NamedTuple):
     bias: bool = True
 
 
-Layer = Conv | Norm | Activation | Pool | FactorizedReduction | SqueezeExcite | GlobalPool | Classifier
+Layer = Conv | Norm | Activation | Pool | FactorizedReduction | SqueezeExcite | GlobalPool | Linear
 Chain = tuple[Layer, ...]
 RELU = Activation("relu")
 
@@ -142,7 +142,7 @@ def _layer_cost(layer: Layer, size: Size) -> tuple[int, int, Size]:
             return 2 * channels * hidden, 2 * channels * hidden + channels + hidden, size
         case GlobalPool():
             return 0, 0, (1, 1)
-        case Classifier(inputs, outputs, bias):
+        case Linear(inputs, outputs, bias):
             return inputs * outputs, inputs * outputs + bias * outputs, size
         case _:
             return 0, 0, size

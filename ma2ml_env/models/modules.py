@@ -15,11 +15,11 @@ from ma2ml_env.models.layers import (
     RELU,
     Activation,
     Chain,
-    Classifier,
     Conv,
     FactorizedReduction,
     GlobalPool,
     Layer,
+    Linear,
     Norm,
     Pool,
     SqueezeExcite,
@@ -125,7 +125,7 @@ def build_layer(layer: Layer, *, inplace: bool = False) -> nn.Module:
             return FactorizedReduce(inputs, outputs)
         case GlobalPool():
             return GlobalMean()
-        case Classifier(inputs, outputs, bias):
+        case Linear(inputs, outputs, bias):
             return nn.Sequential(nn.Flatten(), nn.Linear(inputs, outputs, bias))
         case SqueezeExcite(channels, hidden):
             gate: nn.Module = SEModule(channels, rd_channels=hidden)

@@ -12,9 +12,9 @@ from ma2ml_env.models.layers import (
     MOST_FILTERS,
     MOST_STAGES,
     RELU,
-    Classifier,
     Conv,
     GlobalPool,
+    Linear,
     chain_cost,
 )
 from ma2ml_env.models.nasnet_cells import auxiliary_chain, cell_plan, norm
@@ -141,7 +141,7 @@ def plan(
         if skeleton.auxiliary and stage == skeleton.stages - 2:
             chain = auxiliary_chain(stack.channels[-1], stack.image_size(image_size), num_classes)
             auxiliary = Auxiliary(len(stack.cells) - 1, chain)
-    head = (RELU, GlobalPool(), Classifier(stack.channels[-1], num_classes, bias=skeleton.style == "nasnet"))
+    head = (RELU, GlobalPool(), Linear(stack.channels[-1], num_classes, bias=skeleton.style == "nasnet"))
     return NetworkPlan((stack.stem,), tuple(stack.cells), head, auxiliary)
 
 

@@ -7,9 +7,9 @@ from functools import lru_cache, partial
 from ma2ml_env.models.layers import (
     RELU,
     Chain,
-    Classifier,
     Conv,
     FactorizedReduction,
+    Linear,
     Norm,
     Pool,
     Size,
@@ -141,4 +141,4 @@ def auxiliary_chain(channels: int, size: int, num_classes: int) -> Chain:
     pooled = (size - window) // 3 + 1
     whole = Conv(128, 768, (pooled, pooled), padding=(0, 0))
     squeeze = (RELU, Pool("avg", window, 3, 0), Conv(channels, 128), norm(128), RELU)
-    return (*squeeze, whole, norm(768), RELU, Classifier(768, num_classes))
+    return (*squeeze, whole, norm(768), RELU, Linear(768, num_classes))

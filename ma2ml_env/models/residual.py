@@ -11,10 +11,10 @@ from ma2ml_env.errors import MA2MLError
 from ma2ml_env.models.layers import (
     Activation,
     Chain,
-    Classifier,
     Conv,
     GlobalPool,
     Layer,
+    Linear,
     Norm,
     Pool,
     Size,
@@ -54,7 +54,7 @@ class ResidualSkeleton:
             raise MA2MLError(f"stem_stride is 1, 2 or 4, not {self.stem_stride}")
 
 
-class BlockPlan(NamedTuple):
+class ResidualBlockPlan(NamedTuple):
     """One block: `after(branch(x) + shortcut(x))`.
 
     Attributes:
@@ -83,7 +83,7 @@ class Plan(NamedTuple):
     """
 
     stem: Chain
-    blocks: tuple[BlockPlan | ChainPlan, ...]
+    blocks: tuple[ResidualBlockPlan | ChainPlan, ...]
     head: Chain
 
 
@@ -114,7 +114,7 @@ def count(
     size: Size = (image_size, image_size)
     flops = params = 0
     for part in (ChainPlan(network.stem), *network.blocks, ChainPlan(network.head)):
-        chains = (part.branch, part.shortcut or ()) if isinstance(part, BlockPlan) else (part.chain,)
+        chains = (part.branch, part.shortcut or ()) if isinstance(part, ResidualBlockPlan) else (part.chain,)
         costs = [chain_cost(chain, size) for chain in chains]
         flops += sum(cost.flops for cost in costs)
         params += sum(cost.params for cost in costs)
@@ -140,10 +140,10 @@ def plan(architecture: Architecture, skeleton: ResidualSkeleton, in_channels: in
     if skeleton.stem_stride == 4:
         stem += (Pool("max", 3, 2, 1),)
     channels = next(stage.width for stage in reversed(architecture.stages) if stage.depth)
-    return Plan(stem, tuple(_blocks(architecture)), (GlobalPool(), Classifier(channels, num_classes)))
+    return Plan(stem, tuple(_blocks(architecture)), (GlobalPool(), Linear(channels, num_classes)))
 
 
-def _blocks(architecture: Architecture) -> Iterator[BlockPlan | ChainPlan]:
+def _blocks(architecture: Architecture) -> Iterator[ResidualBlockPlan | ChainPlan]:
     inputs, activation = architecture.stem, ACTIVATIONS[architecture.activation]
     for number, stage in enumerate(architecture.stages):
         if number and not stage.depth:
@@ -154,7 +154,7 @@ def _blocks(architecture: Architecture) -> Iterator[BlockPlan | ChainPlan]:
             inputs = stage.width
 
 
-def _block(stage: Stage, inputs: int, stride: int, activation: Activation) -> BlockPlan:
+def _block(stage: Stage, inputs: int, stride: int, activation: Activation) -> ResidualBlockPlan:
     width, window, strides = stage.width, (stage.kernel, stage.kernel), (stride, stride)
     same = inputs == width and stride == 1
     projection: Chain = () if same else (Conv(inputs, width, (1, 1), strides), Norm(width))
@@ -174,7 +174,7 @@ def _block(stage: Stage, inputs: int, stride: int, activation: Activation) -> Bl
         middle = inputs * stage.expansion
         gate = [SqueezeExcite(middle, -(-middle // SQUEEZE))] if stage.squeeze else []
         opening = [part for conv in layers[:2] for part in (conv, Norm(conv.outputs), activation)]
-        return BlockPlan((*opening, *gate, layers[2], Norm(width)), () if same else None, ())
+        return ResidualBlockPlan((*opening, *gate, layers[2], Norm(width)), () if same else None, ())
     opening = [part for conv in layers[:-1] for part in (conv, Norm(conv.outputs), activation)]
     branch = (*opening, layers[-1], Norm(width), *gate)
-    return BlockPlan(branch, None if stage.kind == "plain" else projection, (activation,))
+    return ResidualBlockPlan(branch, None if stage.kind == "plain" else projection, (activation,))

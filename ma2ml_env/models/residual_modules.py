@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from ma2ml_env.models.modules import DropPath, DropPathNetwork, build_chain
-from ma2ml_env.models.residual import BlockPlan, ChainPlan, Plan
+from ma2ml_env.models.residual import ChainPlan, Plan, ResidualBlockPlan
 
 
 class ResidualNetwork(DropPathNetwork):
@@ -36,9 +36,9 @@ class ResidualNetwork(DropPathNetwork):
         return logits
 
 
-def build_block(plan: BlockPlan | ChainPlan, drop_path: float) -> nn.Module:
+def build_block(plan: ResidualBlockPlan | ChainPlan, drop_path: float) -> nn.Module:
     """A block, or the stand-in for a stage without any."""
-    return Block(plan, drop_path) if isinstance(plan, BlockPlan) else build_chain(plan.chain)
+    return Block(plan, drop_path) if isinstance(plan, ResidualBlockPlan) else build_chain(plan.chain)
 
 
 class Block(nn.Module):
@@ -53,7 +53,7 @@ class Block(nn.Module):
     Source: He et al. (2016); the zero is from Goyal et al. (2017).
     """
 
-    def __init__(self, plan: BlockPlan, drop_path: float = 0.0) -> None:
+    def __init__(self, plan: ResidualBlockPlan, drop_path: float = 0.0) -> None:
         super().__init__()
         self.branch = build_chain(plan.branch)
         self.shortcut = build_chain(plan.shortcut) if plan.shortcut else None

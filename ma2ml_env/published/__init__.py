@@ -8,9 +8,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ma2ml_env.published.actions import Action, action, actions
-from ma2ml_env.published.catalog import ENTRIES
+from ma2ml_env.published.entries import ENTRIES
+from ma2ml_env.published.network_sizes import Row, sizes
 from ma2ml_env.published.networks import Network, architecture, network
-from ma2ml_env.published.table import Row, table
 
 if TYPE_CHECKING:
     from torch import nn
@@ -56,4 +56,4 @@ def build(
     return network(name, in_channels=in_channels, drop_path=drop_path, **sizes, **skeleton).build()
 
 
-__all__ = ["Action", "Network", "Row", "action", "actions", "architecture", "build", "names", "network", "table"]
+__all__ = ["Action", "Network", "Row", "action", "actions", "architecture", "build", "names", "network", "sizes"]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from ma2ml_env.errors import MA2MLError, UnknownNameError, nearest
 from ma2ml_env.families import FAMILIES
 from ma2ml_env.models import build_network, count
-from ma2ml_env.published.catalog import ENTRIES, Entry
+from ma2ml_env.published.entries import ENTRIES, Entry
 from ma2ml_env.types import Cost
 
 if TYPE_CHECKING:

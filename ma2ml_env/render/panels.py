@@ -67,15 +67,15 @@ def _policy_panel(part: Policy, images: Any = None) -> Panel:
 
 @panel.register
 def _recipe_panel(part: Recipe, images: Any = None) -> Panel:
-    return table({name.replace("_", " "): value for name, value in asdict(part).items()})
+    return name_value_panel({name.replace("_", " "): value for name, value in asdict(part).items()})
 
 
 @panel.register(Mapping)
 def _mapping_panel(part: Mapping[str, Any], images: Any = None) -> Panel:
-    return table(part)
+    return name_value_panel(part)
 
 
-def table(values: Mapping[str, Any]) -> Panel:
+def name_value_panel(values: Mapping[str, Any]) -> Panel:
     """A table of names and values, in as many columns as its length needs."""
     rows = [(str(name), _short(value)) for name, value in values.items()]
     columns = [rows[start : start + ROWS] for start in range(0, len(rows), ROWS)]
@@ -93,7 +93,7 @@ def table(values: Mapping[str, Any]) -> Panel:
 
 def overview(search_spaces: Mapping[str, SearchSpace]) -> Panel:
     """Number of decisions and actions of each agent, before anything is evaluated."""
-    return table(
+    return name_value_panel(
         {agent: f"{len(space)} decisions, {_count(space.size)} possibilities" for agent, space in search_spaces.items()}
     )
 

@@ -9,8 +9,8 @@ import numpy as np
 from ma2ml_env.env import AutoMLEnv
 from ma2ml_env.evaluator import BatchPriced, TrainsNetworks
 from ma2ml_env.models.nasnet import NASNetSkeleton
+from ma2ml_env.models.nasnet_counter import NASNetCounter
 from ma2ml_env.surrogate.columns import Integers
-from ma2ml_env.surrogate.counts import NASNetCounter
 from ma2ml_env.types import AgentID
 
 

@@ -23,7 +23,7 @@ VALIDATION_SHARE = 0.1
 PIXELS = 3 * 32 * 32
 
 
-class Layout(NamedTuple):
+class FileFormat(NamedTuple):
     """File layout of a data set: records of a label, the last of `label_bytes` bytes, and 3 x 32 x 32 pixels.
 
     Source: the data sets' page, https://www.cs.toronto.edu/~kriz/cifar.html.
@@ -38,7 +38,7 @@ class Layout(NamedTuple):
     classes: int
 
 
-CIFAR10_LAYOUT = Layout(
+CIFAR10_LAYOUT = FileFormat(
     title="CIFAR-10",
     folder="cifar-10-batches-bin",
     archive="cifar-10-binary.tar.gz",
@@ -47,7 +47,7 @@ CIFAR10_LAYOUT = Layout(
     label_bytes=1,
     classes=10,
 )
-CIFAR100_LAYOUT = Layout(
+CIFAR100_LAYOUT = FileFormat(
     title="CIFAR-100",
     folder="cifar-100-binary",
     archive="cifar-100-binary.tar.gz",
@@ -88,7 +88,7 @@ class CIFAR10:
     root: str | None = field(default=None, repr=False)
     train_images: int | None = None
     validation_images: int | None = None
-    layout: ClassVar[Layout] = CIFAR10_LAYOUT
+    layout: ClassVar[FileFormat] = CIFAR10_LAYOUT
 
     def __post_init__(self) -> None:
         if self.image_size < 1:
@@ -120,12 +120,12 @@ class CIFAR100(CIFAR10):
 
     name: str = "cifar100"
     classes: tuple[str, ...] = CIFAR100_CLASSES
-    layout: ClassVar[Layout] = CIFAR100_LAYOUT
+    layout: ClassVar[FileFormat] = CIFAR100_LAYOUT
 
 
 @cache
 def _load(
-    folder: Path, layout: Layout, image_size: int, train_images: int | None, validation_images: int | None
+    folder: Path, layout: FileFormat, image_size: int, train_images: int | None, validation_images: int | None
 ) -> Splits:
     _require_files(folder, layout)
     pixels, labels = _read([folder / layout.folder / name for name in layout.train], TRAIN_IMAGES, layout)
@@ -177,7 +177,7 @@ def _resized(pixels: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
     return np.stack([np.asarray(image) for image in images]).transpose(0, 3, 1, 2)
 
 
-def _require_files(folder: Path, layout: Layout) -> None:
+def _require_files(folder: Path, layout: FileFormat) -> None:
     names = [f"{layout.folder}/{name}" for name in (*layout.train, *layout.test)]
     absent = [name for name in names if not (folder / name).is_file()]
     if absent:
@@ -188,7 +188,7 @@ def _require_files(folder: Path, layout: Layout) -> None:
         raise missing(layout.title, folder, absent, how)
 
 
-def _read(files: Sequence[Path], images: int, layout: Layout) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+def _read(files: Sequence[Path], images: int, layout: FileFormat) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
     """The pixels, (N, 3, 32, 32), and labels of some files, which hold `images` records in all."""
     record = layout.label_bytes + PIXELS
     expected = images // len(files) * record

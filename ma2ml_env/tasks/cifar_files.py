@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from ma2ml_env.errors import MA2MLError
-from ma2ml_env.tasks.cifar import CIFAR10_LAYOUT, CIFAR100_LAYOUT, PIXELS, Layout
+from ma2ml_env.tasks.cifar import CIFAR10_LAYOUT, CIFAR100_LAYOUT, PIXELS, FileFormat
 from ma2ml_env.tasks.cifar_classes import CIFAR10_CLASSES, CIFAR100_CLASSES
 
 LAYOUTS = {CIFAR10_CLASSES: CIFAR10_LAYOUT, CIFAR100_CLASSES: CIFAR100_LAYOUT}
@@ -56,7 +56,7 @@ def write_binary_files(folder: str | Path, out: str | Path) -> list[Path]:
     return written
 
 
-def _records(folder: Path, classes: Sequence[str], layout: Layout) -> NDArray[np.uint8]:
+def _records(folder: Path, classes: Sequence[str], layout: FileFormat) -> NDArray[np.uint8]:
     """All images of a part as records, in the order of their hashes."""
     records = []
     for label, name in enumerate(classes):
@@ -70,7 +70,7 @@ def _records(folder: Path, classes: Sequence[str], layout: Layout) -> NDArray[np
     return together[order]
 
 
-def _record(file: Path, label: int, layout: Layout) -> NDArray[np.uint8]:
+def _record(file: Path, label: int, layout: FileFormat) -> NDArray[np.uint8]:
     with Image.open(file) as image:
         pixels = np.asarray(image.convert("RGB"))
     if pixels.size != PIXELS or pixels.shape[0] != pixels.shape[1]:

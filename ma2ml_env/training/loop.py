@@ -31,7 +31,7 @@ class DivergedError(ArithmeticError):
     """The loss is not a finite number."""
 
 
-class Network(Protocol):
+class DropPathNetwork(Protocol):
     """Interface that training requires of a network besides being a module."""
 
     def set_drop_path_progress(self, progress: float) -> None:

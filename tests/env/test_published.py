@@ -10,7 +10,7 @@ import torch.nn.functional as F
 
 from ma2ml_env import published
 from ma2ml_env.models import cost
-from ma2ml_env.published.catalog import ENTRIES
+from ma2ml_env.published.entries import ENTRIES
 from ma2ml_env.search_spaces.autoaugment import autoaugment, policy_actions
 from ma2ml_env.search_spaces.darts import darts
 from ma2ml_env.search_spaces.fbnetv3 import fbnetv3
@@ -211,7 +211,7 @@ def test_an_environment_without_such_a_space_is_told_why(name):
 
 
 def test_the_table_has_a_row_for_every_name_with_a_ratio_or_a_reason():
-    rows = published.table()
+    rows = published.sizes()
     assert [row.name for row in rows] == NAMES
     for row in rows:
         assert row.source

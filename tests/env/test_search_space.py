@@ -62,6 +62,6 @@ def test_a_default_that_does_not_fit_and_an_object_without_values_are_refused() 
         SearchSpace((Decision("x", (1, 2)),), dict, default=(2,))
     with pytest.raises(ValueError, match="no `values` function, so it cannot encode a set"):
         SPACE.encode({1})
-    for sizes in ([0], []):
-        with pytest.raises(ValueError, match="at least one"):
+    for sizes, message in (([0], r"must be in 1\.\.1,000,000, not 0"), ([], r"must be in 1\.\.2,000, not 0")):
+        with pytest.raises(ValueError, match=message):
             plain(sizes)

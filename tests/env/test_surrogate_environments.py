@@ -16,11 +16,11 @@ import ma2ml_env
 from ma2ml_env import AutoMLEnv, Trial
 from ma2ml_env.evaluators.surrogate import SHIPPED, SurrogateEvaluator
 from ma2ml_env.models.nasnet import NASNetSkeleton, count
+from ma2ml_env.models.nasnet_counter import NASNetCounter
 from ma2ml_env.search_spaces.nasnet import nasnet
-from ma2ml_env.surrogate.counts import NASNetCounter
+from ma2ml_env.surrogate.evaluations_file import read_evaluations
 from ma2ml_env.surrogate.fit import evaluations, fit, gather
 from ma2ml_env.surrogate.model import load_surrogate
-from ma2ml_env.surrogate.table import read_table
 from ma2ml_env.testing import check_evaluator
 
 DIGITS = "ma2ml/digits-v0"
@@ -58,7 +58,7 @@ def test_the_evaluator_conforms(env: AutoMLEnv) -> None:
 
 def test_it_answers_what_its_surrogate_predicts_of_the_trials(env: AutoMLEnv) -> None:
     real = ma2ml_env.make(DIGITS)
-    run = read_table(SHIPPED / "digits-v0.csv.xz", real)["ma2ml-seed1-env0"][:60]
+    run = read_evaluations(SHIPPED / "digits-v0.csv.xz", real)["ma2ml-seed1-env0"][:60]
     data, surrogate = gather(real, {"run": run}), load_surrogate(SHIPPED / "digits-v0.surrogate.xz")
     assert data.image_changes is not None
     assert data.image_changes.tolist() == np.array(surrogate.image_changes).tolist()

@@ -16,7 +16,7 @@ from pyarrow import parquet
 import ma2ml_env
 from ma2ml_agents.importance.shapley import shapley_effects
 from ma2ml_env import Decision, SearchSpace, registry
-from ma2ml_env.benchmark_tables.cells import read_columns
+from ma2ml_env.benchmark_tables.csv_columns import read_columns
 from ma2ml_env.benchmark_tables.file import tabular_space, tabular_spaces
 from ma2ml_env.benchmark_tables.table import build_table
 from ma2ml_env.evaluators.tabular import TabularEvaluator, tabular
@@ -145,7 +145,7 @@ def test_every_form_of_file_says_the_same(tmp_path, ending):
     plain = written(tmp_path)
     path = tmp_path / f"mine.{ending}"
     if ending == "parquet":
-        parquet.write_table(pyarrow.table(read_columns(plain)), path)
+        parquet.write_evaluations(pyarrow.table(read_columns(plain)), path)
     else:
         path.write_bytes(COMPRESSORS[ending]((HEADER + ROWS).encode()))
     assert read_columns(path) == read_columns(plain)

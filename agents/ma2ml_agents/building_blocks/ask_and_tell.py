@@ -13,13 +13,13 @@ from ma2ml_agents.building_blocks.joint_action import Layout, rows_of
 from ma2ml_agents.building_blocks.new_proposals import NewProposals
 from ma2ml_agents.learner import Actions, AgentSpec, Batch, Observations
 
-Trial = TypeVar("Trial")
+Handle = TypeVar("Handle")
 """The library's type of a proposal whose result is pending."""
 LIBRARY_SEEDS = 2**32
 """Number of seeds that the libraries accept; larger ones are folded."""
 
 
-class AskAndTell(ABC, Generic[Trial]):
+class AskAndTell(ABC, Generic[Handle]):
     """Adapter from a library's ask-and-tell optimizer to the `Learner` protocol.
 
     Its state is the sequence of ask and tell calls, which restoring replays: no library object is pickled, but
@@ -46,15 +46,15 @@ class AskAndTell(ABC, Generic[Trial]):
         """Creates a new optimizer over the decisions of `layout`; `seed` is below `LIBRARY_SEEDS`."""
 
     @abstractmethod
-    def ask(self) -> tuple[list[int], Trial]:
+    def ask(self) -> tuple[list[int], Handle]:
         """Returns the optimizer's next joint action, D integers, and its trial."""
 
     @abstractmethod
-    def give(self, joint: list[int]) -> Trial:
+    def give(self, joint: list[int]) -> Handle:
         """Creates a trial of a joint action that the optimizer has not proposed, such as one of a warm start."""
 
     @abstractmethod
-    def tell(self, trial: Trial, values: list[float]) -> None:
+    def tell(self, trial: Handle, values: list[float]) -> None:
         """Reports a trial's values to the optimizer."""
 
     def objectives(self, batch: Batch) -> list[float]:
@@ -92,7 +92,7 @@ class AskAndTell(ABC, Generic[Trial]):
     def _restart(self, seed: int) -> None:
         self.seed = seed
         self._history: list[Any] = []
-        self._open: deque[tuple[list[int], Trial]] = deque()
+        self._open: deque[tuple[list[int], Handle]] = deque()
         self._proposals = NewProposals(self.layout, enabled=self._distinct)
         self._rng = np.random.default_rng(seed)
         self.begin(seed % LIBRARY_SEEDS)

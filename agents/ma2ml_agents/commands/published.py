@@ -23,7 +23,7 @@ def _show() -> None:
     table = Table(*COLUMNS, box=None, header_style="bold")
     for column in table.columns[2:]:
         column.justify = "right"
-    rows = published.table()
+    rows = published.sizes()
     for row in rows:
         table.add_row(
             row.name,

@@ -15,12 +15,12 @@ import ma2ml_env
 from ma2ml_env import AutoMLEnv, Trial
 from ma2ml_env.errors import MA2MLError
 from ma2ml_env.evaluators.surrogate import SurrogateEvaluator
+from ma2ml_env.surrogate.evaluations_file import read_evaluations
 from ma2ml_env.surrogate.fit import Data, evaluations, fit, gather
 from ma2ml_env.surrogate.model import load_surrogate
 from ma2ml_env.surrogate.noise import Floats, Noise
 from ma2ml_env.surrogate.noise_floor import reachable, repeatable, smallest_step
 from ma2ml_env.surrogate.quality import Agreement, held_out_pipelines, held_out_runs, learning_curve, second_evaluations
-from ma2ml_env.surrogate.table import read_table
 from ma2ml_env.trials import TrialStore
 from ma2ml_env.types import AgentID
 
@@ -106,7 +106,7 @@ def _runs(env: AutoMLEnv, paths: Sequence[Path]) -> dict[str, list[Trial]]:
     runs: dict[str, list[Trial]] = {}
     for path in paths:
         if path.name.endswith(TABLE_ENDING):
-            found = read_table(path, env)
+            found = read_evaluations(path, env)
         else:
             file = path / "trials.db" if path.is_dir() else path
             if not file.exists():

@@ -18,7 +18,7 @@ DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
 FACTS = ("accuracy", "curve", "flops", "params", "seconds", "error")
 
 
-def write_table(path: str | Path, env: AutoMLEnv, runs: Mapping[str, Sequence[Trial]]) -> None:
+def write_evaluations(path: str | Path, env: AutoMLEnv, runs: Mapping[str, Sequence[Trial]]) -> None:
     """Writes the trials of some runs, one line each.
 
     The first line is a comment, `# ` and JSON with the environment's id and definition; then come run, number, seed,
@@ -44,8 +44,8 @@ def write_table(path: str | Path, env: AutoMLEnv, runs: Mapping[str, Sequence[Tr
     Path(path).write_bytes(lzma.compress(text.getvalue().encode(), preset=9 | lzma.PRESET_EXTREME))
 
 
-def read_table(path: str | Path, env: AutoMLEnv) -> dict[str, list[Trial]]:
-    """The trials of a file that `write_table` wrote, by run.
+def read_evaluations(path: str | Path, env: AutoMLEnv) -> dict[str, list[Trial]]:
+    """The trials of a file that `write_evaluations` wrote, by run.
 
     Args:
         path: path of the file.

@@ -9,7 +9,7 @@ from functools import lru_cache, partial
 import numpy as np
 from numpy.typing import NDArray
 
-from ma2ml_env.models.layers import RELU, Chain, ChainCost, Classifier, GlobalPool, Size, chain_cost
+from ma2ml_env.models.layers import RELU, Chain, ChainCost, GlobalPool, Linear, Size, chain_cost
 from ma2ml_env.models.nasnet import NASNetSkeleton, plan
 from ma2ml_env.models.nasnet_cells import cell_plan, operation
 from ma2ml_env.search_spaces.nasnet import CELLS, OPERATIONS, Block, Cell, Genotype
@@ -84,7 +84,7 @@ class NASNetCounter:
         return stack
 
     def _head_cost(self, channels: int, size: Size) -> tuple[int, int]:
-        head = (RELU, GlobalPool(), Classifier(channels, self.num_classes, bias=not self._enas))
+        head = (RELU, GlobalPool(), Linear(channels, self.num_classes, bias=not self._enas))
         return chain_cost(head, size)[:2]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ma2ml_env.published.catalog import ENTRIES
+from ma2ml_env.published.entries import ENTRIES
 from ma2ml_env.published.networks import network
 
 
@@ -43,7 +43,7 @@ class Row:
         return self.flops / self.published_flops if self.flops and self.published_flops else None
 
 
-def table() -> list[Row]:
+def sizes() -> list[Row]:
     """Every published architecture and policy, in the order of the catalogue, with its cost as computed now."""
     rows = []
     for name, found in ENTRIES.items():

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ma2ml_env.benchmark_tables.file import layout_of
+from ma2ml_env.benchmark_tables.file import decisions_of
 from ma2ml_env.benchmark_tables.table import Table, build_table
 from ma2ml_env.errors import MA2MLError
 from ma2ml_env.search_space import SearchSpace
@@ -39,7 +39,7 @@ def choice_table(name: str, chosen: Mapping[str, ArrayLike], accuracy: ArrayLike
 
 def check_spaces(name: str, search_spaces: Mapping[AgentID, SearchSpace]) -> None:
     """Raises a ValueError if these are not the search spaces of a published table, in its order."""
-    given, wanted = layout_of(search_spaces), layout_of(published_spaces(name))
+    given, wanted = decisions_of(search_spaces), decisions_of(published_spaces(name))
     if given != wanted:
         different = [agent for agent, decisions in given if (agent, decisions) not in wanted]
         raise MA2MLError(

@@ -1,4 +1,4 @@
-"""Columns of CSV and parquet files, and the values of their cells."""
+"""TextColumns of CSV and parquet files, and the values of their cells."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from ma2ml_env.errors import MA2MLError, UnknownNameError, missing_extra, nearest
 
-Columns = Mapping[str, Sequence[Any]]
+TextColumns = Mapping[str, Sequence[Any]]
 OPENERS: dict[str, Callable[..., Any]] = {".csv": open, ".gz": gzip.open, ".xz": lzma.open, ".bz2": bz2.open}
 
 
@@ -43,7 +43,7 @@ def read_columns(path: str | Path) -> dict[str, list[Any]]:
         raise MA2MLError(f"cannot read {file}: {error}") from error
 
 
-def column(columns: Columns, name: str, where: str) -> Sequence[Any]:
+def column(columns: TextColumns, name: str, where: str) -> Sequence[Any]:
     """One column.
 
     Raises:
@@ -54,7 +54,7 @@ def column(columns: Columns, name: str, where: str) -> Sequence[Any]:
     return columns[name]
 
 
-def numbers(columns: Columns, name: str, where: str) -> NDArray[np.float64]:
+def numbers(columns: TextColumns, name: str, where: str) -> NDArray[np.float64]:
     """One column as numbers, NaN where it is empty; raises as `column` does, and for a cell that is no number."""
     cells = column(columns, name, where)
     try:
@@ -121,7 +121,7 @@ def _parquet(file: Path) -> dict[str, list[Any]]:
     except ImportError as error:
         raise missing_extra(f"to read {file.name} needs pyarrow", "benchmark") from error
     try:
-        columns = parquet.read_table(file).to_pydict()
+        columns = parquet.read_evaluations(file).to_pydict()
     except (OSError, pyarrow.ArrowException) as error:
         raise MA2MLError(f"cannot read {file}: {error}") from error
     return {name: [None if cell != cell else cell for cell in cells] for name, cells in columns.items()}
