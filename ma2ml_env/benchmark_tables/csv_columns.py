@@ -121,7 +121,7 @@ def _parquet(file: Path) -> dict[str, list[Any]]:
     except ImportError as error:
         raise missing_extra(f"to read {file.name} needs pyarrow", "benchmark") from error
     try:
-        columns = parquet.read_evaluations(file).to_pydict()
+        columns = parquet.read_table(file).to_pydict()
     except (OSError, pyarrow.ArrowException) as error:
         raise MA2MLError(f"cannot read {file}: {error}") from error
     return {name: [None if cell != cell else cell for cell in cells] for name, cells in columns.items()}

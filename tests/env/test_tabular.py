@@ -145,7 +145,7 @@ def test_every_form_of_file_says_the_same(tmp_path, ending):
     plain = written(tmp_path)
     path = tmp_path / f"mine.{ending}"
     if ending == "parquet":
-        parquet.write_evaluations(pyarrow.table(read_columns(plain)), path)
+        parquet.write_table(pyarrow.table(read_columns(plain)), path)
     else:
         path.write_bytes(COMPRESSORS[ending]((HEADER + ROWS).encode()))
     assert read_columns(path) == read_columns(plain)
