@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -105,13 +105,8 @@ class _Tree:
             return cls(np.zeros(0, dtype=np.int64), np.zeros(0), np.zeros(0, dtype=np.uint64), values)
         if not {int(kind) for kind in lines["decision_type"].split()} <= set(NUMERIC_DECISIONS):
             raise MA2MLError("only numeric splits without missing values are supported")
-        children = {name: [int(child) for child in lines[f"{name}_child"].split()] for name in ("left", "right")}
-        order = list(_leaves(children, 0))
-        place = {leaf: number for number, leaf in enumerate(order)}
-        right = [
-            (2**MOST_LEAVES - 1) ^ sum(1 << place[leaf] for leaf in _leaves(children, left))
-            for left in children["left"]
-        ]
+        children = [[int(child) for child in lines[f"{side}_child"].split()] for side in ("left", "right")]
+        order, right = _leaves(*children)
         return cls(
             np.array(lines["split_feature"].split(), dtype=np.int64),
             np.array(lines["threshold"].split(), dtype=float),
@@ -120,10 +115,22 @@ class _Tree:
         )
 
 
-def _leaves(children: Mapping[str, list[int]], node: int) -> Iterator[int]:
-    """The leaves below a node from left to right; LightGBM names leaf i by the number -i - 1."""
-    if node < 0:
-        yield -node - 1
-        return
-    yield from _leaves(children, children["left"][node])
-    yield from _leaves(children, children["right"][node])
+def _leaves(left: Sequence[int], right: Sequence[int]) -> tuple[list[int], list[int]]:
+    """The leaves from left to right, and per split the bit set of the leaves that remain after a step to the right.
+
+    Args:
+        left: left child of every split; leaf i is the number -i - 1.
+        right: right child of every split.
+    """
+    order, remaining = list[int](), [0] * len(left)
+
+    def leaves_below(node: int) -> int:
+        if node < 0:
+            order.append(-node - 1)
+            return 1 << (len(order) - 1)
+        left_of_it = leaves_below(left[node])
+        remaining[node] = (2**MOST_LEAVES - 1) ^ left_of_it
+        return left_of_it | leaves_below(right[node])
+
+    leaves_below(0)
+    return order, remaining

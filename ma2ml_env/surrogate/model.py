@@ -6,7 +6,7 @@ import hashlib
 import json
 import lzma
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -69,7 +69,7 @@ class Surrogate:
     @cached_property
     def digest(self) -> str:
         """Digest of everything but `quality`, 16 hexadecimal digits."""
-        return _digest({name: value for name, value in asdict(self).items() if name != "quality"})
+        return _digest({name: value for name, value in _fields(self).items() if name != "quality"})
 
     def save(self, path: str | Path) -> None:
         """Writes the file: JSON, compressed with xz; nothing in it is ever executed."""
@@ -115,4 +115,9 @@ def load_surrogate(path: str | Path) -> Surrogate:
 
 
 def _digest(body: Mapping[str, Any]) -> str:
-    return hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()[:16]
+    return hashlib.sha256(json.dumps(body, sort_keys=True, default=_fields).encode()).hexdigest()[:16]
+
+
+def _fields(part: Any) -> dict[str, Any]:
+    """The fields of a dataclass, one level deep: `asdict` copies every number of the points."""
+    return {field.name: getattr(part, field.name) for field in fields(part)}
