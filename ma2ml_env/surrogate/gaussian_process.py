@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, reduce
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -130,8 +130,7 @@ def rational_quadratic(one: Matrix, other: Matrix, variance: Any) -> Matrix:
     Source: Rasmussen and Williams, equation 4.19 with alpha = 1 and a length scale for each column.
     """
     squares = (one * one).sum(1)[:, None] + (other * other).sum(1)
-    covariance: Matrix = variance / (1.0 + 0.5 * squares - one @ other.T)
-    return covariance
+    return cast("Matrix", variance / (1.0 + 0.5 * squares - one @ other.T))
 
 
 def misfit(residual: Tensor, covariance: Tensor) -> Tensor:
@@ -207,8 +206,7 @@ def _fit(
     center, deviation = table.mean(axis=0), table.std(axis=0)
     varying = np.flatnonzero(deviation > 1e-9 * (1.0 + np.abs(center)))
     rows = (table - center)[:, varying] / deviation[varying]
-    own = [np.flatnonzero(np.isin(varying, group)) for group in groups]
-    parts = [np.arange(len(varying)), *filter(len, own)]
+    parts = [np.arange(len(varying)), *filter(len, (np.flatnonzero(np.isin(varying, group)) for group in groups))]
     better = np.argsort(-target, kind="stable")[: max(len(target) // 2, min(len(target), LEARNED_FROM // 4))]
     some = rng.permutation(better)[:LEARNED_FROM]
     learned = _learn(rows[some], target[some], noise(target[some]), parts)
