@@ -48,17 +48,14 @@ class Splits:
         return Images(_joined(self.train.pixels, self.validation.pixels), labels)
 
 
-class Task(Protocol):
-    """A source of images.
+class HasImageForm(Protocol):
+    """Any object that states the form of images and of the answers to them, such as a task.
 
     Attributes:
         name: for messages and saved models.
         image_size: pixels, images are square.
         channels: 1 or 3.
         classes: names of the classes, in the order of the labels.
-
-    A task may also have an `augmentation`, a key of `ma2ml_env.augment.standard.STANDARD`: the augmentation
-    that its images are always trained with, before any policy; none if it has not.
     """
 
     @property
@@ -76,6 +73,14 @@ class Task(Protocol):
     @property
     def classes(self) -> tuple[str, ...]:
         """Names of the classes, in the order of the labels."""
+
+
+class Task(HasImageForm, Protocol):
+    """A source of images.
+
+    A task may also have an `augmentation`, a key of `ma2ml_env.augment.standard.STANDARD`: the augmentation
+    that its images are always trained with, before any policy; none if it has not.
+    """
 
     def load(self) -> Splits:
         """Reads the images; the second call in a process is free."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 from pydantic import TypeAdapter
@@ -18,32 +18,13 @@ from ma2ml_env.errors import DamagedFileError, MA2MLError, UnknownNameError, nea
 from ma2ml_env.families import FAMILIES
 from ma2ml_env.files import replacing
 from ma2ml_env.models import build_network, count
+from ma2ml_env.tasks.task import HasImageForm
 from ma2ml_env.training.loop import Normalization
 
 FORMAT = "ma2ml-classifier-2"
 WITH_TASK = "ma2ml-classifier-1"
 """The format of 0.1.0, which names a task of this package in place of the form of its images."""
 LARGEST_IMAGE, MOST_CLASSES = 2**14, 10**6
-
-
-class HasImageForm(Protocol):
-    """Any object with the fields of an `ImageForm`, such as a task."""
-
-    @property
-    def name(self) -> str:
-        """Name of the images, for messages."""
-
-    @property
-    def image_size(self) -> int:
-        """Rows and columns in pixels."""
-
-    @property
-    def channels(self) -> int:
-        """Number of channels, 1 or 3."""
-
-    @property
-    def classes(self) -> tuple[str, ...]:
-        """Names of the classes, in the order of the labels."""
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ import pytest
 from ma2ml_agents.commands import main
 from ma2ml_agents.commands.learners import rows
 from ma2ml_agents.commands.train_options import parse_train
-from ma2ml_agents.learners import learner_names, make_config, preset_names
+from ma2ml_agents.learners import learner_class, learner_names, make_config, preset_names
 from ma2ml_env.errors import MA2MLError
 
 
@@ -24,7 +24,7 @@ def test_a_row_names_the_presets_that_can_be_asked_for() -> None:
     for name, _, _, presets, _ in rows():
         for kind in ("published", "tuned"):
             if kind in presets:
-                make_config(name, {}, kind)
+                assert isinstance(make_config(name, {}, kind), learner_class(name).Config)
 
 
 @pytest.mark.parametrize("preset", ["published", "tuned"])

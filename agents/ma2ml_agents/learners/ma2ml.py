@@ -98,7 +98,7 @@ class MA2ML(ActorCriticLearner):
         """New neighbors of which the most promising is proposed, with an ensemble. Found on a table of
         nine decisions and confirmed on the tuning problems."""
         optimism: float = 1.0
-        """What makes a neighbor promising: the critics' mean and so many standard deviations among them. Source: upper
+        """Optimism about neighbors: the critics' mean and so many standard deviations among them. Source: upper
         confidence bounds; the value is ours."""
         warmup: int = 10
         """First pipelines, before the policies move: with a Gaussian process a design that covers the choices of every
@@ -115,7 +115,7 @@ class MA2ML(ActorCriticLearner):
         target: TargetName = "polyak"
         """Target policies: an average that follows the policies, or the policies before the update. Source: DMAC."""
         target_rate: float = 0.02
-        """How far the average moves after each step of the policies. Found on synthetic problems; DMAC's
+        """Fraction by which the average moves after each step of the policies. Found on synthetic problems; DMAC's
         is 0.01."""
 
         def __post_init__(self) -> None:
@@ -139,7 +139,7 @@ class MA2ML(ActorCriticLearner):
 
         @property
         def gaussian_process(self) -> bool:
-            """Whether the critic is a Gaussian process."""
+            """True if the critic is a Gaussian process."""
             return self.critic != "ensemble" and self._factored
 
     def __init__(self, specs: Sequence[AgentSpec], config: Config | None = None, seed: int = 0) -> None:
@@ -203,7 +203,7 @@ class MA2ML(ActorCriticLearner):
         return {agent: action[0] for agent, action in best.items()}
 
     def state_dict(self) -> dict[str, Any]:
-        """What the base class has, the target policies, the replay, the open proposals and the Gaussian process."""
+        """State of the base class, target policies, replay, open proposals and the Gaussian process."""
         own = {
             "target": self.target_policy.state_dict(),
             "replay": self.replay.state_dict(),
