@@ -1,4 +1,4 @@
-.PHONY: help test lint format build ci results-quick
+.PHONY: help test lint format build ci docs results-quick
 
 help:  ## show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 12
@@ -23,3 +23,6 @@ ci:  ## what continuous integration runs
 
 results-quick:  ## the orders of the first results table, in minutes
 	ma2ml benchmark --grid experiments/quick.yaml --out runs/results-quick
+
+docs:  ## build the documentation into site/ (extra docs)
+	mkdocs build --strict
