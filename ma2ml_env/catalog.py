@@ -9,8 +9,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, cast, get_type_hints
 
-from ma2ml_env.errors import MA2MLError, UnknownNameError
-from ma2ml_env.errors import nearest as nearest
+from ma2ml_env.errors import MA2MLError, UnknownNameError, nearest
 from ma2ml_env.families import FAMILIES
 from ma2ml_env.types import Result
 

@@ -7,8 +7,7 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
-from ma2ml_env.errors import MA2MLError, UnknownNameError
-from ma2ml_env.errors import nearest as nearest
+from ma2ml_env.errors import MA2MLError, UnknownNameError, nearest
 
 EXPONENT = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+")
 """Pattern of numbers such as 4e5, which YAML 1.1 reads as text."""

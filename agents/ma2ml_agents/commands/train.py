@@ -23,6 +23,7 @@ from ma2ml_agents.runs.loggers import SearchLog, check_loggers
 from ma2ml_agents.runs.progress import SearchProgress
 from ma2ml_agents.runs.report import TOP_K
 from ma2ml_agents.search import Callbacks, SearchPlan, run_plan
+from ma2ml_agents.search.plan import GIVE_UP_AFTER
 from ma2ml_agents.search.pruner import make_pruner
 from ma2ml_agents.search.warm_start import read_warm_start
 from ma2ml_env import AutoMLEnv, Trial
@@ -32,7 +33,6 @@ from ma2ml_env.trials import top_k_mean
 from ma2ml_env.types import JointAction
 
 WARM_START_FILE = "warm_start.json"
-GIVE_UP_AFTER = 5
 
 
 def main(argv: Sequence[str], prog: str) -> int:

@@ -8,8 +8,7 @@ from typing import Protocol
 
 import numpy as np
 
-from ma2ml_agents.building_blocks.settings import nearest
-from ma2ml_env.errors import MA2MLError
+from ma2ml_env.errors import MA2MLError, nearest
 
 
 class Pruner(Protocol):
