@@ -15,8 +15,7 @@ from ma2ml_agents import agent_specs, make_learner, run_search
 from ma2ml_agents.commands import main
 from ma2ml_agents.importance import Choices, enumerate_all, estimate
 from ma2ml_agents.importance.games import true_reward
-from ma2ml_agents.importance.sampling import shapley_values
-from ma2ml_agents.importance.shapley import shapley_effects
+from ma2ml_agents.importance.shapley import explained_variances, harsanyi_dividends, shapley_effects, shapley_values
 from ma2ml_agents.importance.trees import fit_trees
 from ma2ml_env import AutoMLEnv, Decision, Result, SearchSpace, Trial
 from ma2ml_env.reward import accuracy
@@ -81,6 +80,34 @@ def test_the_shapley_value_is_the_mean_contribution_over_all_orders() -> None:
             gains[player] += (worth[coalition | 1 << player] - worth[coalition]) / 6
             coalition |= 1 << player
     assert shapley_values(worth) == pytest.approx(gains)
+
+
+def test_the_dividends_of_all_parts_of_a_coalition_sum_to_its_worth() -> None:
+    worth = np.random.default_rng(0).normal(size=16)
+    dividends = harsanyi_dividends(worth)
+    for coalition in range(16):
+        parts = [part for part in range(16) if part & coalition == part]
+        assert dividends[parts].sum() == pytest.approx(worth[coalition])
+
+
+def test_an_interaction_is_the_variance_that_a_two_way_analysis_leaves_to_it() -> None:
+    scores = np.random.default_rng(0).normal(size=(4, 5))
+    rows, columns = scores.mean(axis=1, keepdims=True), scores.mean(axis=0, keepdims=True)
+    left = scores - rows - columns + scores.mean()
+    assert harsanyi_dividends(explained_variances(scores))[3] == pytest.approx((left**2).mean())
+
+
+def test_sampled_interactions_agree_with_enumeration_and_an_absent_one_is_nil() -> None:
+    exact, sampled = enumerate_all(CHOICES, interacting), estimate(CHOICES, interacting, samples=4000)
+    wanted = {effect.agents: effect.share for effect in exact.interactions}
+    assert set(wanted) == {("aug", "nas"), ("aug", "hpo"), ("nas", "hpo"), ("aug", "nas", "hpo")}
+    assert wanted["aug", "hpo"] == pytest.approx(0.0, abs=1e-12)
+    assert min(wanted["aug", "nas"], wanted["nas", "hpo"]) > 0.03
+    alone = sum(effect.alone for effect in exact.agents.values())
+    assert alone + sum(wanted.values()) == pytest.approx(1.0)
+    for effect in sampled.interactions:
+        assert effect.share == pytest.approx(wanted[effect.agents], abs=0.02)
+        assert effect.low <= effect.share <= effect.high
 
 
 def test_in_an_additive_game_every_share_is_the_variance_of_ones_own_part_and_nothing_is_together() -> None:
@@ -197,6 +224,7 @@ def test_a_runs_folder_becomes_a_table_a_file_and_a_picture(run: Path, capsys: p
     assert list(stored["agents"]) == ["aug", "nas", "hpo"]
     assert sum(agent["share"] for agent in stored["agents"].values()) == pytest.approx(1.0)
     assert len(stored["decisions"]) == 89
+    assert sorted(len(effect["agents"]) for effect in stored["interactions"]) == [2, 2, 2, 3]
     totals = [decision["total"] for decision in stored["decisions"]]
     assert totals == sorted(totals, reverse=True)
     assert stored["r2"] < 0.5

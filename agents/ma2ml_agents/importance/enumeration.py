@@ -6,7 +6,7 @@ import numpy as np
 
 from ma2ml_agents.importance.choices import Choices, Floats, Score, check_variance
 from ma2ml_agents.importance.effects import Importance
-from ma2ml_agents.importance.shapley import shapley_effects
+from ma2ml_agents.importance.shapley import explained_variances, harsanyi_dividends, shapley_values
 
 
 def enumerate_all(choices: Choices, score: Score) -> Importance:
@@ -19,16 +19,18 @@ def enumerate_all(choices: Choices, score: Score) -> Importance:
     Raises:
         ValueError: if all pipelines score the same.
 
-    Source: `shapley_effects` for the agents; Sobol' indices by sums over the whole array.
+    Source: Owen 2014, "Sobol' indices and Shapley value", for the agents; Sobol' indices by sums over the whole array.
     """
     pipelines = np.indices(tuple(choices.nvec)).reshape(len(choices.nvec), -1).T
     scores = score(pipelines)[0].reshape(tuple(choices.nvec))
     check_variance(scores)
     sizes = [int(np.prod(choices.nvec[choices.owner == number])) for number in range(len(choices.agents))]
     by_agent = scores.reshape(sizes)
-    shares = shapley_effects(by_agent, choices.agents)
-    agents = [(shares[name], 0.0, alone) for name, (alone, _) in zip(choices.agents, _sobol(by_agent), strict=True)]
-    return Importance.of(choices, agents, _sobol(scores))
+    worth = explained_variances(by_agent) / scores.var()
+    interactions = [(share, 0.0) for share in harsanyi_dividends(worth)]
+    own = [alone for alone, _ in _sobol(by_agent)]
+    agents = [(share, 0.0, alone) for share, alone in zip(shapley_values(worth), own, strict=True)]
+    return Importance.of(choices, agents, interactions, _sobol(scores))
 
 
 def _sobol(scores: Floats) -> list[tuple[float, float]]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from rich.console import Group, RenderableType
 from rich.table import Table
 
-from ma2ml_agents.importance.effects import DecisionEffect, Importance
+from ma2ml_agents.importance.effects import DecisionEffect, Importance, InteractionEffect
 from ma2ml_env.files import write_text
 
 if TYPE_CHECKING:
@@ -54,6 +54,11 @@ class Page:
         for name, effect in self.importance.agents.items():
             interval = "exact" if effect.low == effect.high else f"{effect.low:.1%} to {effect.high:.1%}"
             agents.add_row(name, f"{effect.share:.1%}", interval, f"{effect.alone:.1%}", f"{effect.together:.1%}")
+        interactions = _right_aligned("interaction", "share", "95 % interval")
+        for together in self.importance.interactions:
+            exact = together.low == together.high
+            interval = "exact" if exact else f"{together.low:.1%} to {together.high:.1%}"
+            interactions.add_row(" x ".join(together.agents), f"{together.share:.1%}", interval)
         decisions = _right_aligned("agent", "decision", "total effect", "alone")
         decisions.columns[1].justify = "left"
         for decision in self.importance.decisions[:TOP]:
@@ -62,7 +67,7 @@ class Page:
         left_out = len(self.importance.decisions) - TOP
         more = [f"and {left_out} decisions of smaller effect, in importance.json"] if left_out > 0 else []
         warning = [f"[bold]{self.warning}[/bold]"] if self.warning else []
-        return Group(*parts, "", agents, "", decisions, *more, *warning)
+        return Group(*parts, "", agents, "", interactions, "", decisions, *more, *warning)
 
     def save(self, folder: Path, colors: Sequence[str]) -> list[Path]:
         """Writes `importance.json` and `importance.png`.
@@ -86,14 +91,24 @@ class Page:
         from matplotlib.figure import Figure
 
         decisions = self.importance.decisions[:TOP]
-        height = MARGIN + ROW * max(len(decisions), 2 * len(self.importance.agents), 8)
+        interactions = self.importance.interactions[:TOP]
+        height = 2 * MARGIN + ROW * max(len(decisions), 2 * len(self.importance.agents) + len(interactions), 8)
         figure = Figure(figsize=(WIDTH, height), dpi=150, layout="constrained")
-        left, right = figure.subplots(1, 2, width_ratios=(2, 3))
-        _draw_agents(left, self.importance, colors)
-        _draw_decisions(right, decisions, colors)
+        parts = figure.subfigures(1, 2, width_ratios=(2, 3), squeeze=False)
+        left, right = parts[0, 0], parts[0, 1]
+        if interactions:
+            sizes = (2 * len(self.importance.agents), 1 + len(interactions))
+            upper, lower = left.subplots(2, 1, sharex=True, height_ratios=sizes)
+            _draw_interactions(lower, interactions)
+        else:
+            upper = left.subplots()
+        _draw_agents(upper, self.importance, colors)
+        if interactions:
+            upper.set_xlabel("")
+        _draw_decisions(right.subplots(), decisions, colors)
         held_out = "" if self.r2 is None else f", held-out R2 {self.r2:.2f}"
         poor = " (too poor to conclude from)" if self.warning else ""
-        figure.suptitle(f"What matters in {self.env}{held_out}{poor}", fontsize=11)
+        figure.suptitle(f"Importance in {self.env}{held_out}{poor}", fontsize=11)
         figure.savefig(file)
 
 
@@ -124,6 +139,20 @@ def _draw_agents(axes: Axes, importance: Importance, colors: Mapping[str, str]) 
     axes.set_yticks(range(len(importance.agents)), list(importance.agents))
     axes.set_title("agents: Shapley share (hatched: with others)", fontsize=9, loc="left")
     _finish(axes, 1.25 * max(effect.high for effect in importance.agents.values()), "share of the variance")
+
+
+def _draw_interactions(axes: Axes, interactions: Sequence[InteractionEffect]) -> None:
+    """Draws the share of each interaction with its interval."""
+    for row, effect in enumerate(interactions):
+        axes.barh(row, max(effect.share, 0.0), height=0.6, color="white", edgecolor="dimgray", hatch="////")
+        if effect.low < effect.high:
+            axes.plot([max(effect.low, 0.0), max(effect.high, 0.0)], [row, row], color="black", linewidth=1.2)
+        end = max(effect.high, effect.share, 0.0)
+        label = f"{effect.share:.1%}"
+        axes.annotate(label, (end, row), xytext=(6, 0), textcoords="offset points", va="center", fontsize=9)
+    axes.set_yticks(range(len(interactions)), [" x ".join(effect.agents) for effect in interactions])
+    axes.set_title("interactions between agents", fontsize=9, loc="left")
+    _finish(axes, axes.get_xlim()[1], "share of the variance")
 
 
 def _draw_decisions(axes: Axes, decisions: Sequence[DecisionEffect], colors: Mapping[str, str]) -> None:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from math import comb
-
 import numpy as np
 
 from ma2ml_agents.importance.choices import Choices, Floats, Integers, Score, check_variance
 from ma2ml_agents.importance.effects import Importance
+from ma2ml_agents.importance.shapley import harsanyi_dividends, shapley_values
 from ma2ml_env.errors import MA2MLError
 
 REPLICATES = 400
@@ -22,8 +21,9 @@ def estimate(choices: Choices, score: Score, samples: int = 512, seed: int = 0) 
 
         c(J) = E[(y_T - y_{T xor J})^2] / 2 = E[Var(score | x_{-J})]
 
-    whose Shapley value is the agents'. A replicate picks one of the models and resamples the pairs (A, B) with
-    replacement; the interval is 1.96 standard deviations of its share to either side.
+    whose Shapley value is the agents'; their interactions are the dividends of c(all) - c(all without S). A replicate
+    picks one of the models and resamples the pairs (A, B) with replacement; the interval is 1.96 standard deviations of
+    its share to either side.
 
     Args:
         choices: all agents' decisions; at most `MOST_AGENTS` agents.
@@ -48,32 +48,14 @@ def estimate(choices: Choices, score: Score, samples: int = 512, seed: int = 0) 
     check_variance(scores)
     scores = np.concatenate([scores.mean(axis=0, keepdims=True), scores])
     effects = _coalition_effects(scores.reshape(len(scores), *pipelines.shape[:2]))
-    shares, alone = _shares(effects[0].mean(axis=1))
-    deviations = np.std([_shares(replicate)[0] for replicate in _replicates(effects, rng)], axis=0)
+    mean, replicates = effects[0].mean(axis=1), _replicates(effects, rng)
+    shares, alone = _shares(mean)
+    deviations = np.std([_shares(replicate)[0] for replicate in replicates], axis=0)
+    interactions = list(zip(_interactions(mean), _interactions(replicates).std(axis=0), strict=True))
     own = _first_orders(choices, pipelines.reshape(-1, len(choices.nvec)), scores[0])
     total = _total_effects(choices, score, first[:samples], second[:samples]) / scores[0].var()
-    return Importance.of(choices, zip(shares, deviations, alone, strict=True), zip(own, total, strict=True))
-
-
-def shapley_values(worth: Floats) -> Floats:
-    """Returns the Shapley value of every player.
-
-        phi_i = sum_{S without i} |S|! (n - |S| - 1)! / n! (worth(S + i) - worth(S))
-
-    Args:
-        worth: worth of every coalition, shape (2^n,); player i is in coalition S if bit i of its number is set.
-
-    Returns:
-        Shape (n,), in the unit of `worth`.
-
-    Source: Shapley 1953.
-    """
-    n = len(worth).bit_length() - 1
-    coalitions = np.arange(len(worth))
-    sizes = [int(coalition).bit_count() for coalition in coalitions]
-    weights = np.array([1.0 / (n * comb(n - 1, size)) if size < n else 0.0 for size in sizes])
-    outside = [coalitions[(coalitions >> player) & 1 == 0] for player in range(n)]
-    return np.array([weights[s] @ (worth[s | 1 << player] - worth[s]) for player, s in enumerate(outside)])
+    agents = zip(shares, deviations, alone, strict=True)
+    return Importance.of(choices, agents, interactions, zip(own, total, strict=True))
 
 
 def _mixes(choices: Choices, first: Integers, second: Integers) -> Integers:
@@ -93,6 +75,11 @@ def _shares(effects: Floats) -> tuple[Floats, Floats]:
     everyone = len(effects) - 1
     others = [everyone ^ 1 << player for player in range(everyone.bit_length())]
     return shapley_values(effects) / effects[everyone], 1.0 - effects[others] / effects[everyone]
+
+
+def _interactions(effects: Floats) -> Floats:
+    """Share of the interaction of each coalition, shape (..., 2^n), from the total effects of all coalitions."""
+    return harsanyi_dividends(effects[..., -1:] - effects[..., ::-1]) / effects[..., -1:]
 
 
 def _replicates(effects: Floats, rng: np.random.Generator) -> Floats:
