@@ -17,7 +17,7 @@ from ma2ml_env.errors import MA2MLError
 from ma2ml_env.evaluator import BatchResults
 from ma2ml_env.search_space import SearchSpace
 from ma2ml_env.surrogate.columns import Integers
-from ma2ml_env.surrogate.costs import costs
+from ma2ml_env.surrogate.costs import cost_counter
 from ma2ml_env.surrogate.features import Features
 from ma2ml_env.surrogate.model import Surrogate, load_surrogate
 from ma2ml_env.types import AgentID, Cost, Pipeline, Result
@@ -93,7 +93,7 @@ class SurrogateEvaluator:
 
     def cost_batch(self, actions: Mapping[AgentID, Any]) -> Integers:
         """FLOPs and parameters of B pipelines' networks, exact, shape (2, B); arguments as of `evaluate_batch`."""
-        return costs(self.real, actions)
+        return self._costs(actions)
 
     @property
     def definition(self) -> dict[str, Any]:
@@ -102,10 +102,13 @@ class SurrogateEvaluator:
         return {"kind": "surrogate", "imitates": model.definition, "model": model.digest, "noisy": self.noisy}
 
     def _predict(self, actions: Mapping[AgentID, Integers]) -> BatchResults:
-        real = self.real
-        flops, params = counted = costs(real, actions)
+        flops, params = counted = self._costs(actions)
         accuracy, seconds = _surrogate(self.file).predict(self._features(actions, counted))
         return BatchResults(accuracy, flops, params, seconds)
+
+    @cached_property
+    def _costs(self) -> Callable[[Mapping[AgentID, Integers]], Integers]:
+        return cost_counter(self.real)
 
     @cached_property
     def _features(self) -> Features:

@@ -50,10 +50,10 @@ def cell_columns(actions: Integers) -> Columns:
     Args:
         actions: actions of the space `nasnet`, shape (B, 50).
     """
+    of_cells = _cell_columns(actions.reshape(-1, Cell.size, 5))
     columns: Columns = {}
-    cells = actions.reshape(len(actions), len(CELLS), Cell.size, 5)
     for number, cell in enumerate(CELLS):
-        columns |= {f"{cell}_{name}": column for name, column in _cell_columns(cells[:, number]).items()}
+        columns |= {f"{cell}_{name}": column[number :: len(CELLS)] for name, column in of_cells.items()}
     for name in OPERATIONS:
         columns[name] = 2.0 * columns[f"normal_{name}"] + columns[f"reduction_{name}"]
     return columns

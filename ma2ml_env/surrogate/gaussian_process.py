@@ -99,9 +99,8 @@ class GaussianProcess:
 
     def _covariance(self, table: Floats) -> Floats:
         rows = table - self._center
-        return reduce(
-            np.add, (rational_quadratic(rows[:, at] * scale, points, v) for v, at, scale, points in self._scaled)
-        )
+        terms = (rational_quadratic(rows[:, at] * scale, *of_term) for at, scale, *of_term in self._scaled)
+        return reduce(np.add, terms)
 
     @cached_property
     def _center(self) -> Floats:
@@ -112,25 +111,27 @@ class GaussianProcess:
         return np.array(self.weights)
 
     @cached_property
-    def _scaled(self) -> list[tuple[float, NDArray[np.int64], Floats, Floats]]:
-        """Each term's variance, columns, scale and scaled points."""
+    def _scaled(self) -> list[tuple[Any, ...]]:
+        """Each term's columns, scale, scaled points, variance and the squared lengths of the points."""
         points = np.array(self.points) - self._center
-        arrays = [(term.variance, np.array(term.columns, int), np.array(term.scale, float)) for term in self.terms]
-        return [(variance, at, scale, points[:, at] * scale) for variance, at, scale in arrays]
+        terms = [(np.array(term.columns, int), np.array(term.scale, float), term.variance) for term in self.terms]
+        scaled = [(at, scale, points[:, at] * scale, variance) for at, scale, variance in terms]
+        return [(*term, (term[2] ** 2).sum(axis=1)) for term in scaled]
 
 
-def rational_quadratic(one: Matrix, other: Matrix, variance: Any) -> Matrix:
+def rational_quadratic(one: Matrix, other: Matrix, variance: Any, squares: Matrix | None = None) -> Matrix:
     """The covariance s^2 / (1 + |x - y|^2 / 2) of each pair of rows, shape (N, M): smooth, with long tails.
 
     Args:
         one: arrays or tensors, shape (N, columns), divided by the length scales.
         other: likewise, shape (M, columns).
         variance: s^2.
+        squares: squared lengths of the rows of `other`, shape (M,), if they are known.
 
     Source: Rasmussen and Williams, equation 4.19 with alpha = 1 and a length scale for each column.
     """
-    squares = (one * one).sum(1)[:, None] + (other * other).sum(1)
-    return cast("Matrix", variance / (1.0 + 0.5 * squares - one @ other.T))
+    lengths = (one * one).sum(1)[:, None] + ((other * other).sum(1) if squares is None else squares)
+    return cast("Matrix", variance / (1.0 + 0.5 * lengths - one @ other.T))
 
 
 def misfit(residual: Tensor, covariance: Tensor) -> Tensor:
@@ -146,8 +147,7 @@ def misfit(residual: Tensor, covariance: Tensor) -> Tensor:
 
     factor = torch.linalg.cholesky(covariance)
     whitened = torch.linalg.solve_triangular(factor, residual[:, None], upper=False)
-    density: Tensor = 0.5 * (whitened**2).sum() + factor.diagonal().log().sum()
-    return density
+    return cast("Tensor", 0.5 * (whitened**2).sum() + factor.diagonal().log().sum())
 
 
 def heavy_tailed(variance: Tensor, residual: Tensor) -> Tensor:
