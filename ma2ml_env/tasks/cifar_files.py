@@ -15,12 +15,13 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from ma2ml_env.errors import MA2MLError
-from ma2ml_env.tasks.cifar import CIFAR10_LAYOUT, CIFAR100_LAYOUT, PIXELS, FileFormat
+from ma2ml_env.tasks.cifar import CIFAR10_LAYOUT, CIFAR100_LAYOUT, FileFormat
 from ma2ml_env.tasks.cifar_classes import CIFAR10_CLASSES, CIFAR100_CLASSES
+from ma2ml_env.tasks.pictures import picture_form, read_picture
 
+SIDE = 32
 LAYOUTS = {CIFAR10_CLASSES: CIFAR10_LAYOUT, CIFAR100_CLASSES: CIFAR100_LAYOUT}
 
 
@@ -71,12 +72,11 @@ def _records(folder: Path, classes: Sequence[str], layout: FileFormat) -> NDArra
 
 
 def _record(file: Path, label: int, layout: FileFormat) -> NDArray[np.uint8]:
-    with Image.open(file) as image:
-        pixels = np.asarray(image.convert("RGB"))
-    if pixels.size != PIXELS or pixels.shape[0] != pixels.shape[1]:
-        raise MA2MLError(f"{file} has {pixels.shape[1]}x{pixels.shape[0]} pixels, CIFAR's images have 32x32")
+    form = picture_form(file)
+    if (form.width, form.height) != (SIDE, SIDE):
+        raise MA2MLError(f"{file} has {form.width}x{form.height} pixels, CIFAR's images have {SIDE}x{SIDE}")
     head = np.full(layout.label_bytes, label, dtype=np.uint8)
-    return np.concatenate([head, pixels.transpose(2, 0, 1).reshape(-1)])
+    return np.concatenate([head, read_picture(file, SIDE, 3).reshape(-1)])
 
 
 def main(arguments: Iterable[str]) -> None:

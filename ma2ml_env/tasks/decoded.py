@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 
 from ma2ml_env.errors import DamagedFileError, MA2MLError
 from ma2ml_env.tasks.location import shortened
+from ma2ml_env.tasks.pictures import read_picture
 
-CHUNK, SIZED = 4096, 1000
+CHUNK, SIZED, CHANNELS = 4096, 1000, 3
 
 
 def decoded(files: Sequence[Path], root: Path, folder: Path, image_size: int) -> NDArray[np.uint8]:
@@ -39,7 +40,7 @@ def decoded(files: Sequence[Path], root: Path, folder: Path, image_size: int) ->
             to or has not the room.
     """
     target = folder / f"{_fingerprint(files, root)}-{image_size}px.npy"
-    shape = (len(files), 3, image_size, image_size)
+    shape = (len(files), CHANNELS, image_size, image_size)
     if not target.exists():
         try:
             folder.mkdir(parents=True, exist_ok=True)
@@ -57,24 +58,6 @@ def decoded(files: Sequence[Path], root: Path, folder: Path, image_size: int) ->
     return array
 
 
-def read_image(file: Path, image_size: int) -> NDArray[np.uint8]:
-    """One image in color, its middle square resized.
-
-    Returns:
-        Shape (3, image_size, image_size).
-
-    Raises:
-        OSError: if it is not an image, or not a whole one.
-
-    Source: Pillow's `ImageOps.fit`.
-    """
-    from PIL import Image, ImageOps
-
-    with Image.open(file) as image:
-        fitted = ImageOps.fit(image.convert("RGB"), (image_size, image_size), Image.Resampling.BICUBIC)
-    return np.asarray(fitted).transpose(2, 0, 1)
-
-
 def _fingerprint(files: Sequence[Path], root: Path) -> str:
     """16 hexadecimal digits that stand for the names of the files and the sizes of about a thousand of them."""
     names = [file.relative_to(root).as_posix() for file in files]
@@ -87,16 +70,14 @@ def _decode_all(files: Sequence[Path], target: Path, shape: tuple[int, ...]) -> 
     partial, free = target.with_suffix(".partial"), shutil.disk_usage(target.parent).free
     if free < math.prod(shape):  # a full disk would kill the process that writes to the mapped file
         raise OSError(f"{math.prod(shape) / 1e9:,.1f} GB are needed, {free / 1e9:,.1f} GB are free")
-    from PIL.Image import DecompressionBombError
-
     array = np.lib.format.open_memmap(partial, mode="w+", dtype=np.uint8, shape=shape)
     unreadable: list[str] = []
 
     def decode(row: int) -> None:
         try:
-            array[row] = read_image(files[row], shape[-1])
-        except (OSError, SyntaxError, ValueError, DecompressionBombError) as error:
-            unreadable.append(f"{files[row]} ({error})")
+            array[row] = read_picture(files[row], shape[-1], CHANNELS)
+        except DamagedFileError as error:
+            unreadable.append(str(error))
 
     with ThreadPoolExecutor() as pool:
         for start in range(0, len(files), CHUNK):

@@ -176,8 +176,8 @@ def test_imagenets_images_are_decoded_once_until_they_change(tmp_path, monkeypat
     assert before.train.pixels.untyped_storage().data_ptr() == before.test.pixels.untyped_storage().data_ptr()
 
     calls = []
-    read = decoded.read_image
-    monkeypatch.setattr(decoded, "read_image", lambda *arguments: calls.append(arguments) or read(*arguments))
+    read = decoded.read_picture
+    monkeypatch.setattr(decoded, "read_picture", lambda *arguments: calls.append(arguments) or read(*arguments))
     imagenet._load.cache_clear()
     before.train.pixels[0] = 7
     assert (task.load().train.pixels[0] != 7).any(), "what a process writes does not reach the file"
@@ -203,7 +203,7 @@ def test_a_cache_folder_of_ones_own_is_used_and_one_that_cannot_be_made_is_refus
 def test_a_disk_without_room_is_refused_before_anything_is_decoded(tmp_path, monkeypatch) -> None:
     write_imagenet(tmp_path, PROXY)
     monkeypatch.setattr(decoded.shutil, "disk_usage", lambda folder: SimpleNamespace(free=5 * 4 * 3 * 12**2 - 1))
-    monkeypatch.setattr(decoded, "read_image", None)
+    monkeypatch.setattr(decoded, "read_picture", None)
     with pytest.raises(ValueError, match="GB are needed"):
         replace(PROXY, root=str(tmp_path)).load()
 
