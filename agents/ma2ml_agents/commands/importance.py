@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,10 +17,10 @@ from ma2ml_agents.importance import Choices, enumerate_all, estimate
 from ma2ml_agents.importance.games import true_reward
 from ma2ml_agents.importance.page import Page
 from ma2ml_agents.importance.trees import fit_trees
-from ma2ml_agents.runs.folder import CONFIG_FILE
+from ma2ml_agents.runs.environment import env_of_run
 from ma2ml_agents.search.loop import TRIALS_FILE
 from ma2ml_env import AutoMLEnv, registry
-from ma2ml_env.errors import DamagedFileError, MA2MLError, UnknownNameError
+from ma2ml_env.errors import MA2MLError, UnknownNameError
 from ma2ml_env.trials import TrialStore
 from ma2ml_env.types import check_seed
 
@@ -60,7 +59,7 @@ def main(argv: Sequence[str], prog: str) -> None:
     with console.status("scoring random pipelines"):
         if path.exists():
             file = path / TRIALS_FILE if path.is_dir() else path
-            made = _env_of(file) if options.env is None else registry.make(options.env, **overrides)
+            made = env_of_run(file.parent) if options.env is None else registry.make(options.env, **overrides)
             page = _of_trials(made, file, options.samples, options.seed)
         else:
             made = _named(options.run_or_env, **overrides)
@@ -79,18 +78,6 @@ def _named(env_id: str, **overrides: Any) -> AutoMLEnv:
         if env_id in ma2ml_env.env_ids():
             raise
         raise UnknownNameError(f"there is no run {env_id}, and as an environment: {error}") from None
-
-
-def _env_of(file: Path) -> AutoMLEnv:
-    """Returns the environment that a run's configuration describes."""
-    path = file.parent / CONFIG_FILE
-    if not path.exists():
-        raise MA2MLError(f"{file.parent} holds no {CONFIG_FILE}, which names its environment; name it by --env")
-    try:
-        entry = registry.EnvEntry(**json.loads(path.read_text(encoding="utf-8"))["run"]["environment"])
-    except (ValueError, KeyError, TypeError) as error:
-        raise DamagedFileError(f"{path} is damaged or not a run's ({error}); name the environment by --env") from error
-    return entry.build()
 
 
 def _of_trials(env: AutoMLEnv, file: Path, samples: int, seed: int) -> Page:
