@@ -21,10 +21,10 @@ register_shipped()
 
 
 def load_model(path: str | Path) -> Classifier:
-    """Loads a trained model from its safetensors file; see `ma2ml_env.training.classifier.load_model`."""
-    from ma2ml_env.training import classifier
+    """Loads a trained model from its safetensors file; see `ma2ml_env.training.model_file.load_model`."""
+    from ma2ml_env.training import model_file
 
-    return classifier.load_model(path)
+    return model_file.load_model(path)
 
 
 __all__ = [

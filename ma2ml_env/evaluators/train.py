@@ -126,7 +126,8 @@ class TrainEvaluator:
         Raises:
             MA2MLError: if it cannot: the network is of no kind that this package builds by name.
         """
-        from ma2ml_env.training.classifier import ImageForm, described_network
+        from ma2ml_env.training.image_form import ImageForm
+        from ma2ml_env.training.model_file import described_network
 
         described_network(self.network)
         ImageForm.of(self.task)

@@ -22,7 +22,8 @@ from ma2ml_env.models import build_network
 from ma2ml_env.models.nasnet import NASNetSkeleton
 from ma2ml_env.search_spaces.nasnet import nasnet
 from ma2ml_env.tasks.digits import Digits
-from ma2ml_env.training.classifier import Classifier, ImageForm
+from ma2ml_env.training.classifier import Classifier
+from ma2ml_env.training.image_form import ImageForm
 from ma2ml_env.training.loop import Normalization
 
 
@@ -107,7 +108,7 @@ def test_a_model_file_cannot_name_code_to_run(saved: Path, tmp_path: Path) -> No
     [
         torch.zeros(1, 1, 9, 9, dtype=torch.uint8),
         torch.zeros(1, 3, 8, 8, dtype=torch.uint8),
-        torch.zeros(1, 8, 8, dtype=torch.uint8),
+        torch.zeros(8, 8, dtype=torch.uint8),
         torch.zeros(1, 1, 8, 8),
     ],
 )
