@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from ma2ml_agents.learner import AgentSpec, Batch, Learner, agent_specs
 from ma2ml_agents.learners import learner_names, make_learner
 from ma2ml_agents.search import run_search
+from ma2ml_agents.search.leaderboard import leaderboard
 
 if TYPE_CHECKING:
     from ma2ml_agents.learners.ma2ml import MA2ML
@@ -39,6 +40,7 @@ __all__ = [
     "MA2MLOnPolicy",
     "RandomSearch",
     "agent_specs",
+    "leaderboard",
     "learner_names",
     "make_learner",
     "run_search",
