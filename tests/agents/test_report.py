@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,9 +13,10 @@ from rich.console import Console
 from ma2ml_agents.runs import loggers
 from ma2ml_agents.runs.loggers import SearchLog, TensorBoardLogger, WandbLogger, check_loggers
 from ma2ml_agents.runs.progress import SearchProgress
-from ma2ml_agents.runs.report import batch_means, best_in_words, draw_figures, top_k_curve
+from ma2ml_agents.runs.report import batch_means, best_curve, best_in_words, draw_figures, top_k_curve
 from ma2ml_env import Pipeline, Result, Trial
 from ma2ml_env.errors import MA2MLError
+from ma2ml_env.trials import top_k_mean
 
 
 def trial(number: int, reward: float, choice: int | None = None, error: str | None = None) -> Trial:
@@ -25,8 +27,21 @@ def trial(number: int, reward: float, choice: int | None = None, error: str | No
 TRIALS = [trial(0, 0.2), trial(1, 0.8), trial(2, 0.4), trial(3, 0.8, choice=1), trial(4, 0.6)]
 
 
-def test_the_top_k_curve_takes_the_best_distinct_pipelines_so_far() -> None:
-    assert top_k_curve(TRIALS, batch_size=2, k=2) == pytest.approx([(0.2 + 0.8) / 2, (0.8 + 0.4) / 2, (0.8 + 0.6) / 2])
+def test_the_top_k_curve_takes_the_best_distinct_pipelines_so_far_once_there_are_k() -> None:
+    curve = top_k_curve(TRIALS[::-1], k=2)
+    assert curve[1:] == pytest.approx([(0.2 + 0.8) / 2, (0.8 + 0.4) / 2, (0.8 + 0.4) / 2, (0.8 + 0.6) / 2])
+    assert math.isnan(curve[0])
+
+
+def test_the_last_point_of_the_top_k_curve_is_the_mean_of_the_ranking() -> None:
+    many = [trial(number, (number * 7 % 31) / 31, choice=number * 5 % 23) for number in range(60)]
+    assert top_k_curve(many, k=5)[-1] == pytest.approx(top_k_mean(many, 5))
+
+
+def test_the_best_so_far_leaves_failures_out() -> None:
+    curve = best_curve([trial(0, 0.9, error="broken"), trial(1, 0.2), trial(2, 0.1), trial(3, 0.3)])
+    assert curve[1:] == [0.2, 0.2, 0.3]
+    assert math.isnan(curve[0])
 
 
 def test_batch_means_are_those_of_all_trials_in_the_order_of_their_numbers() -> None:
@@ -37,6 +52,10 @@ def test_both_figures_are_pictures(tmp_path: Path) -> None:
     files = draw_figures(TRIALS, 2, tmp_path, "a title")
     assert [file.name for file in files] == ["top_reward.png", "batch_reward.png"]
     assert all(file.read_bytes().startswith(b"\x89PNG") for file in files)
+
+
+def test_a_search_in_which_all_failed_has_figures_too(tmp_path: Path) -> None:
+    assert len(draw_figures([trial(0, 0.0, error="out of memory")], 2, tmp_path, "a title")) == 2
 
 
 def test_the_best_pipelines_are_told_best_first_and_once() -> None:

@@ -1,19 +1,21 @@
-"""Report of a search: a description of its best pipelines, and the paper's two figures."""
+"""Report of a search: a description of its best pipelines, its curves, and figures of them."""
 
 from __future__ import annotations
 
+import bisect
 import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ma2ml_env import Trial
-from ma2ml_env.trials import top_k, top_k_mean
+from ma2ml_env.trials import top_k
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 TOP_K = 20
+POINTS, BEST, MEAN, FAILED = "#9aa5b1", "#0072b2", "#d55e00", "#b4232a"
 
 
 def best_in_words(trials: Sequence[Trial], count: int = 3) -> str:
@@ -32,31 +34,47 @@ def best_in_words(trials: Sequence[Trial], count: int = 3) -> str:
     return "\n\n".join(str(trial) for trial in top_k(complete, count))
 
 
-def batches(trials: Sequence[Trial], size: int) -> list[Sequence[Trial]]:
-    """Returns the trials in batches of `size`, in the order of their numbers; the last may be smaller."""
-    ordered = sorted(trials, key=lambda trial: trial.number)
-    return [ordered[start : start + size] for start in range(0, len(ordered), size)]
+def best_curve(trials: Sequence[Trial]) -> list[float]:
+    """Returns the best reward so far after each trial, by number; NaN before the first that succeeded."""
+    curve, highest = [], math.nan
+    for trial in _ordered(trials):
+        if not trial.result.failed and not trial.reward <= highest:
+            highest = trial.reward
+        curve.append(highest)
+    return curve
 
 
-def top_k_curve(trials: Sequence[Trial], batch_size: int, k: int = TOP_K) -> list[float]:
-    """Returns the mean reward of the best k distinct pipelines so far, after each batch.
+def top_k_curve(trials: Sequence[Trial], k: int = TOP_K) -> list[float]:
+    """Returns the mean reward of the best k distinct pipelines so far after each trial, by number.
 
-    Source: the paper's first figure.
+    It is NaN while there are fewer than k distinct pipelines, so it never falls.
+
+    Source: the paper's first figure, but for the deduplication.
     """
-    parts = batches(trials, batch_size)
-    return [top_k_mean([t for part in parts[: i + 1] for t in part], k) for i in range(len(parts))]
+    curve: list[float] = []
+    seen: set[str] = set()
+    highest: list[float] = []
+    for trial in _ordered(trials):
+        if trial.pipeline.key not in seen:
+            seen.add(trial.pipeline.key)
+            bisect.insort(highest, trial.reward)
+            del highest[:-k]
+        curve.append(math.fsum(highest) / k if len(highest) == k else math.nan)
+    return curve
 
 
 def batch_means(trials: Sequence[Trial], batch_size: int) -> list[float]:
-    """Returns the mean reward of each batch.
+    """Returns the mean reward of each batch, in the order of the trials' numbers; the last may be smaller.
 
     Source: the paper's second figure.
     """
-    return [math.fsum(t.reward for t in part) / len(part) for part in batches(trials, batch_size)]
+    rewards = [trial.reward for trial in _ordered(trials)]
+    parts = [rewards[start : start + batch_size] for start in range(0, len(rewards), batch_size)]
+    return [math.fsum(part) / len(part) for part in parts]
 
 
 def draw_figures(trials: Sequence[Trial], batch_size: int, folder: Path, title: str, k: int = TOP_K) -> list[Path]:
-    """Draws the paper's two figures.
+    """Draws the progress of a search and the mean reward of its batches.
 
     Args:
         trials: trials of one search, at least one.
@@ -68,23 +86,43 @@ def draw_figures(trials: Sequence[Trial], batch_size: int, folder: Path, title: 
     Returns:
         The two files.
 
-    Source: the paper's figures: mean reward of the top k pipelines against batches, and each batch's mean reward.
+    Source: the paper's figures: mean reward of the top k pipelines, here against pipelines and beside the best one and
+        all trials, and each batch's mean reward.
     """
-    means = batch_means(trials, batch_size)
-    numbers = list(range(1, len(means) + 1))
     files = [folder / "top_reward.png", folder / "batch_reward.png"]
+    means = batch_means(trials, batch_size)
 
-    def line(axes: Axes) -> None:
-        axes.plot(numbers, top_k_curve(trials, batch_size, k), marker="o", markersize=4)
-        axes.set_ylabel(f"mean reward of the top {k} pipelines")
-
-    def scatter(axes: Axes) -> None:
-        axes.scatter(numbers, means, s=24, alpha=0.8)
+    def draw_batches(axes: Axes) -> None:
+        axes.scatter(range(1, len(means) + 1), means, s=24, alpha=0.8, color=BEST)
+        axes.set_xlabel(f"batches of {batch_size}")
         axes.set_ylabel("mean reward of the batch")
 
-    for file, draw in zip(files, (line, scatter), strict=True):
-        _figure(file, f"{title}, batches of {batch_size}", draw)
+    _figure(files[0], title, lambda axes: _draw_progress(axes, trials, k))
+    _figure(files[1], title, draw_batches)
     return files
+
+
+def _draw_progress(axes: Axes, trials: Sequence[Trial], k: int) -> None:
+    """Draws every trial, the best so far, the mean of the best k, and failures at the foot of the axes."""
+    ordered, numbers = _ordered(trials), range(1, len(trials) + 1)
+    shown = [x for x in numbers if not ordered[x - 1].result.failed]
+    failed = [x for x in numbers if ordered[x - 1].result.failed]
+    if shown:
+        rewards = [ordered[x - 1].reward for x in shown]
+        axes.scatter(shown, rewards, s=9, color=POINTS, alpha=0.7, linewidths=0, label="pipeline")
+        axes.step(numbers, best_curve(trials), where="post", color=BEST, linewidth=1.8, label="best so far")
+    if shown and len({trial.pipeline.key for trial in trials}) >= k:
+        axes.plot(numbers, top_k_curve(trials, k), color=MEAN, linewidth=1.8, label=f"mean of the best {k}")
+    if failed:
+        foot = axes.get_xaxis_transform()
+        axes.scatter(failed, [0.015] * len(failed), s=14, marker="x", color=FAILED, transform=foot, label="failed")
+    axes.set_xlabel("pipelines")
+    axes.set_ylabel("reward")
+    axes.legend(frameon=False, fontsize=8, loc="lower right")
+
+
+def _ordered(trials: Sequence[Trial]) -> list[Trial]:
+    return sorted(trials, key=lambda trial: trial.number)
 
 
 def _figure(file: Path, title: str, draw: Callable[[Axes], None]) -> None:
@@ -95,7 +133,6 @@ def _figure(file: Path, title: str, draw: Callable[[Axes], None]) -> None:
     axes = figure.subplots()
     draw(axes)
     axes.set_title(title, fontsize=10)
-    axes.set_xlabel("batches")
     axes.set_xlim(0, None)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     axes.grid(alpha=0.3)
