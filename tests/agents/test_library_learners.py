@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+import os
+import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
@@ -31,6 +33,13 @@ from ma2ml_env import AutoMLEnv, Decision, Result, SearchSpace
 SPECS = (AgentSpec("aug", (4, 3), 3), AgentSpec("nas", (2, 5, 1, 3), 3), AgentSpec("hpo", (6,), 3))
 SEED = 3
 CHEAP_SMAC = {"warmup": 8, "challengers": 200, "local_searches": 2}
+SMAC_IN_A_PROCESS = f"""
+from ma2ml_agents.learner import AgentSpec
+from ma2ml_agents.learners.smac import SMAC
+from ma2ml_agents.testing import play
+specs = (AgentSpec("a", (8,) * 6, 1),)
+print(play(SMAC(specs, SMAC.Config(**{CHEAP_SMAC}), seed=0), specs, updates=24))
+"""
 
 
 def drive(learner, env, rollouts: int) -> None:
@@ -115,6 +124,20 @@ def test_smac_repeats_nothing_before_all_is_proposed_and_then_goes_on() -> None:
     proposals = np.concatenate(play(SMAC(specs, SMAC.Config(**CHEAP_SMAC), seed=0), specs, updates=20, ahead=3))
     assert len({tuple(row) for row in proposals[:12].tolist()}) == 12, "2 x 3 x 1 x 2 pipelines"
     assert len(proposals) == 23
+
+
+def test_smac_proposes_the_same_in_processes_that_hash_differently() -> None:
+    first, second = (
+        subprocess.run(
+            [sys.executable, "-c", SMAC_IN_A_PROCESS],
+            env={**os.environ, "PYTHONHASHSEED": seed},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        for seed in ("0", "1")
+    )
+    assert first == second
 
 
 def test_smac_leaves_no_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

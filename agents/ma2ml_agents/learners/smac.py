@@ -10,6 +10,7 @@ from pathlib import Path
 
 from ConfigSpace import CategoricalHyperparameter, Configuration, ConfigurationSpace
 from smac import HyperparameterOptimizationFacade, Scenario
+from smac.acquisition.maximizer import LocalAndSortedRandomSearch, LocalSearch
 from smac.main.exceptions import ConfigurationSpaceExhaustedException
 from smac.model.random_forest import RandomForest
 from smac.runhistory.dataclasses import TrialInfo, TrialValue
@@ -78,9 +79,7 @@ class SMAC(AskAndTell[TrialInfo]):
                 scenario,
                 model=make_forest(scenario),
                 initial_design=facade.get_initial_design(scenario, n_configs=settings.warmup, max_ratio=1.0),
-                acquisition_maximizer=facade.get_acquisition_maximizer(
-                    scenario, challengers=settings.challengers, local_search_iterations=settings.local_searches
-                ),
+                acquisition_maximizer=make_maximizer(scenario, settings.challengers, settings.local_searches),
                 config_selector=facade.get_config_selector(scenario, retrain_after=settings.retrain_after),
                 logging_level=False,
                 overwrite=True,
@@ -127,3 +126,32 @@ def make_forest(scenario: Scenario) -> RandomForest:
         n_jobs=1,
         seed=scenario.seed,
     )
+
+
+def make_maximizer(scenario: Scenario, challengers: int, local_searches: int) -> LocalAndSortedRandomSearch:
+    """Returns the facade's maximizer of the acquisition, the same in every process.
+
+    Source: `HyperparameterOptimizationFacade.get_acquisition_maximizer`.
+    """
+    maximizer = HyperparameterOptimizationFacade.get_acquisition_maximizer(
+        scenario, challengers=challengers, local_search_iterations=local_searches
+    )
+    maximizer._local_search = SortedLocalSearch(scenario.configspace, seed=scenario.seed)
+    return maximizer
+
+
+class SortedLocalSearch(LocalSearch):
+    """SMAC's local search, from starting points in the order of their choices.
+
+    SMAC takes them from a set of objects that hash by their text, so their order, and with it the search, would depend
+    on `PYTHONHASHSEED`, and a search resumed in another process would go on differently.
+    """
+
+    def _get_init_points_from_previous_configs(
+        self,
+        previous_configs: list[Configuration],
+        n_points: int,
+        additional_start_points: list[tuple[float, Configuration]] | None,
+    ) -> list[Configuration]:
+        found = super()._get_init_points_from_previous_configs(previous_configs, n_points, additional_start_points)
+        return sorted(found, key=lambda config: config.get_array().tolist())
