@@ -26,6 +26,7 @@ TASKS = {
     "cifar10": "ma2ml_env.tasks.cifar:CIFAR10",
     "cifar100": "ma2ml_env.tasks.cifar:CIFAR100",
     "digits": "ma2ml_env.tasks.digits:Digits",
+    "image_folder": "ma2ml_env.tasks.image_folder:ImageFolder",
     "imagenet": "ma2ml_env.tasks.imagenet:ImageNet",
 }
 NETWORKS = {name: family.skeleton for name, family in FAMILIES.items()}

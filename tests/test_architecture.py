@@ -13,7 +13,8 @@ ROOT = Path(__file__).parent.parent
 ENV, AGENTS = ROOT / "ma2ml_env", ROOT / "agents" / "ma2ml_agents"
 ENV_FLOORS = (
     ("errors",),
-    ("decision", "families", "files", "tasks", "types"),
+    ("files",),
+    ("decision", "families", "tasks", "types"),
     ("catalog", "evaluator", "reward", "search_space"),
     ("env", "search_spaces", "trials"),
     ("augment", "benchmark_tables", "models", "wrappers"),
