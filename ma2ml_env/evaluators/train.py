@@ -8,7 +8,7 @@ from dataclasses import dataclass, fields, is_dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
-from ma2ml_env.errors import MA2MLError, require_range
+from ma2ml_env.errors import MA2MLError, require_known, require_range
 from ma2ml_env.models import count
 from ma2ml_env.tasks.task import Task
 from ma2ml_env.types import Cost, Pipeline, Result
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from ma2ml_env.training.classifier import Classifier
     from ma2ml_env.training.pipeline_training import PipelineTraining
 
+METRICS = ("accuracy", "balanced_accuracy")
 MOST_EPOCHS, MOST_THREADS = 1_000_000, 4096
 TRAINING_VERSION = 1
 """Incremented by every change that affects a pipeline's accuracy; stored results of another version are refused."""
@@ -41,10 +42,12 @@ class TrainEvaluator:
             does not follow the machine.
         measured_epochs: after which epochs accuracy is measured before the end, on 2,000 fixed validation
             images; after the last epoch it is measured on all of them. None: on all of them after every epoch.
+        metric: what is measured and called accuracy: `"accuracy"`, the share of images, or `"balanced_accuracy"`, the
+            mean over the classes of the share of each, for classes of unequal size.
 
     Raises:
-        ValueError: for fewer than one epoch or thread, measured epochs that do not ascend from 1 or later, or a
-            device that torch does not see.
+        ValueError: for fewer than one epoch or thread, measured epochs that do not ascend from 1 or later, an unknown
+            metric, or a device that torch does not see.
 
     Source: MA2ML, for training sampled pipelines on a proxy and measuring validation accuracy, not for the details.
     """
@@ -56,6 +59,7 @@ class TrainEvaluator:
     device: str = "cpu"
     threads: int = 1
     measured_epochs: tuple[int, ...] | None = None
+    metric: str = METRICS[0]
 
     def __post_init__(self) -> None:
         measured = (0, *(self.measured_epochs or ()))
@@ -63,6 +67,7 @@ class TrainEvaluator:
             raise MA2MLError(f"measured_epochs ascend and are at least 1, not {list(measured[1:])}")
         for name, most in {"epochs": MOST_EPOCHS, "retrain_epochs": MOST_EPOCHS, "threads": MOST_THREADS}.items():
             require_range(name, getattr(self, name), 1, most)
+        require_known(self.metric, METRICS, "metric")
         if self.device not in ("cpu", "cuda") and not self.device.startswith("cuda:"):
             raise MA2MLError(f"unknown device {self.device!r}; it is 'cpu', 'cuda' or 'cuda:0', 'cuda:1', ...")
         if self.device != "cpu" and not _cuda_is_available():
@@ -102,7 +107,8 @@ class TrainEvaluator:
         standard = getattr(self.task, "augmentation", "none")
         always = {} if standard == "none" else {"augmentation": standard}
         measured = {} if self.measured_epochs is None else {"measured_epochs": list(self.measured_epochs)}
-        return {"kind": "train", "version": TRAINING_VERSION, **parts, **always, **measured}
+        metric = {} if self.metric == METRICS[0] else {"metric": self.metric}
+        return {"kind": "train", "version": TRAINING_VERSION, **parts, **always, **measured, **metric}
 
     def cost(self, pipeline: Pipeline) -> Cost:
         """FLOPs and parameters of the network, by arithmetic, before anything is trained."""
@@ -156,7 +162,7 @@ class TrainEvaluator:
     def _training(self) -> PipelineTraining:
         from ma2ml_env.training.pipeline_training import PipelineTraining
 
-        return PipelineTraining(self.task, self.network, self.device, self.threads)
+        return PipelineTraining(self.task, self.network, self.device, self.threads, self.metric)
 
     def _measured(self, epochs: int) -> tuple[int, ...]:
         """The epochs of a training of `epochs` after which accuracy is measured."""

@@ -154,17 +154,30 @@ def fit(
 
 
 @torch.no_grad()
-def accuracy(network: nn.Module, images: Images, normalization: Normalization) -> float:
-    """The share of images, their labels already on the network's device, that it classifies correctly, in [0, 1]."""
+def accuracy(network: nn.Module, images: Images, normalization: Normalization, metric: str = "accuracy") -> float:
+    """The share of images, their labels already on the network's device, that it classifies correctly, in [0, 1].
+
+    Args:
+        network: to measure, put into evaluation mode.
+        images: to classify.
+        normalization: normalization of the network's input.
+        metric: `"accuracy"`, or `"balanced_accuracy"` for the mean over the classes that occur of the share of each.
+
+    Source: scikit-learn, for balanced accuracy.
+    """
     network.eval()
     device = images.labels.device
-    correct = torch.zeros((), dtype=torch.int64, device=device)
+    correct = torch.zeros(len(images), dtype=torch.bool, device=device)
     for start in range(0, len(images), EVALUATION_BATCH):
         part = slice(start, start + EVALUATION_BATCH)
         with autocast(device):
             predicted = network(normalization(_moved(images.pixels[part], device))).argmax(dim=1)
-        correct += (predicted == images.labels[part]).sum()
-    return int(correct) / len(images)
+        correct[part] = predicted == images.labels[part]
+    if metric == "accuracy":
+        return int(correct.sum()) / len(images)
+    counts = torch.bincount(images.labels)
+    hits = torch.bincount(images.labels[correct], minlength=len(counts))
+    return float((hits[counts > 0].double() / counts[counts > 0]).mean())
 
 
 @contextmanager

@@ -32,12 +32,14 @@ class PipelineTraining:
         skeleton: network skeleton that an architecture is put into.
         device: `"cpu"`, `"cuda"` or `"cuda:0"`, ...
         threads: CPU threads of one training.
+        metric: measure of a network, as of `ma2ml_env.training.loop.accuracy`.
     """
 
     task: Any
     skeleton: Any
     device: str
     threads: int
+    metric: str = "accuracy"
 
     @property
     def splits(self) -> Splits:
@@ -91,7 +93,8 @@ class PipelineTraining:
         def go_on_after(epoch: int, network: nn.Module) -> bool:
             if epoch not in measured:
                 return True
-            curve.append(accuracy(network, splits.validation if epoch == epochs else some, normalization))
+            images = splits.validation if epoch == epochs else some
+            curve.append(accuracy(network, images, normalization, self.metric))
             return not (len(curve) <= len(stop_below) and curve[-1] < stop_below[len(curve) - 1])
 
         try:
@@ -117,7 +120,7 @@ class PipelineTraining:
         network = self._fit(pipeline, seed, both, epochs, lambda epoch, network: True)
         normalization = Normalization.of(self.splits.train)
         with _deterministic(0, self.device, self.threads):
-            test = accuracy(network, self.splits.test, normalization)
+            test = accuracy(network, self.splits.test, normalization, self.metric)
         model = Classifier(network.cpu(), pipeline["nas"], self.skeleton, normalization, self.task)
         return model.eval(), test
 
