@@ -11,11 +11,8 @@ from numpy.typing import NDArray
 
 from ma2ml_agents.building_blocks.feasibility import Feasibility
 from ma2ml_agents.building_blocks.joint_action import Layout, rows_of
-from ma2ml_agents.building_blocks.new_proposals import Joint, NewProposals
+from ma2ml_agents.building_blocks.new_proposals import COSTED, Joint, NewProposals
 from ma2ml_agents.learner import Actions, AgentSpec, Batch, CostFunction, Observations
-
-COSTED = 200
-"""Most candidates whose cost is computed per proposal."""
 
 
 class History:

@@ -15,6 +15,8 @@ from ma2ml_agents.building_blocks.joint_action import Layout
 GROWTH = 1.1
 ENUMERABLE = 4096
 """Largest space that is enumerated to find its last new joint actions."""
+COSTED = 200
+"""Most candidates whose cost is computed per proposal."""
 Joint = NDArray[np.int64]
 Sample = Callable[[int], Joint]
 """Function from a number of rows to as many joint actions, shape (rows, D), canonical or not."""
@@ -98,6 +100,13 @@ class NewProposals:
             if name not in self._known or not self.enabled:
                 found.setdefault(name, row)
         return np.array(list(found.values()), dtype=np.int64)
+
+    def first(self, joint: Joint) -> Joint:
+        """First new and feasible joint action of `joint`, shape (n, D); of shape (1, D), or (0, D) without any."""
+        for row in self.distinct(joint)[:COSTED].tolist():
+            if self._feasible is None or self._feasible(joint[[row]])[0]:
+                return joint[[row]]
+        return joint[:0]
 
     def remember(self, joint: Joint) -> None:
         """Records canonical joint actions, shape (n, D), as proposed."""

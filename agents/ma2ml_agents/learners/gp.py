@@ -4,16 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 
 from ma2ml_agents.building_blocks.gaussian_process.acquisition import expected_improvement
-from ma2ml_agents.building_blocks.gaussian_process.process import GaussianProcess, Posterior, Prior, normal_scores
+from ma2ml_agents.building_blocks.gaussian_process.process import (
+    GaussianProcess,
+    KernelName,
+    Posterior,
+    Prior,
+    normal_scores,
+)
 from ma2ml_agents.building_blocks.history import HistoryLearner
 from ma2ml_agents.building_blocks.neighborhood import crossovers, mutants
 from ma2ml_agents.building_blocks.new_proposals import Joint
-from ma2ml_agents.building_blocks.settings import check_range
+from ma2ml_agents.building_blocks.settings import check_choice, check_range
 from ma2ml_agents.learner import AgentSpec, Batch
 
 
@@ -52,17 +58,21 @@ class GP(HistoryLearner):
         total_weight: float = 1.0
         """Prior median of the sum of the kernel's weights, the distance in log-covariance of two pipelines without a
         common choice."""
+        kernel: KernelName = "mixed"
+        """Main effects and interactions, or `additive` or `product` alone."""
         distinct: bool = True
         """Never propose a known pipeline while new ones can be found."""
 
         def __post_init__(self) -> None:
+            check_choice(self, "kernel", get_args(KernelName))
             check_range(self, 1, names=["warmup", "parents", "local_pool", "fit_every"])
             check_range(self, 0, names=["global_pool", "rounds", "fit_steps", "total_weight"])
 
     def __init__(self, specs: Sequence[AgentSpec], config: Config | None = None, seed: int = 0) -> None:
         self.config = config or self.Config()
         super().__init__(specs, seed, distinct=self.config.distinct)
-        self.process = GaussianProcess(self.layout, prior=Prior(total=self.config.total_weight))
+        prior = Prior(total=self.config.total_weight)
+        self.process = GaussianProcess(self.layout, prior=prior, kernel=self.config.kernel)
 
     def propose(self, rows: int) -> Joint:
         """Returns joint actions, shape (rows, D), chosen sequentially."""

@@ -12,24 +12,24 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ma2ml_agents.building_blocks.actor_critic import ActorCriticConfig, ActorCriticLearner
-from ma2ml_agents.building_blocks.gaussian_process.acquisition import expected_improvement
-from ma2ml_agents.building_blocks.gaussian_process.candidates import candidate_pool, climb, covering_design
+from ma2ml_agents.building_blocks.feasibility import Feasibility
+from ma2ml_agents.building_blocks.gaussian_process.candidates import covering_design
 from ma2ml_agents.building_blocks.gaussian_process.critic import ProcessCritic
 from ma2ml_agents.building_blocks.gaussian_process.expected_value import ExpectedValue
 from ma2ml_agents.building_blocks.gaussian_process.kernel import Floats
+from ma2ml_agents.building_blocks.gaussian_process.process import KernelName
+from ma2ml_agents.building_blocks.gaussian_process.promising import most_promising
 from ma2ml_agents.building_blocks.joint_action import rows_of
 from ma2ml_agents.building_blocks.losses import kl_penalty
 from ma2ml_agents.building_blocks.new_proposals import Joint, NewProposals
 from ma2ml_agents.building_blocks.policy import independent
 from ma2ml_agents.building_blocks.replay import Replay
 from ma2ml_agents.building_blocks.settings import check_choice, check_range
-from ma2ml_agents.learner import Actions, AgentSpec, Batch, Observations
+from ma2ml_agents.learner import Actions, AgentSpec, Batch, CostFunction, Observations
 from ma2ml_env.errors import MA2MLError
 
 TargetName = Literal["polyak", "previous"]
 CriticName = Literal["auto", "gp", "ensemble"]
-PARENTS = 10
-"""Best pipelines around which candidates lie."""
 WARMUP = 0x1A7
 """Keeps the random stream of the first pipelines apart from that of later ones."""
 
@@ -68,6 +68,8 @@ class MA2ML(ActorCriticLearner):
         `auto` takes it wherever it can."""
         batch_size: int = 1
         """Pipelines per update. 5 suits the ensemble (`experiments/tuning.py`), whose updates are slow."""
+        kernel: KernelName = "mixed"
+        """Kernel of the Gaussian process: main effects and interactions, or `additive` or `product` alone."""
         policy_scale: int = 60
         """Decisions from which on every proposal is a sample of the policies, with a Gaussian process; with fewer, a
         share in proportion. The others, and those whose sample is known, maximize expected improvement."""
@@ -128,6 +130,7 @@ class MA2ML(ActorCriticLearner):
             check_range(self, 1e-6, names=["gp_kl_coef"])
             check_choice(self, "target", get_args(TargetName))
             check_choice(self, "critic", get_args(CriticName))
+            check_choice(self, "kernel", get_args(KernelName))
             if self.critic == "gp" and not self._factored:
                 raise MA2MLError(
                     "critic 'gp' needs policy 'independent' and off_policy; take critic 'auto' or 'ensemble'"
@@ -150,11 +153,19 @@ class MA2ML(ActorCriticLearner):
         self.target_policy = self.policy.frozen_copy()
         self.process: ProcessCritic | None = None
         if self.config.gaussian_process:
-            self.process = ProcessCritic(self.layout, fit_steps=self.config.fit_steps, limit=self.config.gp_limit)
+            self.process = ProcessCritic(
+                self.layout, fit_steps=self.config.fit_steps, limit=self.config.gp_limit, kernel=self.config.kernel
+            )
         distinct = self.config.distinct and self.config.off_policy
         self.proposals = NewProposals(self.layout, candidates=self.config.candidates, enabled=distinct)
         self.seed = seed
         self.rng = np.random.default_rng(seed)
+
+    def use_cost(self, cost: CostFunction, *, max_flops: float | None = None, max_params: float | None = None) -> None:
+        """Keep all proposals within bounds."""
+        feasibility = Feasibility(self.layout, cost, max_flops=max_flops, max_params=max_params)
+        if feasibility.bounded:
+            self.proposals.restrict(feasibility.admits)
 
     def act(self, observations: Observations) -> Actions:
         """Propose B joint actions, new ones unless told otherwise."""
@@ -239,28 +250,14 @@ class MA2ML(ActorCriticLearner):
         share = min(1.0, len(self.layout) / self.config.policy_scale)
         if not len(self.replay) or int((number + 1) * share) > int(number * share):
             drawn = self.sample(1)
-            if self.proposals.is_new(drawn)[0] or not len(self.replay):
+            if self.proposals.admits(drawn)[0] or not len(self.replay):
                 self.proposals.remember(drawn)
                 return drawn
-        return self._most_promising(process)
-
-    def _most_promising(self, process: ProcessCritic) -> Joint:
-        """The new joint action of highest expected improvement in a pool, remembered as proposed, shape (1, D)."""
-        posterior, fitted = process.believing(self.proposals.open), process.fitted
-        good = process.posterior.joint[np.argsort(-fitted, kind="stable")[:PARENTS]]
-
-        def score(joint: Joint) -> Floats:
-            return expected_improvement(*posterior.predict(joint), float(fitted.max()))
-
-        pool = candidate_pool(good, self.config.pool, self.layout, self.rng)
-        pool, scores = climb(pool, score, self.config.pool // 4, self.layout, self.rng)
-        pool = pool[np.argsort(-scores, kind="stable")]
-        new = self.proposals.distinct(pool)[:1]
-        if not len(new):
+        found = most_promising(process, self.proposals, self.config.pool, self.layout, self.rng)
+        if not len(found):
             return self.proposals.draw(lambda rows: self.layout.uniform(rows, self.rng), 1, self.rng.random)
-        self.proposals.remember(pool[new])
-        chosen: Joint = pool[new]
-        return chosen
+        self.proposals.remember(found)
+        return found
 
     def _update_process(self, process: ProcessCritic) -> dict[str, float]:
         """Condition the Gaussian process on all data; after the warm-up, ascend the regularized value exactly."""

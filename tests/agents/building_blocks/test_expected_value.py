@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from ma2ml_agents.building_blocks.gaussian_process.expected_value import ExpectedValue
-from ma2ml_agents.building_blocks.gaussian_process.process import GaussianProcess
+from ma2ml_agents.building_blocks.gaussian_process.process import GaussianProcess, KernelName
 from ma2ml_agents.building_blocks.joint_action import Layout
 from ma2ml_agents.learner import AgentSpec
 
@@ -18,15 +18,16 @@ CONDITIONAL = (
     AgentSpec("b", (3,), 1),
 )
 GAMES = pytest.mark.parametrize("specs", [PLAIN, CONDITIONAL], ids=["plain", "conditional"])
+KERNELS = pytest.mark.parametrize("kernel", ["mixed", "product", "additive"])
 
 
 class Game:
     """A posterior from random data, and everything that can be enumerated of it."""
 
-    def __init__(self, specs, seed: int = 0):
+    def __init__(self, specs, kernel: KernelName = "mixed", seed: int = 0):
         self.layout, rng = Layout(specs), np.random.default_rng(seed)
         joint = self.layout.uniform(12, rng)
-        self.posterior = GaussianProcess(self.layout).condition(joint, rng.normal(size=12))
+        self.posterior = GaussianProcess(self.layout, kernel=kernel).condition(joint, rng.normal(size=12))
         self.expected = ExpectedValue(self.layout, self.posterior)
         self.policies, self.targets = self.random_policies(rng), self.random_policies(rng)
         self.every = np.array(list(itertools.product(*map(range, self.layout.nvec.tolist()))))
@@ -50,15 +51,17 @@ class Game:
         return self.mean(policies) - kl_coef * self.mean(policies, divergence)
 
 
+@KERNELS
 @GAMES
-def test_the_expectation_is_that_over_all_joint_actions(specs) -> None:
-    game = Game(specs)
+def test_the_expectation_is_that_over_all_joint_actions(specs, kernel) -> None:
+    game = Game(specs, kernel)
     assert game.expected.value(game.policies) == pytest.approx(game.mean(game.policies), abs=1e-12)
 
 
+@KERNELS
 @GAMES
-def test_choice_values_are_the_derivatives_of_the_expectation(specs) -> None:
-    game = Game(specs)
+def test_choice_values_are_the_derivatives_of_the_expectation(specs, kernel) -> None:
+    game = Game(specs, kernel)
     values = game.expected.choice_values(game.policies)
     for d, size in enumerate(game.layout.nvec):
         for c in range(size):
@@ -69,9 +72,10 @@ def test_choice_values_are_the_derivatives_of_the_expectation(specs) -> None:
         assert not values[d, size:].any()
 
 
+@KERNELS
 @GAMES
-def test_a_baseline_is_the_mean_over_one_agents_actions(specs) -> None:
-    game = Game(specs)
+def test_a_baseline_is_the_mean_over_one_agents_actions(specs, kernel) -> None:
+    game = Game(specs, kernel)
     actions = game.layout.canonical(game.every[[3, 17, -1]])
     baselines = game.expected.baselines(game.policies, actions)
     assert baselines.shape == (3, len(specs))
@@ -82,10 +86,11 @@ def test_a_baseline_is_the_mean_over_one_agents_actions(specs) -> None:
         assert baselines[row, agent] == pytest.approx(game.mean(game.policies, values), abs=1e-12)
 
 
+@KERNELS
 @GAMES
 @pytest.mark.parametrize("kl_coef", [0.02, 0.5])
-def test_no_sweep_lowers_the_objective_and_at_the_end_no_small_step_raises_it(specs, kl_coef: float) -> None:
-    game = Game(specs)
+def test_no_sweep_lowers_the_objective_and_at_the_end_no_small_step_raises_it(specs, kernel, kl_coef: float) -> None:
+    game = Game(specs, kernel)
     policies = [game.policies]
     for _ in range(30):
         policies.append(game.expected.ascend(policies[-1], game.targets, kl_coef, sweeps=1))

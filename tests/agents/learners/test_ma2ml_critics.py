@@ -64,3 +64,22 @@ def test_a_misspelled_critic_is_named_with_the_right_one() -> None:
 def test_closed_forms_leave_nothing_to_credit(settings) -> None:
     rounds = [play(MA2ML(SPECS, MA2ML.Config(**more), seed=0), SPECS, updates=20) for more in ({}, settings)]
     assert np.array_equal(*rounds)
+
+
+@pytest.mark.parametrize("settings", [{}, {"policy_scale": 1}, {"critic": "ensemble", **CHEAP}])
+def test_no_proposal_exceeds_a_bound_on_cost(settings) -> None:
+    """Only the last third of the choices of the first decision is cheap."""
+    specs = (AgentSpec("a", (6, 4), 1), AgentSpec("b", (5, 3), 1))
+    learner = MA2ML(specs, MA2ML.Config(**settings), seed=0)
+    learner.use_cost(
+        lambda actions: (np.where(actions["a"][:, 0] < 4, 9.0, 1.0), np.zeros(len(actions["a"]))), max_flops=5
+    )
+    joint = np.concatenate(play(learner, specs, updates=8))
+    assert (joint[:, 0] >= 4).all()
+    assert len(np.unique(joint, axis=0)) == len(joint)
+
+
+@pytest.mark.parametrize("kernel", ["product", "additive"])
+def test_either_part_of_the_kernel_may_be_alone(kernel) -> None:
+    rounds = [play(MA2ML(SPECS, MA2ML.Config(**more), seed=0), SPECS, 15) for more in ({}, {"kernel": kernel})]
+    assert not np.array_equal(*rounds)

@@ -9,7 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ma2ml_agents.building_blocks.gaussian_process.kernel import Floats, Joint
-from ma2ml_agents.building_blocks.gaussian_process.process import GaussianProcess, Posterior, normal_scores
+from ma2ml_agents.building_blocks.gaussian_process.process import (
+    GaussianProcess,
+    KernelName,
+    Posterior,
+    normal_scores,
+)
 from ma2ml_agents.building_blocks.joint_action import Layout
 from ma2ml_env.errors import MA2MLError
 
@@ -27,10 +32,11 @@ class ProcessCritic:
         layout: the decisions.
         fit_steps: gradient steps of the weights, each time.
         limit: most results that it is conditioned on: of more, the best and the newest, half each.
+        kernel: `mixed`, `product` or `additive`.
     """
 
-    def __init__(self, layout: Layout, *, fit_steps: int, limit: int) -> None:
-        self.process = GaussianProcess(layout)
+    def __init__(self, layout: Layout, *, fit_steps: int, limit: int, kernel: KernelName = "mixed") -> None:
+        self.process = GaussianProcess(layout, kernel=kernel)
         self._fit_steps, self._limit = fit_steps, limit
         self._learned = 0
         self._posterior: Posterior | None = None

@@ -15,11 +15,12 @@ SMALLEST = 1e-12
 class ExpectedValue:
     """Posterior mean of Q over independent decisions, without samples.
 
-        E_pi[Q] = mean + sum_j alpha_j prod_d sum_c pi_d(c) k_d(c, x_jd)
+        E_pi[Q] = mean + sum_j alpha_j [(1 - a) prod_d sum_c pi_d(c) k_d(c, x_jd) + a sum_d sum_c pi_d(c) t_d(c, x_jd)]
 
-    Kernel and policies factor over decisions, so each sum is over the choices of one decision. Below a choice that
-    deactivates other decisions, their factors are those of their absence; the product becomes one over a forest. A
-    decision whose condition names several others counts as a child of the last one.
+    with factors k_d and terms t_d of the kernel. Policies factor over decisions, so each sum over c is over the choices
+    of one decision. Below a choice that deactivates other decisions, their factors and terms are those of their
+    absence; product and sum become those over a forest. A decision whose condition names several others counts as a
+    child of the last one.
 
     Policies are probabilities pi_d(c), float64, padded with 0, shape (D, n) with n the most choices of any decision.
 
@@ -29,37 +30,47 @@ class ExpectedValue:
     """
 
     def __init__(self, layout: Layout, posterior: Posterior) -> None:
-        self._layout, self._mean, self._alpha = layout, posterior.mean, posterior.alpha
-        tables = posterior.kernel.tables(posterior.weights)
+        self._layout, self._mean, weights = layout, posterior.mean, posterior.weights
+        self._alpha = (1.0 - weights.additive) * posterior.alpha
+        factors, terms = posterior.kernel.factors(weights), weights.additive * posterior.kernel.terms(weights)
         seen = with_absence(posterior.joint, layout)
-        self._kernels = [tables[d, :size, seen[:, d]].T for d, size in enumerate(layout.nvec.tolist())]
+        sizes = layout.nvec.tolist()
+        self._kernels = [factors[d, :size, seen[:, d]].T for d, size in enumerate(sizes)]
+        self._gains = [posterior.alpha @ terms[d, :size, seen[:, d]] for d, size in enumerate(sizes)]
         gates = {child: (parent, allows) for child, parent, allows in layout.conditions}
         self._roots = [d for d in range(len(layout)) if d not in gates]
         self._children: list[list[tuple[int, NDArray[np.bool_]]]] = [[] for _ in range(len(layout))]
         for child, (parent, allows) in gates.items():
             self._children[parent].append((child, allows))
         self._absent: dict[int, Floats] = {}
+        self._absent_gain: dict[int, float] = {}
         for d in sorted(gates, reverse=True):
-            absent = tables[d, layout.nvec[d], seen[:, d]]
-            self._absent[d] = np.prod([absent, *(self._absent[e] for e, _ in self._children[d])], axis=0)
+            below = [e for e, _ in self._children[d]]
+            self._absent[d] = np.prod([factors[d, sizes[d], seen[:, d]], *(self._absent[e] for e in below)], axis=0)
+            gain = float(posterior.alpha @ terms[d, sizes[d], seen[:, d]])
+            self._absent_gain[d] = gain + sum(self._absent_gain[e] for e in below)
 
     def value(self, policies: Floats) -> float:
         """E_pi[Q]."""
         means = self._means(policies)
-        return self._mean + float(self._alpha @ np.prod([means[d] for d in self._roots], axis=0))
+        product = float(self._alpha @ np.prod([means[d] for d in self._roots], axis=0))
+        return self._mean + product + sum(self._gain(d, policies) for d in self._roots)
 
     def choice_values(self, policies: Floats) -> Floats:
         """Derivatives of E_pi[Q] with respect to each probability, shape (D, n); 0 where a choice does not exist.
 
-        For a decision that is always active this is the mean of Q with that choice made, less the prior mean.
+        For a decision that is always active, their differences are those of the mean of Q with each choice made.
         """
         found = np.zeros_like(policies)
         means = self._means(policies)
-        stack = list(zip(self._roots, self._outside(means), strict=True))
+        stack = [(d, outside, 1.0) for d, outside in zip(self._roots, self._outside(means), strict=True)]
         while stack:
-            d, outside = stack.pop()
-            found[d, : self._layout.nvec[d]] = self._given(d, means) @ outside
-            stack += [(e, self._inside(d, e, policies[d], means, outside)) for e, _ in self._children[d]]
+            d, outside, reached = stack.pop()
+            size = int(self._layout.nvec[d])
+            found[d, :size] = self._given(d, means) @ outside + reached * self._gains_given(d, policies)
+            for e, allows in self._children[d]:
+                share = reached * float(policies[d, :size] @ allows)
+                stack.append((e, self._inside(d, e, policies[d], means, outside), share))
         return found
 
     def baselines(self, policies: Floats, joint: Joint) -> Floats:
@@ -132,7 +143,8 @@ class ExpectedValue:
                 self._improve(e, inside, reached * share, policies, log_targets, kl_coef, means)
             below += allows * self._divergence(e, policies, log_targets)
         given = self._given(d, means)
-        scores = log_targets[d, :size] + given @ outside / (reached * kl_coef) - below
+        values = given @ outside / reached + self._gains_given(d, policies)
+        scores = log_targets[d, :size] + values / kl_coef - below
         weights = np.exp(scores - scores.max())
         policies[d, :size] = weights / weights.sum()
         means[d] = policies[d, :size] @ given
@@ -144,6 +156,17 @@ class ExpectedValue:
         return own + sum(
             float(pi @ allows) * self._divergence(e, policies, log_targets) for e, allows in self._children[d]
         )
+
+    def _gain(self, d: int, policies: Floats) -> float:
+        """Sum's part of a decision and of those below it, where it is active."""
+        return float(policies[d, : self._layout.nvec[d]] @ self._gains_given(d, policies))
+
+    def _gains_given(self, d: int, policies: Floats) -> Floats:
+        """Sum's part of a decision and of those below it for each of its choices, shape (n_d,)."""
+        found = self._gains[d]
+        for e, allows in self._children[d]:
+            found = found + np.where(allows, self._gain(e, policies), self._absent_gain[e])
+        return found
 
     def _means(self, policies: Floats) -> list[Floats]:
         """Factor of each decision and of those below it where it is active, D vectors of shape (n,)."""

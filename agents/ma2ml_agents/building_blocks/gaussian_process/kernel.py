@@ -1,4 +1,4 @@
-"""Product kernel over decisions; each factor decreases with difference and with distance."""
+"""Kernel over decisions, a product and a sum; each term decreases with difference and with distance."""
 
 from __future__ import annotations
 
@@ -15,17 +15,24 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class KernelWeights:
-    """Weights of a product kernel, all at least 0.
+    """Weights of a kernel over decisions, all at least 0.
 
     Attributes:
         different: w, the cost of differing in each decision, shape (D,).
         distance: v, the cost of the whole range of each ordered decision, shape (D,); 0 for unordered ones.
         noise: variance of the noise relative to the signal's.
+        additive: a, the sum's share of the signal's variance, in [0, 1].
     """
 
     different: Floats
     distance: Floats
     noise: float
+    additive: float = 0.0
+
+    @property
+    def total(self) -> float:
+        """W, the cost of differing in everything."""
+        return float(self.different.sum() + self.distance.sum())
 
 
 def with_absence(joint: Joint, layout: Layout) -> Joint:
@@ -34,11 +41,15 @@ def with_absence(joint: Joint, layout: Layout) -> Joint:
     return encoded
 
 
-class ProductKernel:
-    """k(x, y) = prod_d k_d(x_d, y_d), with k_d(c, c') = exp(-w_d [c != c'] - v_d |c - c'| / (n_d - 1)).
+class DecisionKernel:
+    """Kernel of main effects and interactions.
 
-    The logarithm is linear in the weights and, through indicator features, bilinear in the joint actions: matrices
-    of it are one product of matrices.
+        k(x, y) = (1 - a) prod_d exp(-e_d(x_d, y_d)) + a sum_d (w_d + v_d - e_d(x_d, y_d)) / W
+        e_d(c, c') = w_d [c != c'] + v_d |c - c'| / (n_d - 1),    W = sum_d w_d + v_d
+
+    Functions of the sum are sums of one function per decision, which few results determine however many decisions
+    there are. The exponent is linear in the weights and, through indicator features, bilinear in the joint actions:
+    matrices of it are one product of matrices, from which both parts follow.
 
     Args:
         nvec: choices per decision, shape (D,).
@@ -68,20 +79,24 @@ class ProductKernel:
 
     def matrix(self, left: Floats, right: Floats, weights: KernelWeights) -> Floats:
         """Covariances between features of shapes (n, F) and (m, F), shape (n, m)."""
+        exponent = self.exponent(left, right, weights)
+        return mixture(np.exp(-exponent), exponent, weights)
+
+    def exponent(self, left: Floats, right: Floats, weights: KernelWeights) -> Floats:
+        """Sums of e_d over decisions, between features of shapes (n, F) and (m, F), shape (n, m)."""
         steps = weights.distance[self._step_of] / (self.nvec[self._step_of] - 1)
         scale = np.concatenate([weights.different[self._choice_of], 2.0 * steps])
-        exponent = (left * scale) @ right.T
-        exponent -= (left[:, self._choices :] @ steps)[:, None] + right[:, self._choices :] @ steps
-        exponent -= weights.different.sum()
-        covariances: Floats = np.exp(np.minimum(exponent, 0.0, out=exponent), out=exponent)
-        return covariances
+        alike = (left * scale) @ right.T
+        alike -= (left[:, self._choices :] @ steps)[:, None] + right[:, self._choices :] @ steps
+        exponent: Floats = np.maximum(weights.different.sum() - alike, 0.0)
+        return exponent
 
     def gradient(self, features: Floats, sensitivity: Floats) -> tuple[Floats, Floats]:
-        """Derivatives of a function of a covariance matrix with respect to the weights.
+        """Derivatives of a function of the exponents with respect to the weights.
 
         Args:
             features: features of the n joint actions, shape (n, F).
-            sensitivity: derivative with respect to each covariance times that covariance, symmetric, shape (n, n).
+            sensitivity: derivative with respect to each exponent, symmetric, shape (n, n).
 
         Returns:
             Derivatives with respect to `different` and `distance`, each of shape (D,).
@@ -92,14 +107,30 @@ class ProductKernel:
         single = features[:, self._choices :].T @ sensitivity.sum(axis=1)
         apart = 2.0 * (single - overlap[self._choices :]) / (self.nvec[self._step_of] - 1)
         far = np.bincount(self._step_of, apart, minlength=len(self.nvec))
-        return same - total, -far.astype(np.float64)
+        return total - same, far.astype(np.float64)
 
-    def tables(self, weights: KernelWeights) -> Floats:
-        """k_d(c, c') of all decisions, padded with 0 where a choice does not exist, shape (D, n, n)."""
+    def factors(self, weights: KernelWeights) -> Floats:
+        """exp(-e_d(c, c')) of all decisions, padded with 0 where a choice does not exist, shape (D, n, n)."""
+        return np.exp(-self._costs(weights)) * self._exist()
+
+    def terms(self, weights: KernelWeights) -> Floats:
+        """(w_d + v_d - e_d(c, c')) / W, padded likewise, shape (D, n, n)."""
+        whole = (weights.different + weights.distance)[:, None, None]
+        return (whole - self._costs(weights)) / weights.total * self._exist()
+
+    def _costs(self, weights: KernelWeights) -> Floats:
         choices = np.arange(int(self.nvec.max()))
         apart = np.abs(choices[:, None] - choices)
-        exists = (choices < self.nvec[:, None]).astype(np.float64)
         slope = weights.distance / np.maximum(self.nvec - 1, 1)
-        values = np.exp(-weights.different[:, None, None] * (apart > 0) - slope[:, None, None] * apart)
-        padded: Floats = values * exists[:, :, None] * exists[:, None, :]
-        return padded
+        costs: Floats = weights.different[:, None, None] * (apart > 0) + slope[:, None, None] * apart
+        return costs
+
+    def _exist(self) -> NDArray[np.bool_]:
+        exists = np.arange(int(self.nvec.max())) < self.nvec[:, None]
+        return exists[:, :, None] & exists[:, None, :]
+
+
+def mixture(product: Floats, exponent: Floats, weights: KernelWeights) -> Floats:
+    """Kernel from its product and the exponent, of any equal shapes: (1 - a) product + a (1 - exponent / W)."""
+    mixed: Floats = (1.0 - weights.additive) * product + weights.additive * (1.0 - exponent / weights.total)
+    return mixed

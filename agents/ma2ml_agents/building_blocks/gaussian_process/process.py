@@ -1,26 +1,28 @@
-"""Exact Gaussian process over joint actions, with a product kernel learned by marginal likelihood."""
+"""Exact Gaussian process over joint actions, with a kernel over decisions learned by marginal likelihood."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from scipy.linalg import cho_solve, cholesky, lapack, solve_triangular
-from scipy.special import ndtri
+from scipy.special import expit, ndtri
 
 from ma2ml_agents.building_blocks.gaussian_process.kernel import (
+    DecisionKernel,
     Floats,
     Joint,
     KernelWeights,
-    ProductKernel,
+    mixture,
     with_absence,
 )
 from ma2ml_agents.building_blocks.joint_action import Layout
 
 SMALLEST = 1e-10
+KernelName = Literal["mixed", "product", "additive"]
 
 
 @dataclass(frozen=True)
@@ -32,12 +34,16 @@ class Prior:
         spread: standard deviation of each weight.
         noise: median noise variance, relative to the signal's.
         noise_spread: standard deviation of the noise.
+        ratio: median of a / (1 - a), the additive part's variance relative to the product's.
+        ratio_spread: standard deviation of the ratio.
     """
 
     total: float = 1.0
     spread: float = 1.0
     noise: float = 0.05
     noise_spread: float = 1.0
+    ratio: float = 1.0
+    ratio_spread: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -59,7 +65,7 @@ class Posterior:
     """
 
     encode: Callable[[Joint], Floats]
-    kernel: ProductKernel
+    kernel: DecisionKernel
     weights: KernelWeights
     joint: Joint
     features: Floats
@@ -80,21 +86,9 @@ class Posterior:
         values: Floats = self.mean + self.alpha @ self.kernel.matrix(self.features, self.features, self.weights)
         return values
 
-    def expectation(self, probabilities: Floats) -> float:
-        """Mean over independent decisions without conditions, in closed form.
-
-            E_pi[Q] = mean + sum_j alpha_j prod_d sum_c pi_d(c) k_d(c, x_jd)
-
-        Args:
-            probabilities: pi_d(c), padded with 0, shape (D, n) with n the most choices of any decision.
-        """
-        per_choice = np.einsum("dc,dcx->dx", probabilities, self.kernel.tables(self.weights))
-        factors = per_choice[np.arange(len(per_choice)), self.joint]
-        return float(self.mean + self.alpha @ factors.prod(axis=1))
-
 
 class GaussianProcess:
-    """Posterior of a product-kernel process whose weights follow the data by a few gradient steps at a time.
+    """Posterior of a process whose kernel's weights follow the data by a few gradient steps at a time.
 
     The weights are warm-started: `learn` takes Adam steps on the log marginal likelihood plus the log prior, with the
     variance of the signal in closed form. All state is `state_dict`, a few vectors of length D.
@@ -104,22 +98,26 @@ class GaussianProcess:
     Args:
         layout: the decisions; ordered ones have a weight for distance as well.
         prior: prior of the weights.
+        kernel: `mixed`, or one of its parts alone, `product` or `additive`.
         learning_rate: learning rate of Adam, on the logarithms.
     """
 
-    def __init__(self, layout: Layout, prior: Prior | None = None, learning_rate: float = 0.1) -> None:
-        self.layout = layout
-        self.kernel = ProductKernel(layout.nvec + int(layout.conditional), layout.ordered)
-        nvec = layout.nvec
-        self.prior = prior or Prior()
-        self.learning_rate = learning_rate
-        terms = len(nvec) + int(self.kernel.ordered.sum())
-        center = np.full(terms + 1, math.log(self.prior.total / terms))
-        center[-1] = math.log(self.prior.noise)
-        self._center = center
-        self._spread = np.append(np.full(terms, self.prior.spread), self.prior.noise_spread)
-        self.logs: Floats = center.copy()
-        self._moments: Floats = np.zeros((2, terms + 1))
+    def __init__(
+        self,
+        layout: Layout,
+        prior: Prior | None = None,
+        kernel: KernelName = "mixed",
+        learning_rate: float = 0.1,
+    ) -> None:
+        self.layout, self.prior, self.learning_rate = layout, prior or Prior(), learning_rate
+        self.kernel = DecisionKernel(layout.nvec + int(layout.conditional), layout.ordered)
+        self._share = {"mixed": None, "product": 0.0, "additive": 1.0}[kernel]
+        terms = len(layout) + int(self.kernel.ordered.sum())
+        medians = [*[self.prior.total / terms] * terms, self.prior.noise, self.prior.ratio]
+        self._center: Floats = np.log(medians)
+        self._spread = np.append(np.full(terms, self.prior.spread), [self.prior.noise_spread, self.prior.ratio_spread])
+        self.logs: Floats = self._center.copy()
+        self._moments: Floats = np.zeros((2, terms + 2))
         self._steps = 0
 
     @property
@@ -127,8 +125,9 @@ class GaussianProcess:
         """Present weights of the kernel."""
         values, decisions = np.exp(self.logs), len(self.kernel.nvec)
         distance = np.zeros(decisions)
-        distance[self.kernel.ordered] = values[decisions:-1]
-        return KernelWeights(values[:decisions], distance, float(values[-1]))
+        distance[self.kernel.ordered] = values[decisions:-2]
+        share = self._share if self._share is not None else float(expit(self.logs[-1]))
+        return KernelWeights(values[:decisions], distance, float(values[-2]), share)
 
     def learn(self, joint: Joint, targets: Floats, steps: int) -> float:
         """Takes gradient steps of the weights.
@@ -173,18 +172,29 @@ class GaussianProcess:
             targets: shape (n,).
         """
         weights, size, centered = self.weights, len(targets), targets - targets.mean()
-        covariance = self.kernel.matrix(features, features, weights)
-        factor, alpha = _solve(covariance, centered, weights.noise)
+        exponent = self.kernel.exponent(features, features, weights)
+        product = np.exp(-exponent)
+        factor, alpha = _solve(mixture(product, exponent, weights), centered, weights.noise)
         scale = max(float(centered @ alpha) / size, SMALLEST)
         surprise = (self.logs - self._center) / self._spread
         value = (
             -0.5 * size * math.log(scale) - float(np.log(factor.diagonal()).sum()) - 0.5 * float(surprise @ surprise)
         )
         sensitivity = 0.5 * (np.outer(alpha, alpha) / scale - _inverse(factor))
-        noise = float(sensitivity.trace())
-        different, distance = self.kernel.gradient(features, sensitivity * covariance)
-        by_weight = np.concatenate([different, distance[self.kernel.ordered], [noise]])
-        return value, by_weight * np.exp(self.logs) - surprise / self._spread
+        by_weight = self._by_weight(features, sensitivity, product, exponent)
+        return value, by_weight - surprise / self._spread
+
+    def _by_weight(self, features: Floats, sensitivity: Floats, product: Floats, exponent: Floats) -> Floats:
+        """Derivatives with respect to the logarithms of the weights, from those with respect to each covariance."""
+        weights = self.weights
+        share, total = weights.additive, weights.total
+        by_exponent = -sensitivity * ((1.0 - share) * product + share / total)
+        by_total = share / total**2 * float((sensitivity * exponent).sum())
+        different, distance = self.kernel.gradient(features, by_exponent)
+        by_cost = np.concatenate([different, distance[self.kernel.ordered]]) + by_total
+        by_share = float((sensitivity * (1.0 - exponent / total - product)).sum())
+        by_log = [float(sensitivity.trace()) * weights.noise, share * (1.0 - share) * by_share]
+        return np.append(by_cost * np.exp(self.logs[:-2]), by_log)
 
     def state_dict(self) -> dict[str, Any]:
         """Logarithms of the weights and Adam's moments."""
