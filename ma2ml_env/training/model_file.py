@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic import TypeAdapter
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 
 from ma2ml_env import catalog
 from ma2ml_env.errors import DamagedFileError, MA2MLError, UnknownNameError, nearest
@@ -40,7 +40,9 @@ def save_model(model: Classifier, path: str | Path) -> None:
     weights = {name: tensor.contiguous() for name, tensor in model.network.state_dict().items()}
     metadata = {"format": FORMAT, "description": json.dumps(description), "about": json.dumps(model.about)}
     with replacing(path) as temporary:
-        save_file(weights, temporary, metadata=metadata)
+        temporary.write_bytes(
+            save(weights, metadata=metadata)
+        )  # `save_file` makes a file that its owner alone may read
 
 
 def load_model(path: str | Path) -> Classifier:

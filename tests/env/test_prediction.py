@@ -8,49 +8,27 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from torch import nn
+from small_models import CLASSES, SIZE, linear_classifier, softmax_by_hand, squares
 
 from ma2ml_env.errors import MA2MLError
-from ma2ml_env.models.nasnet import NASNetSkeleton
 from ma2ml_env.tasks.pictures import read_picture
 from ma2ml_env.training import pixels
-from ma2ml_env.training.classifier import Classifier
 from ma2ml_env.training.image_form import ImageForm
-from ma2ml_env.training.loop import Normalization
-
-SIZE, CLASSES = 6, ("dark", "middle", "bright", "odd")
-
-
-def model(channels: int = 1) -> Classifier:
-    torch.manual_seed(0)
-    network = nn.Sequential(nn.Flatten(), nn.Linear(channels * SIZE**2, len(CLASSES)), nn.BatchNorm1d(len(CLASSES)))
-    form = ImageForm("mine", SIZE, channels, CLASSES)
-    return Classifier(network, None, NASNetSkeleton(2, 1, 2), Normalization((0.4,) * channels, (0.3,) * channels), form)
-
-
-def squares(count: int, channels: int = 1) -> np.ndarray:
-    return np.random.default_rng(0).integers(0, 256, (count, channels, SIZE, SIZE), dtype=np.uint8)
-
-
-def by_hand(classifier: Classifier, images: np.ndarray) -> np.ndarray:
-    """exp(z_c) / sum_k exp(z_k) in float64, of the logits z in evaluation mode."""
-    z = classifier.eval()(torch.tensor(images)).detach().double().numpy()
-    return np.exp(z) / np.exp(z).sum(axis=1, keepdims=True)
 
 
 def test_probabilities_are_the_softmax_of_the_logits_and_sum_to_one() -> None:
-    classifier, images = model().train(), squares(9)
+    classifier, images = linear_classifier().train(), squares(9)
     found = classifier.predict_proba(images)
     assert found.dtype == np.float32
     assert found.shape == (9, len(CLASSES))
-    np.testing.assert_allclose(found, by_hand(classifier, images), rtol=1e-5)
+    np.testing.assert_allclose(found, softmax_by_hand(classifier, images), rtol=1e-5)
     np.testing.assert_allclose(found.sum(axis=1), 1.0, atol=1e-6)
     assert classifier.predict(images) == [CLASSES[index] for index in found.argmax(axis=1)]
 
 
 @pytest.mark.parametrize("channels", [1, 3])
 def test_a_picture_has_one_answer_in_whatever_form_it_comes(channels: int, tmp_path: Path) -> None:
-    classifier, (image,) = model(channels), squares(1, channels)
+    classifier, (image,) = linear_classifier(channels), squares(1, channels)
     rows_first = image.transpose(1, 2, 0)
     picture = Image.fromarray(rows_first[..., 0] if channels == 1 else rows_first)
     picture.save(tmp_path / "picture.png")
@@ -65,31 +43,31 @@ def test_a_picture_has_one_answer_in_whatever_form_it_comes(channels: int, tmp_p
         iter([tensor]),
         [tmp_path / "picture.png"],
     ]
-    expected = by_hand(classifier, image[None])
+    expected = softmax_by_hand(classifier, image[None])
     for given in [*one, *several, *([rows_first[..., 0], [rows_first[..., 0]]] if channels == 1 else [])]:
         np.testing.assert_allclose(classifier.predict_proba(given), expected, rtol=1e-5)
     np.testing.assert_allclose(classifier.predict_proba(one), np.repeat(expected, len(one), axis=0), rtol=1e-5)
 
 
 def test_pictures_of_another_size_are_read_as_files_of_them_are(tmp_path: Path) -> None:
-    classifier = model(3)
+    classifier = linear_classifier(3)
     photo = np.random.default_rng(1).integers(0, 256, (20, 31, 4), dtype=np.uint8)
     Image.fromarray(photo).save(tmp_path / "photo.png")
-    expected = by_hand(classifier, read_picture(tmp_path / "photo.png", SIZE, 3)[None])
+    expected = softmax_by_hand(classifier, read_picture(tmp_path / "photo.png", SIZE, 3)[None])
     for given in (photo, photo.transpose(2, 0, 1), Image.fromarray(photo), photo[None]):
         np.testing.assert_allclose(classifier.predict_proba(given), expected, rtol=1e-5)
 
 
 def test_many_pictures_are_classified_in_batches_and_read_as_needed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pixels, "LARGEST_BATCH", 4)
-    classifier, images = model(), squares(10)
+    classifier, images = linear_classifier(), squares(10)
     sizes = [len(batch) for batch in pixels.pixel_batches(images, classifier.images)]
     assert (
         sizes
         == [len(batch) for batch in pixels.pixel_batches(torch.from_numpy(images), classifier.images)]
         == [4, 4, 2]
     )
-    np.testing.assert_allclose(classifier.predict_proba(images), by_hand(classifier, images), rtol=1e-5)
+    np.testing.assert_allclose(classifier.predict_proba(images), softmax_by_hand(classifier, images), rtol=1e-5)
     rest = iter(images)
     assert len(next(pixels.pixel_batches(rest, classifier.images))) == 4
     assert len(list(rest)) == 6, "only the first batch was read"
@@ -101,9 +79,12 @@ def test_a_batch_of_large_images_holds_few_of_them() -> None:
 
 
 def test_no_pictures_have_no_classes() -> None:
-    assert model().predict([]) == []
-    assert model().predict_proba(iter(())).shape == (0, len(CLASSES))
-    assert model().predict_proba(torch.zeros(0, 1, SIZE, SIZE, dtype=torch.uint8)).shape == (0, len(CLASSES))
+    assert linear_classifier().predict([]) == []
+    assert linear_classifier().predict_proba(iter(())).shape == (0, len(CLASSES))
+    assert linear_classifier().predict_proba(torch.zeros(0, 1, SIZE, SIZE, dtype=torch.uint8)).shape == (
+        0,
+        len(CLASSES),
+    )
 
 
 @pytest.mark.parametrize(
@@ -124,10 +105,10 @@ def test_no_pictures_have_no_classes() -> None:
 )
 def test_an_error_names_the_picture_and_the_reason(given: object, says: str) -> None:
     with pytest.raises(MA2MLError, match=says):
-        model().predict(given)  # type: ignore[arg-type]
+        linear_classifier().predict(given)  # type: ignore[arg-type]
 
 
 def test_a_damaged_file_is_named(tmp_path: Path) -> None:
     (tmp_path / "text.png").write_text("no picture")
     with pytest.raises(MA2MLError, match=r"item 1: .*text\.png"):
-        model().predict([squares(1)[0], tmp_path / "text.png"])
+        linear_classifier().predict([squares(1)[0], tmp_path / "text.png"])
