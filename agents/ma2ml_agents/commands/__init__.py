@@ -15,6 +15,10 @@ from ma2ml_env.errors import MA2MLError, nearest
 
 COMMANDS = {
     "train": ("search for a pipeline, retrain the best, save the model", "ma2ml_agents.commands.train"),
+    "export": (
+        "write a trained model as safetensors, ONNX or torch.export, with its card",
+        "ma2ml_agents.commands.export",
+    ),
     "benchmark": ("compare algorithms on environments, write tables and figures", "ma2ml_agents.commands.benchmark"),
     "importance": ("report how much each agent and decision matters", "ma2ml_agents.commands.importance"),
     "published": ("list published architectures and policies with their cost", "ma2ml_agents.commands.published"),

@@ -1,0 +1,131 @@
+"""Facts about a run and its model, as JSON values, for the model's card."""
+
+from __future__ import annotations
+
+import json
+import platform
+from pathlib import Path
+from typing import Any
+
+from ma2ml_agents.commands.outcome import RESULT_FILE
+from ma2ml_agents.runs.environment import env_of_run
+from ma2ml_agents.runs.folder import CONFIG_FILE
+from ma2ml_agents.runs.version import project_version
+from ma2ml_agents.search.loop import TRIALS_FILE
+from ma2ml_env.errors import DamagedFileError, MA2MLError
+from ma2ml_env.evaluators.train import TrainEvaluator
+from ma2ml_env.trials import TrialStore
+
+CONFIDENCE = 0.95
+QUALITY = {
+    "accuracy": "observed_accuracy",
+    "expected_accuracy": "expected_accuracy",
+    "interval": "interval",
+    "test_accuracy": "test_accuracy",
+    "metric": "metric",
+}
+"""{field of a run's result: the fact}."""
+
+
+def facts_of_run(folder: Path) -> dict[str, Any]:
+    """Returns what a run's folder holds about its model; facts that are not there are left out.
+
+    Keys: `environment`, `learner`, `seed`, `budget`, `trials`, `trial`, `pipeline` (in words), `action`, `flops`,
+    `params`, `observed_accuracy`, `expected_accuracy`, `interval`, `test_accuracy`, `test_interval` (Wilson's, 95 %),
+    `metric`, `images` (numbers per split), `training_versions`.
+
+    Args:
+        folder: of the run.
+
+    Raises:
+        DamagedFileError: if a file of the folder is damaged.
+    """
+    config, result = _json(folder / CONFIG_FILE), _json(folder / RESULT_FILE)
+    run, options = config.get("run", {}), config.get("options", {})
+    facts = {
+        "environment": run.get("environment", {}).get("id"),
+        "learner": run.get("learner"),
+        "seed": result.get("seed", run.get("seed")),
+        "budget": options.get("budget"),
+        "trials": result.get("trials"),
+        "trial": result.get("trial"),
+        "training_versions": config.get("project"),
+        **{fact: result.get(field) for field, fact in QUALITY.items()},
+        **_of_trial(folder / TRIALS_FILE, result.get("trial")),
+        "images": _images(folder),
+    }
+    facts = {name: value for name, value in facts.items() if value is not None}
+    if "test_accuracy" in facts and "images" in facts and facts.get("metric", "accuracy") == "accuracy":
+        facts["test_interval"] = list(wilson_interval(facts["test_accuracy"], facts["images"]["test"]))
+    return facts
+
+
+def wilson_interval(accuracy: float, images: int) -> tuple[float, float]:
+    """Returns Wilson's interval of an accuracy, of 95 % confidence.
+
+    Args:
+        accuracy: share of images that were classified correctly.
+        images: their number, at least 1.
+
+    Source: SciPy's `binomtest`.
+    """
+    from scipy.stats import binomtest
+
+    interval = binomtest(round(accuracy * images), images).proportion_ci(CONFIDENCE, "wilson")
+    return float(interval.low), float(interval.high)
+
+
+def versions(*libraries: str) -> dict[str, str]:
+    """Returns {name: version} of Python, this project and installed libraries."""
+    from importlib.metadata import version
+
+    project = project_version()
+    own = " ".join(part for part in (project["version"], project["commit"] and f"({project['commit']})") if part)
+    return {"python": platform.python_version(), "ma2ml-env": own} | {name: version(name) for name in libraries}
+
+
+def machine() -> str:
+    """Returns the name of this machine's processor and its system."""
+    cpuinfo = Path("/proc/cpuinfo")
+    lines = cpuinfo.read_text(encoding="utf-8").splitlines() if cpuinfo.exists() else []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return f"{next(iter(names), platform.processor() or platform.machine())}, {platform.system()}"
+
+
+def _of_trial(file: Path, number: int | None) -> dict[str, Any]:
+    """Returns pipeline and cost of a trial."""
+    if number is None or not file.exists():
+        return {}
+    store = TrialStore(file)
+    try:
+        row = next((row for row in store.rows() if row["number"] == number), None)
+    finally:
+        store.close()
+    if row is None:
+        return {}
+    cost = {name: int(row[name]) for name in ("flops", "params")}
+    return {"pipeline": row["pipeline"], "action": json.loads(row["action"]), **cost}
+
+
+def _images(folder: Path) -> dict[str, int] | None:
+    """Returns the numbers of images of a run's task; None where they are not trained on, or no longer there."""
+    try:
+        evaluator = env_of_run(folder).evaluator
+        if not isinstance(evaluator, TrainEvaluator):
+            return None
+        splits = evaluator.task.load()
+    except (MA2MLError, OSError):
+        return None
+    return {"train": len(splits.train), "validation": len(splits.validation), "test": len(splits.test)}
+
+
+def _json(file: Path) -> dict[str, Any]:
+    if not file.exists():
+        return {}
+    try:
+        document = json.loads(file.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise DamagedFileError(f"{file} is damaged: {error}") from error
+    if not isinstance(document, dict):
+        raise DamagedFileError(f"{file} is damaged: it holds no object")
+    return document

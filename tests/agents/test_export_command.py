@@ -1,0 +1,118 @@
+"""`ma2ml export`: from a run or a model to a file and its card."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from pathlib import Path
+
+import pytest
+from small_runs import untrained_classifier, write_run
+
+from ma2ml_agents.commands import main
+from ma2ml_agents.commands.run_facts import facts_of_run, wilson_interval
+from ma2ml_agents.runs.model_card import model_card
+from ma2ml_env import load_model
+from ma2ml_env.tasks.digits import Digits
+from ma2ml_env.training.onnx_file import OnnxModel
+
+
+def test_a_run_becomes_an_onnx_file_with_its_card(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    model = write_run(tmp_path / "run")
+    assert main(["export", str(tmp_path / "run"), "--format", "onnx"]) == 0
+    said = capsys.readouterr().out
+    assert float(re.findall(r"largest difference of a logit from the model: ([\d.e-]+)", said)[0]) < 1e-4
+    exported = OnnxModel(tmp_path / "run" / "export" / "model.onnx")
+    pixels = Digits().load().test.pixels[:20]
+    assert exported.predict(pixels) == model.predict(pixels)
+    assert (exported.about["learner"], exported.about["budget"], exported.about["trial"]) == ("random_search", 2, 1)
+    card = (tmp_path / "run" / "export" / "model_card.md").read_text()
+    for line in (
+        "| train | 1,078 |",
+        "| test accuracy | 90.00% (95 % interval 86.",
+        "| budget, in evaluated pipelines | 2 |",
+    ):
+        assert line in card
+    assert "InferenceSession(" in card
+    assert " ms |" in card
+
+
+def test_the_card_of_an_exported_model_stays_with_it(tmp_path: Path) -> None:
+    write_run(tmp_path / "run")
+    assert main(["export", str(tmp_path / "run"), "--out", str(tmp_path / "mine.safetensors")]) == 0
+    again = tmp_path / "again"
+    again.mkdir()
+    assert main(["export", str(tmp_path / "mine.safetensors"), "--out", str(again)]) == 0
+    about = load_model(again / "model.safetensors").about
+    kept = load_model(tmp_path / "mine.safetensors").about
+    assert about == {**kept, "file": "model.safetensors"}
+    assert about["test_accuracy"] == 0.9
+    assert about["pipeline"].startswith("aug")
+
+
+def test_the_facts_of_a_run_are_those_of_its_files(tmp_path: Path) -> None:
+    write_run(tmp_path, accuracy=0.75)
+    facts = facts_of_run(tmp_path)
+    assert facts["environment"] == "mine/digits"
+    assert (facts["seed"], facts["observed_accuracy"], facts["flops"], facts["params"]) == (7, 0.75, 2000, 200)
+    assert facts["images"] == {"train": 1078, "validation": 359, "test": 360}
+    assert "expected_accuracy" not in facts
+    result = {"trial": 1, "accuracy": 0.75, "expected_accuracy": 0.7, "interval": [0.65, 0.74], "seed": 3}
+    (tmp_path / "result.json").write_text(json.dumps(result))
+    facts = facts_of_run(tmp_path)
+    assert (facts["expected_accuracy"], facts["interval"], facts["seed"]) == (0.7, [0.65, 0.74], 3)
+    assert not {"test_accuracy", "test_interval", "trials"} & facts.keys()
+    assert facts_of_run(tmp_path / "nowhere") == {}
+
+
+def test_the_interval_of_an_accuracy_is_wilsons() -> None:
+    z, n, p = 1.959964, 360, 0.9
+    center, spread = p + z * z / (2 * n), z * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n))
+    expected = [(center - spread) / (1 + z * z / n), (center + spread) / (1 + z * z / n)]
+    assert wilson_interval(p, n) == pytest.approx(expected, abs=1e-6)
+
+
+def test_a_card_of_few_facts_says_what_is_not_known() -> None:
+    form = {"task": "mine", "image_size": 8, "channels": 3, "classes": [f"c{i}" for i in range(60)]}
+    card = model_card({**form, "format": "safetensors", "file": "model.safetensors"})
+    assert card.count("Not known.") == 5
+    assert "RGB pictures of 8x8 pixels" in card
+    assert "`c49` and 10 more" in card
+    assert "None" not in card
+
+
+def test_the_example_in_a_card_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    untrained_classifier().save("model.safetensors")
+    for form in ("onnx", "torch_export"):
+        assert main(["export", "model.safetensors", "--format", form]) == 0
+        code = re.findall(r"```python\n(.*?)```", Path("export/model_card.md").read_text(), re.DOTALL)[0]
+        monkeypatch.chdir(tmp_path / "export")
+        exec(code, {})
+        monkeypatch.chdir(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["nowhere"], "there is no run and no model nowhere"),
+        (["empty"], "empty holds no model.safetensors"),
+        (["model.txt"], "cannot load a model from model.txt"),
+        (["nowhere", "--format", "onyx"], "unknown format 'onyx'; did you mean 'onnx'?"),
+    ],
+)
+def test_a_mistake_is_one_line(
+    arguments: list[str],
+    says: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "model.txt").write_text("no model")
+    assert main(["export", *arguments]) == 2
+    said = capsys.readouterr().err
+    assert says in said
+    assert said.count("\n") == 1
