@@ -19,6 +19,7 @@ COMMANDS = {
         "write a trained model as safetensors, ONNX or torch.export, with its card",
         "ma2ml_agents.commands.export",
     ),
+    "predict": ("classify pictures by a trained model", "ma2ml_agents.commands.predict"),
     "benchmark": ("compare algorithms on environments, write tables and figures", "ma2ml_agents.commands.benchmark"),
     "importance": ("report how much each agent and decision matters", "ma2ml_agents.commands.importance"),
     "published": ("list published architectures and policies with their cost", "ma2ml_agents.commands.published"),
