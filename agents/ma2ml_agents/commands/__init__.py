@@ -20,6 +20,7 @@ COMMANDS = {
         "ma2ml_agents.commands.export",
     ),
     "predict": ("classify pictures by a trained model", "ma2ml_agents.commands.predict"),
+    "pareto": ("show the accuracy-FLOPs front of a run, pick the best within bounds", "ma2ml_agents.commands.pareto"),
     "benchmark": ("compare algorithms on environments, write tables and figures", "ma2ml_agents.commands.benchmark"),
     "importance": ("report how much each agent and decision matters", "ma2ml_agents.commands.importance"),
     "published": ("list published architectures and policies with their cost", "ma2ml_agents.commands.published"),
