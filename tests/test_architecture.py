@@ -30,6 +30,7 @@ AGENT_FLOORS = (
     ("executors", "runs"),
     ("search",),
     ("benchmark", "importance", "testing"),
+    ("html_report",),
     ("commands",),
 )
 """Each package from the ground up: a folder or file imports from itself and from the floors below."""

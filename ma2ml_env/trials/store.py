@@ -110,15 +110,32 @@ class TrialStore:
         rows = self._select(f"{ALL} WHERE key = ? AND seed = ? ORDER BY number LIMIT 1", pipeline.key, int(seed))
         return self._trial(rows[0], lambda action: pipeline).result if rows else None
 
-    def rows(self) -> list[dict[str, Any]]:
-        """All trials by number as they stand in the file, {column: value}, checked against their digests.
+    def rows(self, first: int = 0) -> list[dict[str, Any]]:
+        """The trials from number `first` on as they stand in the file, {column: value}, checked against their digests.
 
         Raises:
             TrialLogError: if there is no such file, it cannot be used, or a row is damaged.
         """
         if not self.path.exists():
             raise TrialLogError(f"there is no trial log {self.path}")
-        return [self._checked(row) for row in self._select(f"{ALL} ORDER BY number")]
+        return [self._checked(row) for row in self._select(f"{ALL} WHERE number >= ? ORDER BY number", first)]
+
+    def stored_batch_size(self) -> int:
+        """Number of trials in a batch of the learner, as the file has it; 10 where it does not.
+
+        Raises:
+            TrialLogError: if the file cannot be used.
+        """
+        found = self._select("SELECT batch_size FROM search LIMIT 1") if self._has_table("search") else []
+        return int(found[0][0]) if found else schema.DEFAULT_BATCH
+
+    def replacements(self) -> int:
+        """Number of trials that `replace` has stored in place of earlier ones.
+
+        Raises:
+            TrialLogError: if the file cannot be used.
+        """
+        return int(self._select("SELECT count(*) FROM replaced")[0][0]) if self._has_table("replaced") else 0
 
     def to_optuna(
         self, url: str, search_spaces: Mapping[AgentID, SearchSpace] | None = None, name: str | None = None
@@ -162,6 +179,9 @@ class TrialStore:
             connection = self._writer or self._reader
             assert connection is not None
             return connection.execute(query, values).fetchall()
+
+    def _has_table(self, name: str) -> bool:
+        return bool(self._select("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = ?", name))
 
     def _opened(self) -> sqlite3.Connection:
         """The connection for writing."""

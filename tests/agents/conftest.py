@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+import importlib.util
+import shutil
+
 import pytest
+
+BROWSER = shutil.which("chromium") and shutil.which("chromedriver") and importlib.util.find_spec("selenium")
+collect_ignore = [] if BROWSER else ["test_html_report_in_browser.py"]
 
 
 @pytest.fixture

@@ -243,3 +243,25 @@ def test_a_database_error_is_reported_by_its_own_text(tmp_path: Path) -> None:
     for write in (store.add, store.append):
         with pytest.raises(TrialLogError, match=r"cannot use .*: no more"):
             write(trial(0, 0.5, 1))
+
+
+def test_rows_from_a_number_on_are_the_last_of_all(tmp_path: Path) -> None:
+    store = TrialStore(tmp_path / "trials.db")
+    for number in (0, 1, 3):
+        store.add(trial(number, 0.5, number))
+    assert [row["number"] for row in store.rows(first=1)] == [1, 3]
+    assert store.rows(first=0) == store.rows()
+
+
+def test_a_log_counts_its_replacements_and_has_the_batch_of_its_learner(tmp_path: Path) -> None:
+    store = TrialStore(tmp_path / "trials.db", batch_size=7)
+    store.add(trial(0, 0.5, 0))
+    reader = TrialStore(tmp_path / "trials.db")
+    assert (reader.stored_batch_size(), reader.replacements()) == (7, 0)
+    store.replace(trial(0, 0.6, 0))
+    assert reader.replacements() == 1
+
+
+def test_a_log_of_the_version_before_has_the_usual_batch(tmp_path: Path) -> None:
+    made_by_version_2(tmp_path / "trials.db")
+    assert TrialStore(tmp_path / "trials.db").stored_batch_size() == 10

@@ -22,6 +22,8 @@ COMMANDS = {
     "predict": ("classify pictures by a trained model", "ma2ml_agents.commands.predict"),
     "pareto": ("show the accuracy-FLOPs front of a run, pick the best within bounds", "ma2ml_agents.commands.pareto"),
     "benchmark": ("compare algorithms on environments, write tables and figures", "ma2ml_agents.commands.benchmark"),
+    "report": ("write a report of runs as one interactive HTML file", "ma2ml_agents.commands.report"),
+    "watch": ("show a running search in the browser", "ma2ml_agents.commands.watch"),
     "importance": ("report how much each agent and decision matters", "ma2ml_agents.commands.importance"),
     "published": ("list published architectures and policies with their cost", "ma2ml_agents.commands.published"),
     "surrogate": ("fit a surrogate to the trials of runs, show and test it", "ma2ml_agents.commands.surrogate"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,8 +16,8 @@ from ma2ml_agents.benchmark.styles import COLORS
 from ma2ml_agents.commands.options import Repeatable, parse, parse_settings, register_environments
 from ma2ml_agents.importance import Choices, enumerate_all, estimate
 from ma2ml_agents.importance.games import true_reward
+from ma2ml_agents.importance.of_trials import importance_of_trials
 from ma2ml_agents.importance.page import Page
-from ma2ml_agents.importance.trees import fit_trees
 from ma2ml_agents.runs.environment import env_of_run
 from ma2ml_agents.search.loop import TRIALS_FILE
 from ma2ml_env import AutoMLEnv, registry
@@ -84,16 +85,8 @@ def _of_trials(env: AutoMLEnv, file: Path, samples: int, seed: int) -> Page:
     """Returns the importance by models fitted to the trials of a run."""
     if not file.exists():
         raise MA2MLError(f"there are no trials in {file.parent}: it holds no {file.name}")
-    store = TrialStore(file, env.definition)
-    try:
-        trees = fit_trees(env, store.load(env.decode), seed)
-    finally:
-        store.close()
-    source = (
-        f"by trees fitted to {trees.pipelines} pipelines; on held-out pipelines their R2 is {trees.r2:.2f}.\n"
-        "Trees miss interactions first of all, so these are rather larger than they look here."
-    )
-    return Page(env.name, source, estimate(Choices.of(env.search_spaces), trees.score, samples, seed), trees.r2)
+    with closing(TrialStore(file, env.definition)) as store:
+        return importance_of_trials(env, store.load(env.decode), samples, seed)
 
 
 def _of_env(env: AutoMLEnv, samples: int, seed: int) -> Page:
