@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import tempfile
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -175,6 +176,18 @@ def after_good_ones(learner) -> np.ndarray:
 def test_what_tpe_did_not_propose_is_data_too() -> None:
     proposals = after_good_ones(lambda specs: TPE(specs, TPE.Config(distinct=False)))
     assert (proposals / 7).mean() > 0.6, "0.5 by chance"
+
+
+@pytest.mark.parametrize("name", ["tpe", "nsga2"])
+def test_optuna_waits_for_no_proposal_that_was_replaced_by_a_new_one(name: str) -> None:
+    specs = (AgentSpec("a", (3, 3, 2), 1),)
+    learner = make_learner(name, specs, seed=0)
+    proposals = np.concatenate(play(learner, specs, updates=16))
+    assert len(np.unique(proposals, axis=0)) == len(proposals), "of 18 pipelines"
+    states = Counter(trial.state.name for trial in learner._study.trials)
+    assert states["COMPLETE"] == 16
+    assert states["FAIL"] > 0, "replaced"
+    assert states["RUNNING"] == len(proposals) - 16
 
 
 def test_what_smac_did_not_propose_is_data_too() -> None:

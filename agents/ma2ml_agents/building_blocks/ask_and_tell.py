@@ -53,6 +53,9 @@ class AskAndTell(ABC, Generic[Handle]):
     def give(self, joint: list[int]) -> Handle:
         """Creates a trial of a joint action that the optimizer has not proposed, such as one of a warm start."""
 
+    def drop(self, trial: Handle) -> None:
+        """Closes a trial that was replaced by another and will have no result; does nothing unless overridden."""
+
     @abstractmethod
     def tell(self, trial: Handle, values: list[float]) -> None:
         """Reports a trial's values to the optimizer."""
@@ -103,6 +106,7 @@ class AskAndTell(ABC, Generic[Handle]):
         asked = self.layout.canonical(np.array([joint], dtype=np.int64))
         new = self._proposals.draw(lambda rows: np.repeat(asked, rows, axis=0), 1, self._rng.random)
         if not np.array_equal(new, asked):
+            self.drop(trial)
             trial = self.give(new[0].tolist())
         self._open.append((new[0].tolist(), trial))
         return self._open[-1][0]

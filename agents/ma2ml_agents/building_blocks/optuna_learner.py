@@ -65,6 +65,10 @@ class OptunaLearner(AskAndTell[optuna.Trial]):
         self._study.enqueue_trial(dict(zip(self._space, joint, strict=True)))
         return self._study.ask(self._space)
 
+    def drop(self, trial: optuna.Trial) -> None:
+        """Fails the trial, which samplers ignore; an open one would have them read all later trials at every ask."""
+        self._study.tell(trial, state=optuna.trial.TrialState.FAIL)
+
     def tell(self, trial: optuna.Trial, values: list[float]) -> None:
         """Finishes the trial with its values, one per direction."""
         self._study.tell(trial, values)
