@@ -19,6 +19,7 @@ from ma2ml_agents.benchmark.grid import Cell
 from ma2ml_agents.benchmark.progress import GridProgress
 from ma2ml_agents.learner import Batch
 from ma2ml_agents.learners.random_search import RandomSearch
+from ma2ml_agents.learners.regularized_evolution import RegularizedEvolution
 from ma2ml_env.trials import TrialStore
 
 pytestmark = pytest.mark.usefixtures("few_repetitions")
@@ -119,6 +120,13 @@ def test_what_a_result_depends_on_names_its_folder_and_names_in_tables_do_not() 
         algo(settings={"population": 11}),
     ]
     assert len(set(different)) == len(different)
+
+
+def test_an_algorithm_takes_the_settings_of_a_preset_unless_told_otherwise() -> None:
+    published = {"name": "p", "algo": "amoebanet", "preset": "published", "settings": {"sample": 7}}
+    tuned, given = (contender.config for contender in small(algos=["amoebanet", published]).contenders)
+    assert (tuned.population, tuned.mutation) == (RegularizedEvolution.Config().population, "by_kind")
+    assert (given.population, given.mutation, given.sample) == (100, "by_kind", 7)
 
 
 def test_two_names_of_one_thing_are_run_once_and_both_told(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -16,9 +17,10 @@ from rliable import library, metrics
 from ma2ml_agents.benchmark import figures, make_grid, run_grid, statistics, summarize, tables, write_results
 from ma2ml_agents.benchmark.cell import optimum, random_mean
 from ma2ml_agents.benchmark.curves import Curve, at, checkpoints, curve, evaluations_to
-from ma2ml_agents.benchmark.figures import _draw
-from ma2ml_agents.benchmark.index import Index
+from ma2ml_agents.benchmark.figures import LEAST_ERROR, Sheet, _draw, error_curves
+from ma2ml_agents.benchmark.index import Index, read_index
 from ma2ml_agents.benchmark.page import render
+from ma2ml_agents.benchmark.runner import make_index
 from ma2ml_agents.benchmark.statistics import Estimate, check_packages, estimate, improvement, iqm, middle, profile
 from ma2ml_agents.benchmark.styles import KNOWN, label_lines, list_lines, spread, styles
 from ma2ml_agents.benchmark.summary import Summary
@@ -190,7 +192,7 @@ def test_the_page_has_every_algorithm_and_its_figures(out: Path) -> None:
     for algo, seeds in (("random_search", 3), ("regularized_evolution", 3), ("few", 2)):
         (line,) = [line for line in table.splitlines() if line.startswith(f"| {algo} |")]
         assert line.endswith(f"| {seeds} |")
-    for name in ("top_reward.png", "batch_reward.png", "profiles.png"):
+    for name in ("top_reward.png", "batch_reward.png", "errors.png", "profiles.png"):
         assert f"({name})" in text
         assert (out / name).read_bytes().startswith(b"\x89PNG")
     assert "Not finished" not in text
@@ -208,7 +210,8 @@ def test_the_first_table_has_score_and_environments_with_the_best_in_bold(out: P
     summary = summarize(out)
     table = cells(write_results(out).read_text(), "All environments")
     assert list(next(iter(table.values()))) == [
-        *("algorithm", "normalized score, IQM", "synthetic", "P(random_search better)", "runs")
+        *("algorithm", "normalized score, IQM", "synthetic", "P(random_search better)"),
+        *("new only", "CPU ms, D = 89", "runs"),
     ]
     finals = {algo: float(iqm(summary.scores(ENV, algo))[0]) for algo in summary.index.algos}
     best = max(finals, key=lambda algo: finals[algo])
@@ -220,6 +223,50 @@ def test_the_first_table_has_score_and_environments_with_the_best_in_bold(out: P
         assert table[algo]["P(random_search better)"] == "", "nor a probability"
         assert table[algo]["runs"] == str(len(summary.of(ENV, algo)))
     assert next(iter(table)) == best
+
+
+def test_the_first_table_marks_settings_that_exclude_known_pipelines(tmp_path: Path) -> None:
+    off = {"name": "off", "algo": "one_plus_one", "settings": {"distinct": False}}
+    newest = {"name": "newest", "algo": "ma2ml", "settings": {"off_policy": False}}
+    grid = make_grid([ENV], ["random_search", "one_plus_one", off, newest], 1, 5)
+    assert make_index(grid).distinct == ("one_plus_one",)
+    run_grid(make_grid([ENV], ["random_search", "one_plus_one", off], 1, 25), tmp_path)
+    table = cells(write_results(tmp_path).read_text(), "All environments")
+    assert {algo: row["new only"] for algo, row in table.items()} == {
+        "random_search": "", "one_plus_one": "yes", "off": ""
+    }  # fmt: skip
+
+
+def test_the_time_of_a_learner_is_the_mean_over_runs_of_as_many_decisions(out: Path) -> None:
+    summary = summarize(out)
+    runs = pd.concat([summary.runs, summary.runs.assign(env="other", learner_seconds=7.0)], ignore_index=True)
+    index = replace(summary.index, envs=(ENV, "other"), decisions={ENV: 89, "other": 9})
+    table = cells("## All\n" + overall_table(replace(summary, index=index, runs=runs), {}), "All")
+    for algo in index.algos:
+        assert table[algo]["CPU ms, D = 9"] == "7000.0"
+        assert table[algo]["CPU ms, D = 89"] == f"{1000 * summary.of(ENV, algo).learner_seconds.mean():.1f}"
+
+
+def test_the_index_of_an_older_version_can_be_read(out: Path, tmp_path: Path) -> None:
+    stored = json.loads((out / "index.json").read_text())
+    for name in ("logged", "distinct", "decisions"):
+        del stored[name]
+    (tmp_path / "index.json").write_text(json.dumps(stored))
+    assert read_index(tmp_path).decisions == {}
+    assert read_index(tmp_path).runs == read_index(out).runs
+
+
+def test_the_distribution_of_errors_is_the_mean_over_runs_of_the_fraction_below(out: Path) -> None:
+    summary = summarize(out)
+    places, curves = error_curves(summary, ENV)
+    errors = 1 - summary.trials.true_value
+    assert places[[0, -1]] == pytest.approx([max(errors.min(), LEAST_ERROR), errors.max()])
+    for algo, found in curves.items():
+        mine = errors[summary.trials.algo == algo]
+        for where in (10, 60, 100):
+            shares = [(run <= places[where] + 1e-12).mean() for _, run in mine.groupby(summary.trials.seed)]
+            assert found.point[where] == pytest.approx(np.mean(shares), abs=0.02)
+        assert found.point[-1] == 1
 
 
 def test_no_learner_scores_above_one(tmp_path: Path) -> None:
@@ -238,7 +285,7 @@ def test_intervals_and_probabilities_are_told_from_five_runs_on() -> None:
     found = estimate({"few": few, "enough": enough}, iqm)
     assert "[" not in tables._interval(found["few"], 4)
     assert "[" in tables._interval(found["enough"], 5)
-    index = Index(10, ("e",), ("a", "b", "c"), "a", (), (), ())
+    index = Index(10, ("e",), ("a", "b", "c"), "a", (), (), (), {}, ())
     summary = Summary(index, pd.DataFrame(), pd.DataFrame(), pd.DataFrame(), {})
     assert set(tables._improvements(summary, {"a": enough, "b": enough, "c": few})) == {"b"}
     assert tables._improvements(summary, {"a": few, "b": enough}) == {}
@@ -270,7 +317,7 @@ def test_no_name_is_cut_from_a_figure(tmp_path: Path) -> None:
     name, where = "a_name_that_is_longer_than_its_curve_is_wide", np.array([0.0, 1.0])
     line = Estimate(where, where, where)
     for tell in (label_lines, list_lines):
-        _draw(tmp_path / "figure.png", {"title": (where, {name: line})}, ("x", "y"), styles([name]), tell)
+        _draw(tmp_path / "figure.png", Sheet({"title": (where, {name: line})}, ("x", "y"), tell), styles([name]))
         pixels = imread(tmp_path / "figure.png")[..., :3]
         assert (pixels[:, -10:] == 1).all()
         assert (pixels[:, :10] == 1).all()

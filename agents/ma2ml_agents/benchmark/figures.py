@@ -1,9 +1,9 @@
-"""The figures of a results page: the paper's two, and performance profiles."""
+"""The figures of a results page: the paper's two, error distributions, and performance profiles."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,10 +23,29 @@ AXES, LEFT, BELOW, ABOVE = (3.6, 2.8), 0.6, 0.5, 0.35
 RIGHT, LETTER = 0.6, 0.053
 """Size of a panel in inches, with room for the longest name right of its axes."""
 THRESHOLDS = np.linspace(0.0, 1.0, 101)
+LEAST_ERROR = 1e-4
+"""Least error on a logarithmic axis."""
 Curves = tuple[NDArray[np.float64], Mapping[str, Estimate]]
 """Positions on the x axis, and {algorithm: estimates at them}."""
 Tell = Callable[["Axes", Mapping[str, tuple[float, float]], Mapping[str, Style]], None]
 """Function that writes the algorithms' names beside the axes, from the ends of their lines."""
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """Content of one figure.
+
+    Attributes:
+        panels: {title: curves}.
+        labels: labels of the x and the y axis.
+        tell: function that writes the algorithms' names.
+        scale: matplotlib's scale of the x axis.
+    """
+
+    panels: Mapping[str, Curves]
+    labels: tuple[str, str]
+    tell: Tell = label_lines
+    scale: str = "linear"
 
 
 def draw_figures(summary: Summary, aggregate: Mapping[str, Scores], out: Path) -> list[Path]:
@@ -35,35 +54,38 @@ def draw_figures(summary: Summary, aggregate: Mapping[str, Scores], out: Path) -
     Args:
         summary: summary of the benchmark.
         aggregate: {algorithm: normalized scores, shape (runs, environments)}.
-        out: receives `top_reward.png`, `batch_reward.png` and `profiles.png`.
+        out: receives `top_reward.png`, `batch_reward.png`, `errors.png` and `profiles.png`.
 
     Returns:
         The files.
 
-    Source: the paper's figures: mean reward of the top k pipelines, and of each batch; rliable's performance profiles.
+    Source: the paper's figures: mean reward of the top k pipelines, and of each batch; error distributions as of
+    Radosavovic et al., "Designing Network Design Spaces"; rliable's performance profiles.
     """
     looks, envs = styles(summary.index.algos), summary.envs()
     evaluations = "evaluated pipelines"
-    pages: dict[str, tuple[Mapping[str, Curves], tuple[str, str], Tell]] = {
-        "top_reward.png": (
-            {env: top_curves(summary, env) for env in envs},
-            (evaluations, f"mean true value of the top {TOP_K}"),
-            label_lines,
+    sheets = {
+        "top_reward.png": Sheet(
+            {env: top_curves(summary, env) for env in envs}, (evaluations, f"mean true value of the top {TOP_K}")
         ),
-        "batch_reward.png": (
-            {env: batch_curves(summary, env) for env in envs},
-            (evaluations, f"mean reward of {ANYTIME_STEP} pipelines"),
-            label_lines,
+        "batch_reward.png": Sheet(
+            {env: batch_curves(summary, env) for env in envs}, (evaluations, f"mean reward of {ANYTIME_STEP} pipelines")
         ),
-        "profiles.png": (
+        "errors.png": Sheet(
+            {env: error_curves(summary, env) for env in envs},
+            ("error: 1 - true value", "fraction of pipelines below it"),
+            list_lines,
+            "log",
+        ),
+        "profiles.png": Sheet(
             {_environments(aggregate): (THRESHOLDS, _bands(aggregate, profile(THRESHOLDS)))},
             ("normalized score", "fraction of runs above it"),
             list_lines,
         ),
     }
-    for name, (panels, labels, tell) in pages.items():
-        _draw(out / name, panels, labels, looks, tell)
-    return [out / name for name in pages]
+    for name, sheet in sheets.items():
+        _draw(out / name, sheet, looks)
+    return [out / name for name in sheets]
 
 
 def top_curves(summary: Summary, env: str) -> Curves:
@@ -79,6 +101,26 @@ def batch_curves(summary: Summary, env: str) -> Curves:
     batches = trials.assign(end=ends.clip(upper=summary.index.budget))
     means = batches.groupby(["algo", "seed", "end"], as_index=False).reward.mean()
     return _estimates(summary.algos(env), lambda algo: means[means.algo == algo], "end", "reward")
+
+
+def error_curves(summary: Summary, env: str) -> Curves:
+    """Returns the distribution of errors, 1 - true value, over all evaluated pipelines of an algorithm.
+
+    That of random search is the environment's own: the distribution over its pipelines.
+
+    Source: RegNet's error empirical distribution functions, of pipelines that a search proposed instead of samples of
+    a design space; means over runs.
+    """
+    trials = summary.trials[summary.trials.env == env]
+    errors = (1 - trials.true_value).clip(lower=LEAST_ERROR)
+    low, high = errors.min(), errors.max()
+    places = np.geomspace(low, max(high, 1.01 * low), len(THRESHOLDS))
+    below = {
+        algo: np.stack([(run.to_numpy()[:, None] <= places).mean(0) for _, run in mine.groupby(trials.seed)])
+        for algo in summary.algos(env)
+        for mine in [errors[trials.algo == algo]]
+    }
+    return places, _bands({algo: runs[:, None, :] for algo, runs in below.items()}, lambda runs: runs.mean(axis=(0, 1)))
 
 
 def _estimates(algos: Sequence[str], rows: Callable[[str], object], place: str, value: str) -> Curves:
@@ -104,12 +146,11 @@ def _environments(aggregate: Mapping[str, Scores]) -> str:
     return f"all runs on {count} environment{'s' if count != 1 else ''}"
 
 
-def _draw(
-    file: Path, panels: Mapping[str, Curves], labels: tuple[str, str], looks: Mapping[str, Style], tell: Tell
-) -> None:
+def _draw(file: Path, sheet: Sheet, looks: Mapping[str, Style]) -> None:
     """Draws one panel per environment."""
     from matplotlib.figure import Figure
 
+    panels = sheet.panels
     columns = min(PANELS_A_ROW, len(panels))
     rows = -(-len(panels) // columns)
     right = RIGHT + LETTER * max(map(len, looks))
@@ -127,8 +168,9 @@ def _draw(
     for axes in every[len(panels) :]:
         axes.set_visible(False)
     for axes, (title, curves) in zip(every, panels.items(), strict=False):
-        ends = _panel(axes, title, curves, labels, looks)
-        tell(axes, ends, looks)
+        axes.set_xscale(sheet.scale)
+        ends = _panel(axes, title, curves, sheet.labels, looks)
+        sheet.tell(axes, ends, looks)
     figure.savefig(file, bbox_inches="tight")
 
 

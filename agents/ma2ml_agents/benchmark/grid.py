@@ -54,6 +54,12 @@ class Contender:
     config: Any
     seeds: tuple[int, ...]
 
+    @property
+    def distinct(self) -> bool:
+        """Whether its settings exclude known pipelines; on-policy learning ignores that setting."""
+        settings = asdict(self.config)
+        return bool(settings.get("distinct", False)) and bool(settings.get("off_policy", True))
+
 
 @dataclass(frozen=True)
 class Cell:
@@ -127,7 +133,7 @@ def make_grid(
 
     Args:
         envs: ids, or mappings with `env` (the id), `name` and `settings`.
-        algos: learners' names, `module:Class`, or mappings with `algo`, `name`, `settings` and `seeds`.
+        algos: learners' names, `module:Class`, or mappings with `algo`, `name`, `preset`, `settings` and `seeds`.
         seeds: number of seeds, counted from 0, or a list of them; seeds of an algorithm's mapping replace them.
         budget: evaluated pipelines per run, at least 1.
         settings: settings of every environment.
@@ -155,9 +161,9 @@ def _problem(item: str | Mapping[str, Any], settings: Mapping[str, Any]) -> Prob
 
 
 def _contender(item: str | Mapping[str, Any], seeds: tuple[int, ...], problems: Sequence[Problem]) -> Contender:
-    given = _mapping(item, "algo", ("name", "algo", "settings", "seeds"))
-    algo, settings = given["algo"], given.get("settings", {})
-    config = make_config(algo, settings)
+    given = _mapping(item, "algo", ("name", "algo", "preset", "settings", "seeds"))
+    algo = given["algo"]
+    config = make_config(algo, given.get("settings", {}), given.get("preset"))
     for problem in problems:
         learner_from_config(algo, problem.specs, config)
     name = str(given.get("name", algo))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -42,6 +42,8 @@ class Index:
         reference: the algorithm whose probability of improvement over the others is reported.
         baselines: the algorithms whose best sets the target.
         logged: the algorithms whose runs were read from the trial logs of another library's training.
+        distinct: the algorithms whose settings exclude known pipelines.
+        decisions: {environment: number of decisions of a joint action}, where known.
         runs: all runs of the grid, finished or not.
     """
 
@@ -51,6 +53,8 @@ class Index:
     reference: str
     baselines: tuple[str, ...]
     logged: tuple[str, ...]
+    distinct: tuple[str, ...]
+    decisions: Mapping[str, int]
     runs: tuple[Run, ...]
 
 
@@ -72,8 +76,8 @@ def read_index(out: Path) -> Index:
         stored: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         runs = tuple(Run(**run) for run in stored.pop("runs"))
         lists = {name: tuple(stored.pop(name)) for name in ("envs", "algos", "baselines")}
-        lists["logged"] = tuple(stored.pop("logged", ()))  # older versions did not write it
-        return Index(**{**stored, **lists, "runs": runs})
+        lists |= {name: tuple(stored.pop(name, ())) for name in ("logged", "distinct")}  # older versions lack them
+        return Index(**{"decisions": {}, **stored, **lists, "runs": runs})
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise DamagedFileError(f"{path} is damaged ({error}); rerun the benchmark's command to rewrite it") from error
 

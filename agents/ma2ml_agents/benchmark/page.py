@@ -31,7 +31,9 @@ for one pipeline.
 """
 SCALE = f"""\
 A score of 0 is a uniformly random pipeline, 1 the optimum (the highest true value of any pipeline of any run, where \
-the optimum is not known). An environment's column is the top {TOP_K}, IQM. The best value of a column is bold.
+the optimum is not known). An environment's column is the top {TOP_K}, IQM. The best value of a column is bold. "New \
+only" marks learners that propose no known pipeline while new ones can be found, a setting. "CPU ms" is the learner's \
+time for one pipeline, by the number of decisions D of a joint action.
 """
 
 

@@ -96,6 +96,8 @@ def make_index(grid: Grid, logged: Sequence[LoggedRun] = ()) -> Index:
         reference=OURS[0] if OURS[0] in names else names[0],
         baselines=tuple(name for name in names if name not in ours),
         logged=unique([log.run.algo for log in logged]),
+        distinct=tuple(contender.name for contender in grid.contenders if contender.distinct),
+        decisions={problem.name: sum(len(spec.nvec) for spec in problem.specs) for problem in grid.problems},
         runs=tuple(runs),
     )
 

@@ -26,6 +26,8 @@ def overall_table(summary: Summary, scores: Mapping[str, Scores]) -> str:
         ("normalized score, IQM", _best_in_bold(means, {a: _interval(p, len(scores[a])) for a, p in points.items()})),
         *((env.removeprefix("ma2ml/").removesuffix("-v0"), _finals(summary, env)) for env in summary.envs()),
         (f"P({summary.index.reference} better)", {algo: _interval(found, digits=2) for algo, found in better.items()}),
+        ("new only", dict.fromkeys(summary.index.distinct, "yes")),
+        *_cpu_columns(summary),
         ("runs", runs),
     ]
     algos = [*_best_first(points), *(algo for algo in runs if algo not in points)]
@@ -52,6 +54,16 @@ def environment_table(summary: Summary, env: str) -> str:
 def _finals(summary: Summary, env: str) -> dict[str, str]:
     values = {algo: float(iqm(summary.scores(env, algo))[0]) for algo in summary.algos(env)}
     return _best_in_bold(values, {algo: f"{value:.4f}" for algo, value in values.items()})
+
+
+def _cpu_columns(summary: Summary) -> list[tuple[str, dict[str, str]]]:
+    """Returns a column per number of decisions: CPU milliseconds of each learner for one pipeline, mean of runs."""
+    decisions = summary.runs.env.map(dict(summary.index.decisions))
+    columns = []
+    for count in sorted(set(decisions.dropna().astype(int))):
+        seconds = summary.runs[decisions == count].groupby("algo").learner_seconds.mean()
+        columns.append((f"CPU ms, D = {count}", {algo: _number(1000 * value, 1) for algo, value in seconds.items()}))
+    return columns
 
 
 @dataclass(frozen=True)

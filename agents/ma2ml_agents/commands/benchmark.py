@@ -48,8 +48,8 @@ class BenchmarkOptions:
     """Settings of the environments as NAME=VALUE."""
     grid: Path | None = None
     """YAML or JSON file with `envs`, `algos`, `seeds`, `budget`, `settings`; an entry of `algos` may be a mapping
-    with `name`, `algo`, `settings` and `seeds`, one of `envs` with `name`, `env` and `settings`. Options on the
-    command line take precedence."""
+    with `name`, `algo`, `preset`, `settings` and `seeds`, one of `envs` with `name`, `env` and `settings`. Options on
+    the command line take precedence."""
     logs: Repeatable = ()
     """Trial logs that environments wrote elsewhere, as NAME=FILES such as mine=runs/*.db, one run per file; they are
     compared as the algorithm NAME."""
