@@ -37,8 +37,8 @@ def main(argv: Sequence[str], prog: str) -> None:
     options: WatchOptions = parse(WatchOptions, argv, prog)
     console = Console(highlight=False)
     with WatchServer(options.run, options.port) as server:
-        console.print(f"{options.run} at {server.url} (Ctrl-C ends)", markup=False, soft_wrap=True)
         try:
+            console.print(f"{options.run} at {server.url} (Ctrl-C ends)", markup=False, soft_wrap=True)
             server.serve_forever()
         except KeyboardInterrupt:
             console.print("stopped watching; the search is not affected")
