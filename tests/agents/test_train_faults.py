@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import subprocess
 import sys
 from pathlib import Path
@@ -14,8 +13,6 @@ import pytest
 
 import ma2ml_env
 from ma2ml_agents.commands import main
-from ma2ml_agents.commands.cost_check import check_bounds
-from ma2ml_agents.search import CostBounds
 from ma2ml_env.errors import MA2MLError
 from ma2ml_env.evaluators.synthetic import SyntheticEvaluator
 from ma2ml_env.evaluators.train import TrainEvaluator
@@ -90,26 +87,6 @@ def test_a_search_in_which_nothing_succeeded_exits_with_1(tmp_path: Path, capsys
     said = capsys.readouterr().out
     assert "2 too large" in said
     assert "no pipeline succeeded in 2 trials: 2 too large" in said
-
-
-def test_the_cost_of_random_pipelines_is_reported_before_the_search() -> None:
-    env, said = ma2ml_env.make("ma2ml/digits-surrogate-v0"), list[str]()
-    check_bounds(env, CostBounds(max_flops=1e12), said.append)
-    numbers = r"random pipelines have ([\d,]+) to ([\d,]+) multiply-accumulates .* median ([\d,]+)"
-    low, high, middle = (int(text.replace(",", "")) for text in re.findall(numbers, said[0])[0])
-    assert 0 < low < middle < high
-    assert said[1].startswith("100% of 200 random pipelines")
-    said.clear()
-    check_bounds(env, CostBounds(), said.append)
-    assert not said
-
-
-def test_a_bound_that_no_pipeline_meets_is_refused_and_one_that_few_meet_is_not() -> None:
-    env = ma2ml_env.make("ma2ml/digits-surrogate-v0")
-    with pytest.raises(MA2MLError, match=r"the cheapest one found has [\d,]+ multiply") as refused:
-        check_bounds(env, CostBounds(max_params=1), lambda text: None)
-    cheapest = int(re.findall(r"([\d,]+) parameters", str(refused.value))[0].replace(",", ""))
-    check_bounds(env, CostBounds(max_params=cheapest), lambda text: None)
 
 
 def test_a_final_training_that_was_finished_is_not_lost_with_a_model_that_cannot_be_saved(
