@@ -66,6 +66,17 @@ def test_the_facts_of_a_run_are_those_of_its_files(tmp_path: Path) -> None:
     assert facts_of_run(tmp_path / "nowhere") == {}
 
 
+def test_a_balanced_accuracy_is_called_so_and_has_no_interval_of_a_share(tmp_path: Path) -> None:
+    write_run(tmp_path)
+    config = json.loads((tmp_path / "config.json").read_text())
+    config["run"]["environment"]["evaluator"]["metric"] = "balanced_accuracy"
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    assert main(["export", str(tmp_path)]) == 0
+    card = (tmp_path / "export" / "model_card.md").read_text()
+    assert "| test balanced accuracy | 90.00% |" in card
+    assert "| validation balanced accuracy observed in the search | 75.00% |" in card
+
+
 def test_the_interval_of_an_accuracy_is_wilsons() -> None:
     z, n, p = 1.959964, 360, 0.9
     center, spread = p + z * z / (2 * n), z * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n))

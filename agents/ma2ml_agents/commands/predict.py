@@ -19,13 +19,13 @@ from ma2ml_agents.commands.prediction_writers import WRITERS, Prediction
 from ma2ml_agents.commands.saved_model import read_predictor
 from ma2ml_env.errors import MA2MLError, nearest, require_range
 from ma2ml_env.files import replacing
+from ma2ml_env.tasks.folder_listing import SUFFIXES
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from ma2ml_env.training.predictor import Predictor
 
-SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm", ".pbm", ".jp2")
 UNREADABLE = 1
 """Exit code if some pictures could not be read."""
 

@@ -22,7 +22,6 @@ QUALITY = {
     "expected_accuracy": "expected_accuracy",
     "interval": "interval",
     "test_accuracy": "test_accuracy",
-    "metric": "metric",
 }
 """{field of a run's result: the fact}."""
 
@@ -52,10 +51,10 @@ def facts_of_run(folder: Path) -> dict[str, Any]:
         "training_versions": config.get("project"),
         **{fact: result.get(field) for field, fact in QUALITY.items()},
         **_of_trial(folder / TRIALS_FILE, result.get("trial")),
-        "images": _images(folder),
+        **_of_task(folder),
     }
     facts = {name: value for name, value in facts.items() if value is not None}
-    if "test_accuracy" in facts and "images" in facts and facts.get("metric", "accuracy") == "accuracy":
+    if "test_accuracy" in facts and facts.get("metric") == "accuracy" and facts["images"]["test"]:
         facts["test_interval"] = list(wilson_interval(facts["test_accuracy"], facts["images"]["test"]))
     return facts
 
@@ -107,16 +106,17 @@ def _of_trial(file: Path, number: int | None) -> dict[str, Any]:
     return {"pipeline": row["pipeline"], "action": json.loads(row["action"]), **cost}
 
 
-def _images(folder: Path) -> dict[str, int] | None:
-    """Returns the numbers of images of a run's task; None where they are not trained on, or no longer there."""
+def _of_task(folder: Path) -> dict[str, Any]:
+    """Returns metric and numbers of images of a run's task; nothing where images are not trained on, or gone."""
     try:
         evaluator = env_of_run(folder).evaluator
         if not isinstance(evaluator, TrainEvaluator):
-            return None
+            return {}
         splits = evaluator.task.load()
     except (MA2MLError, OSError):
-        return None
-    return {"train": len(splits.train), "validation": len(splits.validation), "test": len(splits.test)}
+        return {}
+    images = {"train": len(splits.train), "validation": len(splits.validation), "test": len(splits.test)}
+    return {"metric": evaluator.metric, "images": images}
 
 
 def _json(file: Path) -> dict[str, Any]:
