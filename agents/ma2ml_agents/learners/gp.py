@@ -58,8 +58,9 @@ class GP(HistoryLearner):
         total_weight: float = 1.0
         """Prior median of the sum of the kernel's weights, the distance in log-covariance of two pipelines without a
         common choice."""
-        kernel: KernelName = "mixed"
-        """Main effects and interactions, or `additive` or `product` alone."""
+        kernel: KernelName = "product"
+        """Interactions, main effects (`additive`), or both (`mixed`), which does not help expected improvement on the
+        tuning problems."""
         distinct: bool = True
         """Never propose a known pipeline while new ones can be found."""
 

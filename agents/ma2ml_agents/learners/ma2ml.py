@@ -40,11 +40,11 @@ class MA2ML(ActorCriticLearner):
         Adv_i = Q(S, A) - E_{A_i' ~ pi_i} Q(S, A_i', A_-i) - lambda (log pi_i(A_i) / rho_i(A_i) - KL(pi_i || rho_i))
         grad_i J = E_{A ~ pi}[ grad log pi_i(A_i | S_i) * Adv_i ]
 
-    The critic Q is a Gaussian process whose kernel factors over decisions, as the policies do. The expectation, every
-    agent's counterfactual baseline and the ascent are then closed forms, without samples; that a baseline does not
-    change the gradient's mean is exact too, so credit assignment makes no difference here. Proposals are samples of the
-    policies; the fewer the decisions, the more of them are the best expected improvement among neighbors of good
-    pipelines and distant ones instead, which leaves a wrong region.
+    The critic Q is a Gaussian process whose kernel is a product and a sum over decisions, over which the policies
+    factor. The expectation, every agent's counterfactual baseline and the ascent are then closed forms, without
+    samples; that a baseline does not change the gradient's mean is exact too, so credit assignment makes no difference
+    here. Proposals are samples of the policies; the fewer the decisions, the more of them are the best expected
+    improvement among neighbors of good pipelines and distant ones instead, which leaves a wrong region.
 
     The other critic is an ensemble of networks. Every update trains it on all transitions so far, then takes steps of
     the policies on fresh samples of theirs, which it scores: nothing is evaluated for them, and no importance weights
@@ -70,6 +70,8 @@ class MA2ML(ActorCriticLearner):
         """Pipelines per update. 5 suits the ensemble (`experiments/tuning.py`), whose updates are slow."""
         kernel: KernelName = "mixed"
         """Kernel of the Gaussian process: main effects and interactions, or `additive` or `product` alone."""
+        ordered: bool = True
+        """The Gaussian process expects near choices of ordered decisions to be alike."""
         policy_scale: int = 60
         """Decisions from which on every proposal is a sample of the policies, with a Gaussian process; with fewer, a
         share in proportion. The others, and those whose sample is known, maximize expected improvement."""
@@ -146,7 +148,7 @@ class MA2ML(ActorCriticLearner):
             return self.critic != "ensemble" and self._factored
 
     def __init__(self, specs: Sequence[AgentSpec], config: Config | None = None, seed: int = 0) -> None:
-        self.config = config or self.Config()
+        self.config = config = config or self.Config()
         super().__init__(specs, self.config, seed)
         self.on_policy = not self.config.off_policy
         self.replay = Replay(len(self.layout))
@@ -154,7 +156,7 @@ class MA2ML(ActorCriticLearner):
         self.process: ProcessCritic | None = None
         if self.config.gaussian_process:
             self.process = ProcessCritic(
-                self.layout, fit_steps=self.config.fit_steps, limit=self.config.gp_limit, kernel=self.config.kernel
+                self.layout, config.fit_steps, config.gp_limit, kernel=config.kernel, ordered=config.ordered
             )
         distinct = self.config.distinct and self.config.off_policy
         self.proposals = NewProposals(self.layout, candidates=self.config.candidates, enabled=distinct)

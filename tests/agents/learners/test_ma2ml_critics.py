@@ -79,7 +79,16 @@ def test_no_proposal_exceeds_a_bound_on_cost(settings) -> None:
     assert len(np.unique(joint, axis=0)) == len(joint)
 
 
-@pytest.mark.parametrize("kernel", ["product", "additive"])
-def test_either_part_of_the_kernel_may_be_alone(kernel) -> None:
-    rounds = [play(MA2ML(SPECS, MA2ML.Config(**more), seed=0), SPECS, 15) for more in ({}, {"kernel": kernel})]
-    assert not np.array_equal(*rounds)
+@pytest.mark.parametrize(
+    ("settings", "share", "distance"),
+    [
+        ({}, 0.5, True),
+        ({"kernel": "product"}, 0.0, True),
+        ({"kernel": "additive"}, 1.0, True),
+        ({"ordered": False}, 0.5, False),
+    ],
+)
+def test_the_kernel_may_lack_a_part(settings, share: float, distance: bool) -> None:
+    specs = (AgentSpec("a", (6, 4, 5), 1, ordered=(True,) * 3), AgentSpec("b", (5, 3), 1))
+    weights = MA2ML(specs, MA2ML.Config(**settings)).process.process.weights
+    assert (weights.additive, weights.distance.any()) == (share, distance)

@@ -33,10 +33,13 @@ class ProcessCritic:
         fit_steps: gradient steps of the weights, each time.
         limit: most results that it is conditioned on: of more, the best and the newest, half each.
         kernel: `mixed`, `product` or `additive`.
+        ordered: whether near choices of an ordered decision are alike.
     """
 
-    def __init__(self, layout: Layout, *, fit_steps: int, limit: int, kernel: KernelName = "mixed") -> None:
-        self.process = GaussianProcess(layout, kernel=kernel)
+    def __init__(
+        self, layout: Layout, fit_steps: int, limit: int, *, kernel: KernelName = "mixed", ordered: bool = True
+    ) -> None:
+        self.process = GaussianProcess(layout, kernel=kernel, ordered=ordered)
         self._fit_steps, self._limit = fit_steps, limit
         self._learned = 0
         self._posterior: Posterior | None = None

@@ -99,6 +99,7 @@ class GaussianProcess:
         layout: the decisions; ordered ones have a weight for distance as well.
         prior: prior of the weights.
         kernel: `mixed`, or one of its parts alone, `product` or `additive`.
+        ordered: whether near choices of an ordered decision are more alike than far ones.
         learning_rate: learning rate of Adam, on the logarithms.
     """
 
@@ -107,10 +108,11 @@ class GaussianProcess:
         layout: Layout,
         prior: Prior | None = None,
         kernel: KernelName = "mixed",
+        ordered: bool = True,
         learning_rate: float = 0.1,
     ) -> None:
         self.layout, self.prior, self.learning_rate = layout, prior or Prior(), learning_rate
-        self.kernel = DecisionKernel(layout.nvec + int(layout.conditional), layout.ordered)
+        self.kernel = DecisionKernel(layout.nvec + int(layout.conditional), layout.ordered if ordered else None)
         self._share = {"mixed": None, "product": 0.0, "additive": 1.0}[kernel]
         terms = len(layout) + int(self.kernel.ordered.sum())
         medians = [*[self.prior.total / terms] * terms, self.prior.noise, self.prior.ratio]
