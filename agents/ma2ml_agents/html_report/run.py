@@ -11,12 +11,11 @@ from typing import Any
 
 from ma2ml_agents.html_report.columns import Columns, columns
 from ma2ml_agents.runs.folder import CONFIG_FILE
+from ma2ml_agents.runs.report import FIGURE_BATCH, figure_batch
 from ma2ml_agents.search.loop import TRIALS_FILE
 from ma2ml_env.errors import DamagedFileError, MA2MLError
 from ma2ml_env.trials import TrialStore
 
-FIGURE_BATCH = 10
-"""Trials per batch in figures, where the learner learns from each trial."""
 PARTS = ("run", "options", "project")
 """Parts of `config.json`."""
 
@@ -91,8 +90,7 @@ class Run:
         if not self.file.exists():
             return FIGURE_BATCH
         with closing(TrialStore(self.file)) as store:
-            size = store.stored_batch_size()
-        return size if size > 1 else FIGURE_BATCH
+            return figure_batch(store.stored_batch_size())
 
     def revision(self) -> int:
         """Returns a number that changes when stored trials are replaced."""

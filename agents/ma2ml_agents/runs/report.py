@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 TOP_K = 20
+FIGURE_BATCH = 10
 POINTS, BEST, MEAN, FAILED = "#9aa5b1", "#0072b2", "#d55e00", "#b4232a"
 
 
@@ -61,6 +62,11 @@ def top_k_curve(trials: Sequence[Trial], k: int = TOP_K) -> list[float]:
             del highest[:-k]
         curve.append(math.fsum(highest) / k if len(highest) == k else math.nan)
     return curve
+
+
+def figure_batch(batch_size: int) -> int:
+    """Returns the number of trials per batch in figures: the learner's, or 10 if it learns from each trial."""
+    return batch_size if batch_size > 1 else FIGURE_BATCH
 
 
 def batch_means(trials: Sequence[Trial], batch_size: int) -> list[float]:

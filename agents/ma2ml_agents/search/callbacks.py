@@ -22,3 +22,20 @@ class Callbacks:
     on_trial: Callable[[Trial, bool], None] = lambda trial, fresh: None
     on_update: Callable[[int, Sequence[Trial], dict[str, float]], None] = lambda updates, trials, numbers: None
     on_notice: Callable[[str], None] = lambda notice: None
+
+    def chained(self, other: Callbacks) -> Callbacks:
+        """Returns callbacks that invoke these, then those of `other`."""
+
+        def on_trial(trial: Trial, fresh: bool) -> None:
+            self.on_trial(trial, fresh)
+            other.on_trial(trial, fresh)
+
+        def on_update(updates: int, trials: Sequence[Trial], numbers: dict[str, float]) -> None:
+            self.on_update(updates, trials, numbers)
+            other.on_update(updates, trials, numbers)
+
+        def on_notice(notice: str) -> None:
+            self.on_notice(notice)
+            other.on_notice(notice)
+
+        return Callbacks(on_trial, on_update, on_notice)

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
+
+from rich.console import Console
 
 from ma2ml_agents.executors import Executor, InlineExecutor
 from ma2ml_agents.learner import Learner
+from ma2ml_agents.runs.progress import SearchProgress
 from ma2ml_agents.search.callbacks import Callbacks
 from ma2ml_agents.search.cost import CostBounds
 from ma2ml_agents.search.loop import SearchLoop
+from ma2ml_agents.search.outcome import report_folder, save_outcome
 from ma2ml_agents.search.plan import GIVE_UP_AFTER, SearchPlan
 from ma2ml_agents.search.pruner import Pruner
 from ma2ml_env import AutoMLEnv, Trial
+from ma2ml_env.evaluator import Instant
 from ma2ml_env.types import JointAction
 
 
@@ -31,6 +37,8 @@ def run_search(
     cache: str | Path | None = None,
     pruner: Pruner | None = None,
     callbacks: Callbacks | None = None,
+    progress: bool = False,
+    report: bool = False,
     retry_failed: bool = False,
     give_up_after: int | None = GIVE_UP_AFTER,
 ) -> list[Trial]:
@@ -58,6 +66,8 @@ def run_search(
         cache: folder of results shared among searches: pipelines that another one evaluated are not evaluated again.
         pruner: early stopping of trainings whose accuracy lags behind; None trains all to the end.
         callbacks: callbacks to invoke.
+        progress: show the progress as `ma2ml train` does: a bar on a terminal, about ten lines elsewhere.
+        report: write figures, `leaderboard.csv` and `result.json` to `out`, also when the search is resumed.
         retry_failed: evaluate the failed trials in `out` again, as after a fix of the evaluator. All trials there
             become data for the learner, like a warm start, and the search resumes from them with the new results.
         give_up_after: number of evaluations after which to stop if all raised the same exception; None for never.
@@ -67,7 +77,7 @@ def run_search(
 
     Raises:
         ValueError: for an invalid plan (see `SearchPlan`), a damaged `trials.db`, or one of another problem, learner,
-            window or seed.
+            window or seed; for a report without a folder.
         EvaluatorError: if the first `give_up_after` evaluations all raised the same exception.
     """
     plan = SearchPlan(
@@ -85,7 +95,32 @@ def run_search(
         retry_failed=retry_failed,
         give_up_after=give_up_after,
     )
-    return run_plan(plan, executor=executor, callbacks=callbacks)
+    chosen = executor or InlineExecutor(env.evaluate)
+    if report:
+        report_folder(plan)
+    with ExitStack() as stack:
+        shown = stack.enter_context(shown_progress(plan, chosen, Console())) if progress else Callbacks()
+        trials = run_plan(plan, executor=chosen, callbacks=shown.chained(callbacks or Callbacks()))
+    if report:
+        save_outcome(plan, trials)
+    return trials
+
+
+@contextmanager
+def shown_progress(plan: SearchPlan, executor: Executor, console: Console) -> Iterator[Callbacks]:
+    """Shows the progress of a search on a console within a `with` block.
+
+    Args:
+        plan: plan of the search.
+        executor: its executor.
+        console: console to show it on; a live bar if it is a terminal, else about ten lines.
+
+    Yields:
+        The callbacks that update it.
+    """
+    instant = isinstance(plan.env.evaluator, Instant) and plan.env.evaluator.instant
+    with SearchProgress(plan.budget, console, executor.capacity, instant) as bar:
+        yield Callbacks(on_trial=bar.show, on_notice=bar.notice)
 
 
 def run_plan(plan: SearchPlan, *, executor: Executor | None = None, callbacks: Callbacks | None = None) -> list[Trial]:
