@@ -97,6 +97,18 @@ def test_a_run_without_a_configuration_has_a_report(tmp_path: Path) -> None:
     assert run["batch"] == 5
 
 
+@pytest.mark.parametrize(
+    ("text", "accuracy"), [('{"test_accuracy": 0.75}', 0.75), ("{}", None), ("[]", None), ("{", None)]
+)
+def test_the_test_accuracy_of_the_final_model_is_shown_where_there_is_one(
+    text: str, accuracy: float | None, tmp_path: Path
+) -> None:
+    run = Run.find(store_run(tmp_path, some_trials()))
+    assert run.about()["test_accuracy"] is None
+    (tmp_path / "result.json").write_text(text, encoding="utf-8")
+    assert run.about()["test_accuracy"] == accuracy
+
+
 def test_batches_of_one_are_shown_in_tens(tmp_path: Path) -> None:
     assert Run.find(store_run(tmp_path, some_trials(), batch_size=1)).batch_size() == 10
 

@@ -78,8 +78,27 @@ def test_a_search_that_has_no_trial_yet_is_shown(tmp_path: Path) -> None:
         assert news(server, first=0, revision=0)["trials"]["number"] == [0]
 
 
+def test_a_picture_of_a_trial_is_drawn_on_request(tmp_path: Path) -> None:
+    assert main(["train", "--env", "ma2ml/digits-surrogate-v0", "--algo", "random_search", "--budget", "3",
+                 "--out", str(tmp_path)]) == 0  # fmt: skip
+    with serving(tmp_path) as server:
+        status, text = get(server, "/picture.json?number=2")
+        assert status == 200
+        assert json.loads(text)["number"] == 2
+        assert json.loads(text)["image"].startswith("data:image/png;base64,iVBOR")
+        status, text = get(server, "/picture.json?number=3")
+        assert (status, json.loads(text)["error"]) == (503, "there is no trial 3")
+
+
+def test_a_picture_in_an_unknown_environment_is_refused_in_a_sentence(tmp_path: Path) -> None:
+    with serving(store_run(tmp_path, some_trials())) as server:
+        status, text = get(server, "/picture.json?number=2")
+        assert status == 503
+        assert "config.json is damaged or not a run's" in json.loads(text)["error"]
+
+
 @pytest.mark.parametrize("host", ["evil.example", "evil.example:8420", "127.0.0.1.evil.example", ""])
-@pytest.mark.parametrize("path", ["/", "/data.json"])
+@pytest.mark.parametrize("path", ["/", "/data.json", "/picture.json?number=1"])
 def test_another_name_of_this_machine_is_refused(path: str, host: str, tmp_path: Path) -> None:
     with serving(store_run(tmp_path, some_trials())) as server:
         status, text = get(server, path, host)

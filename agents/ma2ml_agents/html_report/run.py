@@ -13,6 +13,7 @@ from ma2ml_agents.html_report.columns import Columns, columns
 from ma2ml_agents.runs.folder import CONFIG_FILE
 from ma2ml_agents.runs.report import FIGURE_BATCH, figure_batch
 from ma2ml_agents.search.loop import TRIALS_FILE
+from ma2ml_agents.search.outcome import RESULT_FILE
 from ma2ml_env.errors import DamagedFileError, MA2MLError
 from ma2ml_env.trials import TrialStore
 
@@ -62,7 +63,7 @@ class Run:
         return name.encode(errors="replace").decode()
 
     def about(self) -> dict[str, Any]:
-        """Returns name, environment, learner, seed, budget, and the whole configuration as (name, value) pairs."""
+        """Returns name, environment, learner, seed, budget, test accuracy and the configuration as (name, value)."""
         identity, options = self.config.get("run", {}), self.config.get("options", {})
         environment = identity.get("environment", {})
         return {
@@ -71,8 +72,17 @@ class Run:
             "learner": identity.get("learner"),
             "seed": identity.get("seed"),
             "budget": options.get("budget"),
+            "test_accuracy": self._test_accuracy(),
             "config": [list(pair) for part in PARTS for pair in _flat(self.config.get(part))],
         }
+
+    def _test_accuracy(self) -> float | None:
+        """Test accuracy of the final model, None where there is none yet."""
+        try:
+            result = json.loads(self.file.with_name(RESULT_FILE).read_text(encoding="utf-8"))
+            return float(result["test_accuracy"])
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
 
     def trials(self, first: int = 0) -> Columns:
         """Returns the trials from number `first` on.

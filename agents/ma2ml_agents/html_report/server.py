@@ -5,16 +5,22 @@ from __future__ import annotations
 import errno
 import json
 import sys
+import threading
+from contextlib import closing
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+from ma2ml_agents.html_report.extras import pictures
 from ma2ml_agents.html_report.page import made_by, report_page, run_data
 from ma2ml_agents.html_report.run import Run
+from ma2ml_agents.runs.environment import env_of_run
 from ma2ml_agents.runs.report import TOP_K
+from ma2ml_env import AutoMLEnv
 from ma2ml_env.errors import MA2MLError
+from ma2ml_env.trials import TrialStore
 
 ADDRESS = "127.0.0.1"
 HOSTS = (ADDRESS, "localhost")
@@ -37,6 +43,8 @@ class WatchServer(ThreadingHTTPServer):
 
     def __init__(self, path: Path, port: int) -> None:
         self.path = path
+        self._env: AutoMLEnv | None = None
+        self._drawing = threading.Lock()
         Run.find(path)
         if not 0 <= port <= MOST_PORT:
             raise MA2MLError(f"port must be in 0..{MOST_PORT}, not {port}")
@@ -62,7 +70,23 @@ class WatchServer(ThreadingHTTPServer):
         run = Run.find(self.path)
         current = run.revision()
         data = run_data(run, run.name, first if revision == current else 0)
-        return {"revision": current, "budget": data["budget"], "batch": data["batch"], "trials": data["trials"]}
+        return {"revision": current} | {name: data[name] for name in ("budget", "batch", "test_accuracy", "trials")}
+
+    def picture(self, number: int) -> dict[str, Any]:
+        """Returns a picture of a trial as {number, image}, the image a data URI.
+
+        Raises:
+            MA2MLError: if there is no such trial, or its environment cannot be made here.
+        """
+        run = Run.find(self.path)
+        with self._drawing:
+            if self._env is None:
+                self._env = env_of_run(run.folder)
+            with closing(TrialStore(run.file, self._env.definition)) as store:
+                found = [trial for trial in store.load(self._env.decode) if trial.number == number]
+            if not found:
+                raise MA2MLError(f"there is no trial {number}")
+            return pictures(self._env, found)[0]
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """Ignores a browser that has closed its connection; other errors are bugs, and shown."""
@@ -82,9 +106,12 @@ class _Handler(BaseHTTPRequestHandler):
         request = urlsplit(self.path)
         if request.path == "/":
             self._answer("text/html", self.server.page)
-        elif request.path == "/data.json":
-            query = {name: values[-1] for name, values in parse_qs(request.query).items()}
-            first, revision = _whole(query.get("first")), _whole(query.get("revision"))
+        elif request.path in ("/data.json", "/picture.json"):
+            query = {name: _whole(values[-1]) for name, values in parse_qs(request.query).items()}
+            if request.path == "/picture.json":
+                self._answer("application/json", lambda: json.dumps(self.server.picture(query.get("number", 0))))
+                return
+            first, revision = query.get("first", 0), query.get("revision", 0)
             self._answer("application/json", lambda: json.dumps(self.server.news(first, revision), allow_nan=False))
         else:
             self._send(HTTPStatus.NOT_FOUND, "text/plain", "there is no such page\n")
@@ -118,5 +145,6 @@ class _Handler(BaseHTTPRequestHandler):
         """Logs nothing: the terminal belongs to the user."""
 
 
-def _whole(text: str | None) -> int:
-    return int(text) if text is not None and text.isascii() and text.isdigit() and len(text) < 16 else 0
+def _whole(text: str) -> int:
+    """A whole number of at most 15 digits, 0 for any other text."""
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 16 else 0

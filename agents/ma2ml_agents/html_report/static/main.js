@@ -71,8 +71,27 @@ function detailOf(trial, best) {
     ...(trial.error ? [el("div", { class: "error" }, trial.error)] : []),
     list,
     ...agentsOf(trial),
-    ...(image ? [el("h3", {}, "Picture"), picture(image, `Picture of pipeline ${trial.number}`)] : []),
+    ...(image ? [el("h3", {}, "Picture"), picture(image, `Picture of pipeline ${trial.number}`)] : content.live ? [drawButton(trial)] : []),
   ];
+}
+
+/** A button that asks the server for a picture of a pipeline. */
+function drawButton(trial) {
+  const button = el("button", { type: "button", class: "more" }, "Draw this pipeline");
+  button.addEventListener("click", async () => {
+    button.disabled = true;
+    button.textContent = "drawing ...";
+    try {
+      const answer = await fetch(`picture.json?number=${trial.number}`);
+      const found = await answer.json();
+      if (answer.ok) trial.run.pictures.set(found.number, found.image);
+      else button.replaceWith(el("p", { class: "note" }, `It cannot be drawn: ${found.error}`));
+    } catch (error) {
+      button.replaceWith(el("p", { class: "note" }, "The connection is lost."));
+    }
+    if (trial.run.pictures.has(trial.number)) showDetail();
+  });
+  return button;
 }
 
 /** The pipeline in words: a heading per agent, which is a line without indentation. */
@@ -93,6 +112,7 @@ function step(trial, by) {
 
 document.addEventListener("keydown", (event) => {
   if (event.target.closest("input, select, textarea, summary") || event.altKey || event.ctrlKey || event.metaKey) return;
+  if (document.querySelector("dialog[open]")) return;
   if (event.key === "Escape") select(null);
   if (selected && event.key === "ArrowLeft") step(selected, -1);
   if (selected && event.key === "ArrowRight") step(selected, 1);
@@ -131,7 +151,8 @@ function receive(run, found) {
   const renewed = run.byNumber.size === 0;
   run.data.budget = found.budget;
   run.data.batch = found.batch;
-  if (!found.trials.number.length && !renewed) return;
+  run.data.test_accuracy = found.test_accuracy;
+  if (!found.trials.number.length && !renewed) return cards[0].draw();
   run.add(found.trials);
   if (selected) selected = run.byNumber.get(selected.number) || null;
   if (run.trials.length === before && !renewed) return;

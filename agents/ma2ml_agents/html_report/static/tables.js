@@ -44,7 +44,8 @@ function tiles(run) {
     ["Best reward", best ? fixed(best.reward) : "-", best ? `pipeline ${best.number}` : "none yet"],
     ["Its accuracy", best ? percent(best.accuracy) : "-", "on validation"],
     ...(best && best.flops ? [["Its FLOPs", count(best.flops), best.params ? `${count(best.params)} parameters` : "multiply-accumulates"]] : []),
-    [`Best ${run.topK}`, run.topMean === null ? "-" : fixed(run.topMean), "mean reward"],
+    [`Best ${run.topK}`, run.topMean === null ? "-" : fixed(run.topMean), run.topMean === null ? `from the ${run.topK}th on` : "mean reward"],
+    ...(run.data.test_accuracy === null ? [] : [["Final model", percent(run.data.test_accuracy), "test accuracy"]]),
     ["Evaluation", run.trials.length ? duration(run.seconds) : "-", failed || "no failures"],
   ];
   return el("dl", { class: "card tiles" }, ...facts.map(([name, value, more]) => el("div", { class: "tile" }, el("dt", {}, name), el("dd", {}, value, el("small", {}, more)))));
