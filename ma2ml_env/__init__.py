@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ma2ml_env.env import AutoMLEnv
 from ma2ml_env.evaluator import Evaluator
@@ -18,6 +18,13 @@ if TYPE_CHECKING:
     from ma2ml_env.training.classifier import Classifier
 
 register_shipped()
+
+
+def make_from_images(folder: str | Path, **settings: Any) -> AutoMLEnv:
+    """Makes an environment for the images of a folder; see `ma2ml_env.from_images.make_from_images`."""
+    from ma2ml_env import from_images
+
+    return from_images.make_from_images(folder, **settings)
 
 
 def load_model(path: str | Path) -> Classifier:
@@ -40,6 +47,7 @@ __all__ = [
     "load_model",
     "make",
     "make_aec",
+    "make_from_images",
     "make_joint",
     "register_file",
     "to_optuna",

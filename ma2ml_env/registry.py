@@ -141,10 +141,21 @@ def make(
 
     Source: PettingZoo's and Gymnasium's `make`.
     """
+    return assemble(entry(env_id).override(**overrides), render_mode=render_mode, log_path=log_path)
+
+
+def assemble(parts: EnvEntry, *, render_mode: str | None = None, log_path: str | Path | None = None) -> AutoMLEnv:
+    """Makes the environment of an entry, registered or not; arguments and errors as those of `make`.
+
+    Args:
+        parts: the environment as data.
+        render_mode: `None`, `"ansi"` or `"rgb_array"`.
+        log_path: an SQLite file to which every trial is appended.
+    """
     from ma2ml_env.render import draw
     from ma2ml_env.trials import TrialStore
 
-    env = entry(env_id).override(**overrides).build(render_mode=render_mode, draw=draw)
+    env = parts.build(render_mode=render_mode, draw=draw)
     if log_path is not None:
         env.record = TrialStore(log_path, env.definition).append
     return env

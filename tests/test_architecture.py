@@ -20,7 +20,7 @@ ENV_FLOORS = (
     ("augment", "benchmark_tables", "models", "wrappers"),
     ("published", "render", "surrogate", "testing", "training"),
     ("evaluators", "registry"),
-    ("making",),
+    ("from_images", "making"),
     ("registration",),
 )
 AGENT_FLOORS = (

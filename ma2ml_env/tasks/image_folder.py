@@ -116,7 +116,7 @@ class ImageFolder:
         if (listing.content, listing.classes) != (self.content, self.classes):
             raise MA2MLError(
                 f"the pictures in {self.path} have changed: there are {listing.total:,} now, of other names or sizes "
-                f"than those that this task was made of; restore them, or begin anew"
+                f"than those that this task was made of; restore them"
             )
 
 

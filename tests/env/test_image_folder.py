@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from image_files import write_pictures
+from picture_files import write_pictures
 from PIL import Image
 
 from ma2ml_env.errors import DamagedFileError, MA2MLError, MissingDataError

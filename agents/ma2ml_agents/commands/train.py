@@ -12,6 +12,7 @@ from rich.console import Console
 
 import ma2ml_env
 from ma2ml_agents.commands.cost_check import check_bounds
+from ma2ml_agents.commands.data import with_data
 from ma2ml_agents.commands.options import flat, register_environments
 from ma2ml_agents.commands.outcome import conclude
 from ma2ml_agents.commands.train_options import TrainOptions, parse_train
@@ -57,6 +58,7 @@ def train(options: TrainOptions, console: Console) -> int:
     """
     options.check()
     register_environments([options.search.registry])
+    options = with_data(options, console)
     identity, out = _identity(options)
     check_loggers(options.loggers())
     env = ma2ml_env.make(options.search.env, **options.overrides())

@@ -50,6 +50,21 @@ class SearchOptions:
 
 
 @dataclass(frozen=True)
+class DataOptions:
+    """Your own images, instead of a registered environment."""
+
+    data: Path | None = None
+    """Folder of pictures: a sub-folder per class, or train, val and test of such sub-folders. Size, channels, classes,
+    skeleton, spaces and epochs follow from it; --set overrides them."""
+    seconds_per_pipeline: float | None = None
+    """Time of one evaluation, from which the number of epochs follows by a short trial training; by default 20."""
+    image_size: int | None = None
+    """Rows and columns to which the pictures are resized; by default their own, at most 64."""
+    strict: bool = False
+    """Refuse a folder with pictures that cannot be read, instead of leaving them out."""
+
+
+@dataclass(frozen=True)
 class EvaluationOptions:
     """Workers, and limits per evaluation."""
 
@@ -87,7 +102,8 @@ class OutputOptions:
     """Folder of the run, and loggers."""
 
     out: Path | None = None
-    """Folder of the run; runs/<environment>-<algo>-seed<seed> by default. Rerunning the same command resumes it."""
+    """Folder of the run; runs/<environment or data>-<algo>-seed<seed> by default. Rerunning the same command resumes
+    it."""
     log: Repeatable = ()
     """Loggers: wandb, tensorboard."""
 
@@ -101,6 +117,7 @@ class TrainOptions:
     """
 
     search: SearchOptions
+    data: DataOptions
     evaluation: EvaluationOptions
     output: OutputOptions
     config: Any
@@ -141,8 +158,9 @@ class TrainOptions:
 
     def folder(self) -> Path:
         """Returns the run's folder."""
-        search = self.search
-        name = f"{search.env.rpartition('/')[2]}-{search.algo.replace(':', '.')}-seed{search.seed}"
+        search, data = self.search, self.data.data
+        problem = search.env.rpartition("/")[2] if data is None else data.expanduser().absolute().name
+        name = f"{problem}-{search.algo.replace(':', '.')}-seed{search.seed}"
         return self.output.out or Path("runs") / name
 
     def identity(self) -> dict[str, Any]:
@@ -154,6 +172,7 @@ class TrainOptions:
             "max_params": self.evaluation.max_params,
             "prune": None if self.evaluation.prune == "none" else self.evaluation.prune,
             "warm_start": flat(search.warm_start) or None,
+            "seconds_per_pipeline": self.data.seconds_per_pipeline,
         }
         return {
             "environment": environment | {"summary": None},
@@ -173,7 +192,12 @@ class TrainOptions:
 
 
 DESCRIPTION = "Search for a pipeline, retrain the best one, save the model."
-GROUPS: dict[str, type] = {"search": SearchOptions, "evaluation": EvaluationOptions, "output": OutputOptions}
+GROUPS: dict[str, type] = {
+    "search": SearchOptions,
+    "data": DataOptions,
+    "evaluation": EvaluationOptions,
+    "output": OutputOptions,
+}
 
 
 def parse_train(argv: Sequence[str], prog: str) -> TrainOptions:
@@ -194,7 +218,7 @@ def parse_train(argv: Sequence[str], prog: str) -> TrainOptions:
     config = learner_class(algo).Config
     _check_names(algo, config)
     parsed = _parse({**GROUPS, "learner": config}, argv, prog, DESCRIPTION, make_config(algo, {}, preset))
-    return TrainOptions(parsed.search, parsed.evaluation, parsed.output, parsed.learner)
+    return TrainOptions(parsed.search, parsed.data, parsed.evaluation, parsed.output, parsed.learner)
 
 
 def _parse(

@@ -1,0 +1,74 @@
+"""Environment of `ma2ml train --data`: made from a folder of images, or read from the run that is resumed."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from ma2ml_agents.commands.train_options import SearchOptions, TrainOptions
+from ma2ml_agents.runs.environment import entry_of_run
+from ma2ml_agents.runs.folder import CONFIG_FILE
+from ma2ml_env import catalog, registry
+from ma2ml_env.errors import MA2MLError
+from ma2ml_env.evaluators.train import TrainEvaluator
+from ma2ml_env.from_images import SECONDS, entry_from_images, image_lines
+from ma2ml_env.tasks.image_folder import ImageFolder
+
+KIND = "image_folder"
+
+
+def with_data(options: TrainOptions, console: Console) -> TrainOptions:
+    """Returns options that name the environment of `--data` by an id; those of another environment as they are.
+
+    A new run measures this machine and prints what was found. A run that is resumed keeps what was chosen then, after a
+    check that the folder holds the same pictures.
+
+    Args:
+        options: options of the command.
+        console: console to write to.
+
+    Raises:
+        MA2MLError: if the folder cannot be used or has changed, or options are incompatible.
+    """
+    data, search = options.data, options.search
+    if data.data is None:
+        given = {"seconds_per_pipeline": data.seconds_per_pipeline, "image_size": data.image_size}
+        names = [name for name, value in {**given, "strict": data.strict or None}.items() if value is not None]
+        if names:
+            raise MA2MLError(f"--{names[0].replace('_', '-')} requires --data")
+        return options
+    if search.env != SearchOptions.env:
+        raise MA2MLError("--data and --env exclude each other: an environment has its own images")
+    overrides = options.overrides() | ({} if data.image_size is None else {"image_size": data.image_size})
+    seconds = SECONDS if data.seconds_per_pipeline is None else data.seconds_per_pipeline
+    if (options.folder() / CONFIG_FILE).exists():
+        entry, lines = _resumed(options.folder(), data.data, data.strict, overrides)
+    else:
+        with console.status("reading the images, and measuring how fast networks train on them"):
+            entry, lines = entry_from_images(data.data, seconds, strict=data.strict, **overrides)
+    for line in lines:
+        console.print(line, highlight=False, markup=False, soft_wrap=True)
+    registry.add_entries([entry])
+    settled = replace(data, seconds_per_pipeline=seconds)
+    return replace(options, search=replace(search, env=entry.id, set=()), data=settled)
+
+
+def _resumed(out: Path, folder: Path, strict: bool, overrides: dict[str, Any]) -> tuple[registry.EnvEntry, list[str]]:
+    """Returns the environment of a run, and its description."""
+    entry = entry_of_run(out)
+    spec = entry.evaluator.get("task")
+    if not isinstance(spec, dict) or spec.get("kind") != KIND:
+        raise MA2MLError(f"{out} contains another run, of {entry.id}; choose another --out")
+    place = {"path": str(folder.expanduser().absolute())}
+    task: ImageFolder = catalog.build({**spec, **place, "strict": strict}, catalog.TASKS, str(folder))
+    try:
+        task.check_unchanged()
+    except MA2MLError as error:
+        raise MA2MLError(f"{error}, or choose another --out than {out}") from error
+    task.load()
+    entry = entry.override(**overrides, **place)
+    evaluator = entry.build().evaluator
+    return entry, image_lines(evaluator) if isinstance(evaluator, TrainEvaluator) else []

@@ -1,0 +1,287 @@
+"""An environment for a user's own images: `make_from_images`."""
+
+from __future__ import annotations
+
+import math
+import re
+import warnings
+from collections.abc import Iterator, Mapping
+from dataclasses import fields
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ma2ml_env import catalog, registry
+from ma2ml_env.env import AutoMLEnv
+from ma2ml_env.errors import MA2MLError, require_range
+from ma2ml_env.evaluators.train import TrainEvaluator
+from ma2ml_env.search_space import decode_joint
+from ma2ml_env.tasks.image_folder import ImageFolder
+from ma2ml_env.tasks.location import shortened
+
+SECONDS = 20.0
+"""Default time of one evaluation."""
+LONGEST, SHORTEST = 7 * 24 * 3600.0, 0.5
+UNBALANCED = 1.5
+"""Ratio of the largest to the smallest class above which balanced accuracy is measured."""
+STRIDES = (1, 2, 4)
+SMALLEST_STEM, LARGEST_STEM = 12, 40
+"""Rows and columns after the stem, on a CPU, in which skeletons are tried; smaller images keep their size."""
+LEAST_EPOCHS, USUAL_EPOCHS, GOOD_EPOCHS, MOST_EPOCHS = 5, 8, 12, 100
+RETRAIN, LEAST_RETRAIN = 3, 30
+RANDOM_PIPELINES, TIMED = 33, (8, 16, 24)
+"""Random pipelines, and the ranks by FLOPs of those among them that are timed."""
+TIMING_SECONDS = 0.6
+WIDTHS = {
+    20: ((16, 24, 32), (24, 32, 48), (48, 64, 96)),
+    40: ((8, 12, 16), (16, 24, 32), (32, 48, 64)),
+    80: ((8, 12, 16), (16, 24, 32), (24, 32, 48), (48, 64, 96)),
+}
+"""Widths of the stages on a CPU, by the largest number of rows after the stem, which has those of the first stage."""
+WIDTHS_ON_GPU = ((16, 32, 64), (32, 64, 128), (64, 128, 256), (128, 256, 512))
+BATCH_SIZES = {500: (16, 32, 48), 5_000: (32, 48, 64), 10**9: (64, 96, 128)}
+"""Batch sizes by the largest number of training images."""
+
+
+class Proxy(NamedTuple):
+    """Training that stands for the final one in a search.
+
+    Attributes:
+        stem_stride: of the skeleton.
+        epochs: number of epochs.
+        train_images: number of training images, 0 for all.
+        seconds: expected time of an evaluation; NaN if it was not measured.
+    """
+
+    stem_stride: int
+    epochs: int
+    train_images: int = 0
+    seconds: float = math.nan
+
+
+def make_from_images(
+    folder: str | Path,
+    *,
+    seconds_per_pipeline: float = SECONDS,
+    render_mode: str | None = None,
+    log_path: str | Path | None = None,
+    **overrides: Any,
+) -> AutoMLEnv:
+    """Makes an environment that searches augmentation, residual network and recipe for the images of a folder.
+
+    Size, channels and classes are found, a missing split is made (see `ma2ml_env.tasks.image_folder.ImageFolder`), and
+    a short trial training on this machine decides on the skeleton's stride and the number of epochs: one evaluation
+    takes about `seconds_per_pipeline`. Where not even a few epochs fit into them, a search trains on a part of the
+    images. Balanced accuracy is measured if the largest class has more than 1.5 times the images of the smallest.
+    `image_lines(env.evaluator)` describes what was found.
+
+    Args:
+        folder: a sub-folder of pictures per class, or `train`, `val` and `test` of such sub-folders.
+        seconds_per_pipeline: time of one evaluation, in seconds.
+        render_mode: `None`, `"ansi"` or `"rgb_array"`.
+        log_path: an SQLite file to which every trial is appended; several processes may share it.
+        **overrides: arguments of the task, evaluator, network or reward, such as `image_size`, `epochs`, `metric`,
+            `device` or `strict`, which replace what is found.
+
+    Raises:
+        MA2MLError: if the folder cannot be used, or a setting is unknown or out of range.
+    """
+    entry, lines = entry_from_images(folder, seconds_per_pipeline, **overrides)
+    for line in lines:
+        if line.startswith(WARNINGS):
+            warnings.warn(line, stacklevel=2)
+    return registry.assemble(entry, render_mode=render_mode, log_path=log_path)
+
+
+def entry_from_images(
+    folder: str | Path, seconds_per_pipeline: float = SECONDS, **overrides: Any
+) -> tuple[registry.EnvEntry, list[str]]:
+    """Returns the parts of the environment that `make_from_images` makes, and what was found, in a few lines.
+
+    Args:
+        folder: as of `make_from_images`, like the other arguments.
+        seconds_per_pipeline: time of one evaluation, in seconds.
+        **overrides: settings that replace what is found.
+    """
+    require_range("seconds_per_pipeline", seconds_per_pipeline, SHORTEST, LONGEST)
+    own = {field.name for field in fields(ImageFolder)} - {"path"}
+    strict = {"strict": overrides.pop("strict")} if "strict" in overrides else {}
+    of_task = {name: value for name, value in overrides.items() if name in own}
+    others = {name: value for name, value in overrides.items() if name not in own}
+    spec = {"kind": "image_folder", "path": str(folder), **of_task, **strict}
+    task: ImageFolder = catalog.build(spec, catalog.TASKS, "the images")
+    task.load()
+    device = others.get("device") or _device()
+    usual = _entry(task, Proxy(_usual_stride(task.image_size, device), LEAST_EPOCHS), device)
+    usual.override(**others).build()  # refuses a setting before anything is timed
+    proxy = _proxy(task, device, others, seconds_per_pipeline)
+    entry = _entry(task, proxy, device).override(**overrides)
+    evaluator = entry.build().evaluator
+    lines = image_lines(evaluator) if isinstance(evaluator, TrainEvaluator) else []
+    if not math.isnan(proxy.seconds):
+        core = "a core of this machine" if device == "cpu" else "this GPU"
+        lines.append(f"measured: an evaluation takes about {proxy.seconds:.0f} s of {core}")
+    return entry, lines
+
+
+WARNINGS = ("left out: ", "duplicates: ")
+
+
+def image_lines(evaluator: TrainEvaluator) -> list[str]:
+    """Describes the images of an `ImageFolder` and how networks are trained on them, a sentence each."""
+    task: ImageFolder = evaluator.task
+    report, searched = task.report, len(task.load().train)
+    train, validation, test = (sum(part) for part in report.counts)
+    gray = "gray" if task.channels == 1 else "in color"
+    lines = [
+        f"images: {train:,} to train on, {validation:,} to validate, {test:,} to test, from {task.path}",
+        f"classes: {len(task.classes):,} ({shortened(task.classes)})",
+        f"form: {task.image_size}x{task.image_size} pixels, {gray}",
+    ]
+    if report.unreadable:
+        lines.append(f"left out: {report.left_out}")
+    if report.duplicates:
+        lines.append(f"duplicates: {report.duplicates:,} training images are also among those to validate or test")
+    ratio = _ratio(task)
+    unbalanced = f"; the largest class has {ratio:.1f} times the images of the smallest" if ratio > UNBALANCED else ""
+    lines.append(f"metric: {evaluator.metric.replace('_', ' ')}{unbalanced}")
+    some = f" on {searched:,} of the training images" if searched < train else ""
+    stem = f", stem stride {evaluator.network.stem_stride}" if evaluator.network.stem_stride > 1 else ""
+    epochs = "1 epoch" if evaluator.epochs == 1 else f"{evaluator.epochs} epochs"
+    final = f"{evaluator.retrain_epochs} at the end, on {evaluator.device}{stem}"
+    lines.append(f"training: {epochs}{some} in the search, {final}")
+    return lines
+
+
+def _entry(task: ImageFolder, proxy: Proxy, device: str) -> registry.EnvEntry:
+    """The parts of the environment for a task and a proxy."""
+    rows = -(-task.image_size // proxy.stem_stride)
+    found = {field.name: getattr(task, field.name) for field in fields(task)}
+    found |= {"classes": list(task.classes), "train_images": proxy.train_images or task.train_images}
+    kept = ("path", "image_size", "channels", "content", "classes", "name")
+    found.pop("strict")  # checked once, before anything is searched
+    chosen = {name: value for name, value in found.items() if name in kept or value != getattr(ImageFolder, name)}
+    evaluator: dict[str, Any] = {
+        "kind": "train",
+        "task": {"kind": "image_folder", **chosen},
+        "network": {"kind": "residual", "stem_stride": proxy.stem_stride},
+        "epochs": proxy.epochs,
+        "retrain_epochs": max(LEAST_RETRAIN, RETRAIN * proxy.epochs),
+        "device": device,
+        "metric": "balanced_accuracy" if _ratio(task) > UNBALANCED else "accuracy",
+    }
+    if measured := sorted({epochs for third in (1, 2) if 0 < (epochs := proxy.epochs * third // 3) < proxy.epochs}):
+        evaluator["measured_epochs"] = measured
+    name = re.sub(r"[^\w.-]+", "-", task.name).strip("-") or "folder"
+    return registry.EnvEntry(
+        id=f"images/{name}-v0",
+        summary=f"Residual networks trained on the images of {task.name}.",
+        agents={
+            "aug": {"kind": "autoaugment"},
+            "nas": _network_space(rows, device),
+            "hpo": _recipe_space(proxy.train_images or len(task.load().train)),
+        },
+        evaluator=evaluator,
+        reward={"kind": "accuracy"},
+    )
+
+
+def _network_space(rows: int, device: str) -> dict[str, Any]:
+    """Spec of the residual space for images of so many rows after the stem."""
+    on_cpu = next((widths for most, widths in WIDTHS.items() if rows <= most), WIDTHS[80])
+    widths = on_cpu if device == "cpu" else WIDTHS_ON_GPU
+    stages = widths[: max(1, rows.bit_length() - 1)]  # each but the first halves the image
+    return {"kind": "residual", "widths": [list(width) for width in stages], "stems": list(stages[0])}
+
+
+def _recipe_space(images: int) -> dict[str, Any]:
+    """Spec of the recipes for so many training images."""
+    return {
+        "kind": "recipe",
+        "relative": True,
+        "batch_sizes": list(next(sizes for most, sizes in BATCH_SIZES.items() if images <= most)),
+        "schedules": ["cosine", "linear"],
+        "warmups": [0.1],
+        "label_smoothings": [0.0, 0.1, 0.2],
+        "mixups": [0.0, 0.2, 0.5],
+        "drop_paths": [0.0, 0.1, 0.2],
+        "dropouts": [0.0, 0.2, 0.4],
+    }
+
+
+def _proxy(task: ImageFolder, device: str, others: Mapping[str, Any], seconds: float) -> Proxy:
+    """The training of the search: as it is given, else of the richest skeleton with which enough epochs fit."""
+    stride = others.get("stem_stride")
+    if "epochs" in others:
+        return Proxy(stride or _usual_stride(task.image_size, device), int(others["epochs"]))
+    proxy: Proxy | None = None
+    for candidate in [stride] if stride else _strides(task.image_size, device):
+        training, measuring = _speed(_entry(task, Proxy(candidate, LEAST_EPOCHS), device).override(**others))
+        splits = task.load()
+        fixed = measuring * len(splits.validation) + 2 * measuring * min(len(splits.validation), 2000)
+        epochs = (seconds - fixed) / (training * len(splits.train))
+        proxy = _fitting(candidate, epochs, training, fixed, task)
+        if epochs >= GOOD_EPOCHS:
+            break
+    if proxy is None:
+        raise MA2MLError(f"no skeleton is made for images of {task.image_size} pixels")
+    return proxy
+
+
+def _fitting(stride: int, epochs: float, training: float, fixed: float, task: ImageFolder) -> Proxy:
+    """The proxy where so many epochs on all images would fit: fewer images if these are too few.
+
+    Args:
+        stride: of the stem.
+        epochs: that fit into the time of one evaluation, may be below 0.
+        training: seconds per image and epoch.
+        fixed: seconds of the measurements of accuracy.
+        task: the images.
+    """
+    images, least = len(task.load().train), 10 * len(task.classes)
+    if epochs >= LEAST_EPOCHS or task.train_images or images <= least:
+        whole = min(MOST_EPOCHS, max(LEAST_EPOCHS, int(epochs)))
+        return Proxy(stride, whole, 0, fixed + whole * images * training)
+    some = max(least, int(images * epochs / USUAL_EPOCHS))
+    return Proxy(stride, USUAL_EPOCHS, some, fixed + USUAL_EPOCHS * some * training)
+
+
+def _speed(entry: registry.EnvEntry) -> tuple[float, float]:
+    """Seconds per training image and per image whose class is predicted, of middling random pipelines."""
+    from ma2ml_env.training.pipeline_training import PipelineTraining
+    from ma2ml_env.training.timing import mean_speed
+
+    env, rng = entry.build(), np.random.default_rng(0)
+    spaces = env.search_spaces
+    actions = [{agent: space.sample(rng) for agent, space in spaces.items()} for _ in range(RANDOM_PIPELINES)]
+    pipelines = sorted((decode_joint(spaces, action) for action in actions), key=lambda one: env.cost(one).flops)
+    evaluator: Any = env.evaluator
+    training = PipelineTraining(evaluator.task, evaluator.network, evaluator.device, evaluator.threads)
+    return mean_speed(training, [pipelines[rank] for rank in TIMED], TIMING_SECONDS)
+
+
+def _strides(image_size: int, device: str) -> Iterator[int]:
+    """Strides of the stem to try, the finest first."""
+    if device != "cpu":
+        return iter(stride for stride in STRIDES if image_size / stride <= 2 * LARGEST_STEM or stride == STRIDES[-1])
+    inside = [s for s in STRIDES if SMALLEST_STEM <= image_size / s <= LARGEST_STEM]
+    return iter(inside or [STRIDES[0] if image_size < SMALLEST_STEM else STRIDES[-1]])
+
+
+def _usual_stride(image_size: int, device: str) -> int:
+    """The stride of the stem where nothing is measured: the coarsest on a CPU, the finest on a GPU."""
+    strides = list(_strides(image_size, device))
+    return strides[-1] if device == "cpu" else strides[0]
+
+
+def _ratio(task: ImageFolder) -> float:
+    """Number of training images of the largest class over that of the smallest."""
+    train = task.report.counts[0]
+    return max(train) / min(train)
+
+
+def _device() -> str:
+    import torch
+
+    return "cuda" if torch.cuda.is_available() else "cpu"

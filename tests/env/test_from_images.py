@@ -1,0 +1,143 @@
+"""`make_from_images`: what follows from the images, the device and the time of one evaluation."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+
+import pytest
+import torch
+from picture_files import write_pictures
+
+import ma2ml_env
+from ma2ml_env import catalog, from_images, registry
+from ma2ml_env.errors import MA2MLError, UnknownNameError
+from ma2ml_env.from_images import entry_from_images, image_lines
+from ma2ml_env.models import count
+from ma2ml_env.models.residual import ResidualSkeleton
+from ma2ml_env.tasks import image_folder
+from ma2ml_env.testing import check_env, check_evaluator
+
+
+@pytest.fixture
+def place(tmp_path, monkeypatch):
+    monkeypatch.setenv("MA2ML_DATA", str(tmp_path / "cache"))
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    image_folder._load.cache_clear()
+    write_pictures(tmp_path / "My pets!", {"cat": 30, "dog": 30}, size=8)
+    return tmp_path / "My pets!"
+
+
+@pytest.fixture
+def speed(monkeypatch):
+    """Sets the measured seconds per training image and per measured image."""
+
+    def set_to(training: float, measuring: float = 0.0) -> None:
+        monkeypatch.setattr(from_images, "_speed", lambda entry: (training, measuring))
+
+    return set_to
+
+
+def test_the_environment_conforms(place) -> None:
+    env = ma2ml_env.make_from_images(place, epochs=2, retrain_epochs=2)
+    assert env.name == "images/My-pets-v0"
+    assert env.possible_agents == ["aug", "nas", "hpo"]
+    check_evaluator(env.evaluator, env.search_spaces, pipelines=1)
+    check_env(env, pipelines=1)
+    _, test_accuracy = env.evaluator.retrain(env.decode({a: s.default for a, s in env.search_spaces.items()}), seed=0)
+    assert 0 <= test_accuracy <= 1
+
+
+def test_the_entry_is_plain_data_that_makes_the_same_environment_again(place) -> None:
+    entry, _ = entry_from_images(place, epochs=3)
+    again = registry.EnvEntry(**json.loads(json.dumps(asdict(entry))))
+    assert again.build().definition == entry.build().definition
+    assert again.build().evaluator == entry.build().evaluator
+    moved = again.override(path="/elsewhere").build()
+    assert moved.definition == entry.build().definition, "the place does not identify the images"
+
+
+def test_epochs_follow_from_the_measured_speed(place, speed) -> None:
+    images, held_out = 36, 12
+    speed(20 / images / 30.5)
+    assert entry_from_images(place)[0].evaluator["epochs"] == 30
+    assert entry_from_images(place, 10)[0].evaluator["epochs"] == 15
+    assert entry_from_images(place)[0].evaluator["measured_epochs"] == [10, 20]
+    assert entry_from_images(place)[0].evaluator["retrain_epochs"] == 90
+    speed(0.01, 5 / held_out / 3)  # three measurements take 5 of 20 seconds
+    assert entry_from_images(place)[0].evaluator["epochs"] == int(15 / 0.36)
+    speed(1e-9)
+    assert entry_from_images(place)[0].evaluator["epochs"] == 100
+
+
+def test_where_few_epochs_fit_a_search_trains_on_fewer_images(place, speed) -> None:
+    speed(20 / 36 / 4.5)
+    entry, lines = entry_from_images(place)
+    assert entry.evaluator["epochs"] == 8
+    assert entry.evaluator["task"]["train_images"] == 36 * 4.5 // 8
+    assert "training: 8 epochs on 20 of the training images in the search, 30 at the end, on cpu" in lines
+    assert "measured: an evaluation takes about 20 s of a core of this machine" in lines
+    splits = entry.build().evaluator.task.load()
+    assert (len(splits.train), len(splits.train_and_validation)) == (20, 48)
+
+
+def test_a_coarser_stem_is_taken_where_too_few_epochs_fit(place, tmp_path, monkeypatch) -> None:
+    write_pictures(tmp_path / "large", {"a": 30, "b": 30}, size=32)
+    seconds = {1: 20 / 36 / 11, 2: 20 / 36 / 40}
+    monkeypatch.setattr(from_images, "_speed", lambda entry: (seconds[entry.evaluator["network"]["stem_stride"]], 0.0))
+    entry, _ = entry_from_images(tmp_path / "large")
+    assert (entry.evaluator["network"]["stem_stride"], entry.evaluator["epochs"]) == (2, 40)
+    entry, _ = entry_from_images(tmp_path / "large", stem_stride=1)
+    assert (entry.evaluator["network"]["stem_stride"], entry.evaluator["epochs"]) == (1, 11)
+    entry, _ = entry_from_images(tmp_path / "large", 25)
+    assert (entry.evaluator["network"]["stem_stride"], entry.evaluator["epochs"]) == (1, 13)
+
+
+def test_the_speed_is_measured_by_training(place) -> None:
+    entry, lines = entry_from_images(place, 0.5)
+    assert 5 <= entry.evaluator["epochs"] <= 100
+    assert lines[-1].startswith("measured: an evaluation takes about ")
+    training, measuring = from_images._speed(entry)
+    assert 0 < measuring < 1
+    assert 0 < training < 1
+
+
+def test_balanced_accuracy_is_measured_where_classes_are_unbalanced(tmp_path, place) -> None:
+    write_pictures(tmp_path / "rare", {"a": 40, "b": 20}, size=8)
+    entry, lines = entry_from_images(tmp_path / "rare", epochs=1)
+    assert entry.evaluator["metric"] == "balanced_accuracy"
+    assert "metric: balanced accuracy; the largest class has 2.0 times the images of the smallest" in lines
+    assert entry_from_images(tmp_path / "rare", epochs=1, metric="accuracy")[0].evaluator["metric"] == "accuracy"
+    assert entry_from_images(place, epochs=1)[0].evaluator["metric"] == "accuracy"
+
+
+def test_what_is_found_can_be_overridden(place) -> None:
+    env = ma2ml_env.make_from_images(place, image_size=11, channels=1, validation=0.4, epochs=2, threads=2, seed=3)
+    evaluator = env.evaluator
+    assert (evaluator.task.image_size, evaluator.task.channels, evaluator.task.seed) == (11, 1, 3)
+    assert (evaluator.epochs, evaluator.threads, len(evaluator.task.load().validation)) == (2, 2, 24)
+    assert image_lines(evaluator)[2] == "form: 11x11 pixels, gray"
+    with pytest.raises(UnknownNameError, match=r"no setting 'epoch'; did you mean 'epochs'\?"):
+        ma2ml_env.make_from_images(place, epoch=2)
+    with pytest.raises(MA2MLError, match=r"seconds_per_pipeline must be in 0\.5"):
+        ma2ml_env.make_from_images(place, seconds_per_pipeline=0.0)
+
+
+def test_what_is_wrong_with_pictures_is_a_warning(place) -> None:
+    (place / "cat" / "broken.jpg").touch()
+    with pytest.warns(UserWarning, match=r"left out: 1 picture cannot be read: .*broken.jpg"):
+        ma2ml_env.make_from_images(place, epochs=1)
+    with pytest.raises(MA2MLError, match="1 picture cannot be read"):
+        ma2ml_env.make_from_images(place, epochs=1, strict=True)
+
+
+@pytest.mark.parametrize("size", [4, 8, 16, 28, 32, 48, 64, 96, 224])
+@pytest.mark.parametrize("device", ["cpu", "cuda"])
+def test_every_skeleton_fits_images_of_its_size(size: int, device: str) -> None:
+    for stride in {*from_images._strides(size, device), from_images._usual_stride(size, device)}:
+        spec = from_images._network_space(-(-size // stride), device)
+        space = catalog.build(spec, catalog.SEARCH_SPACES, "test")
+        cost = count(
+            space.decode(space.default), ResidualSkeleton(stride), image_size=size, in_channels=3, num_classes=2
+        )
+        assert 0 < cost.flops < (60e6 if device == "cpu" else 1e10)
