@@ -103,7 +103,7 @@ def test_a_damaged_picture_is_named_and_skipped(shelf: Path, capsys: pytest.Capt
     assert [entry["file"] for entry in json.loads(said.out)] == [IN_A[0], IN_A[1], IN_A[3], *IN_B]
     assert "skipped: shelf/a/1.png cannot be read" in said.err
     assert f"skipped: {IN_A[2]} cannot be read" in said.err
-    assert "2 pictures could not be read" in said.err
+    assert "2 pictures were skipped" in said.err
 
 
 def test_pictures_of_which_none_can_be_read_are_an_empty_list(shelf: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -121,6 +121,7 @@ def test_pictures_are_read_as_their_predictions_are_used(shelf: Path, monkeypatc
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
+        (["model.safetensors"], "name the pictures: files, folders, or patterns"),
         (["model.safetensors", "empty"], "no pictures found in empty; they end in .jpg"),
         (["model.safetensors", "nowhere"], "there is no file or folder nowhere"),
         (["nowhere", "shelf"], "there is no run and no model nowhere"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
 from rich.console import Console
@@ -35,7 +35,7 @@ class ExportOptions:
     The file is loaded again and must give the model's logits.
     """
 
-    run_or_model: tyro.conf.Positional[Path]
+    run_or_model: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="RUN_OR_MODEL")]
     """Folder of a run, or a safetensors file of a model."""
     format: str = "safetensors"
     """One of safetensors, onnx (needs the extra onnx) and torch_export."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
 import tyro
 from rich.console import Console
@@ -23,7 +24,7 @@ from ma2ml_env.trials import TrialStore
 class ParetoOptions:
     """Show the pipelines of a run than which none is both cheaper and more accurate; pick the best within bounds."""
 
-    run: tyro.conf.Positional[Path]
+    run: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="RUN")]
     """Folder of a run, or its trials.db."""
     pick: str | None = None
     """Bounds such as "flops<5M" or "params<100k,flops<2M": the most accurate pipeline within them is picked."""

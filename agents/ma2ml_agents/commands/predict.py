@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain, islice
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
 import tyro
@@ -34,9 +34,9 @@ UNREADABLE = 1
 class PredictOptions:
     """Classify pictures by a trained model: one line for each, with its class and the probability of it."""
 
-    model: tyro.conf.Positional[str]
+    model: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="MODEL")]
     """Folder of a run, or a safetensors or ONNX file."""
-    pictures: tyro.conf.Positional[tuple[str, ...]]
+    pictures: Annotated[tyro.conf.Positional[tuple[str, ...]], tyro.conf.arg(metavar="PATH ...")]
     """Files, folders (with those below), and patterns such as 'shelf/*.png'."""
     out: str | None = None
     """csv or json to print these, or a file whose name ends so; by default lines for reading are printed."""
@@ -47,11 +47,13 @@ class PredictOptions:
 def main(argv: Sequence[str], prog: str) -> int:
     """Classifies pictures as they are found; returns 1 if some could not be read."""
     options: PredictOptions = parse(PredictOptions, argv, prog)
+    if not options.pictures:
+        raise MA2MLError("name the pictures: files, folders, or patterns such as 'shelf/*.png'")
     form, file = _output(options.out)
     files = picture_files(options.pictures)
     if (first := next(files, None)) is None:
         raise MA2MLError(f"no pictures found in {', '.join(options.pictures)}; they end in {', '.join(SUFFIXES)}")
-    model = read_predictor(Path(options.model))
+    model = read_predictor(options.model)
     require_range("--top", options.top, 1, len(model.classes))
     skipped: list[str] = []
     predictions = classify(model, chain([first], files), options.top, skipped, prog)
@@ -64,7 +66,8 @@ def main(argv: Sequence[str], prog: str) -> int:
         ):
             WRITERS[form](predictions, stream, options.top)
     if skipped:
-        print(f"{prog}: {len(skipped)} pictures could not be read and were skipped", file=sys.stderr)
+        counted = "1 picture was" if len(skipped) == 1 else f"{len(skipped)} pictures were"
+        print(f"{prog}: {counted} skipped, as above", file=sys.stderr)
     return UNREADABLE if skipped else 0
 
 
