@@ -9,6 +9,7 @@ import pytest
 
 import ma2ml_env
 from ma2ml_agents.commands.cost_check import check_bounds
+from ma2ml_agents.commands.train_options import parse_train
 from ma2ml_agents.search import CostBounds
 from ma2ml_env import AutoMLEnv, Decision, Pipeline, Result, SearchSpace
 from ma2ml_env.errors import MA2MLError
@@ -72,3 +73,13 @@ def test_the_default_pipeline_is_tried_where_random_ones_lead_nowhere() -> None:
     default = list(priced(sum, sum).search_spaces["nas"].default)
     env = priced(lambda x: 1 if x == default else 1000, lambda x: 1)
     check_bounds(env, CostBounds(max_flops=5), lambda text: None)
+
+
+def test_bounds_may_end_in_k_m_or_g(capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ["--env", "ma2ml/digits-v0", "--algo", "random_search", "--max-flops", "5M", "--max-params", "1.5e3"]
+    assert parse_train(arguments, "train").bounds() == CostBounds(5e6, 1500.0)
+    for wrong in ("5m", "-5", "0"):
+        with pytest.raises(SystemExit) as ended:
+            parse_train([*arguments[:4], "--max-flops", wrong], "train")
+        assert ended.value.code == 2
+        assert "--max-flops" in capsys.readouterr().err

@@ -10,7 +10,16 @@ import pytest
 from small_runs import write_trials
 
 from ma2ml_agents.commands import main
-from ma2ml_agents.runs.front import Bound, Point, best_within, pareto_front, parse_bounds, points_of, with_suffix
+from ma2ml_agents.runs.front import (
+    Bound,
+    Point,
+    best_within,
+    pareto_front,
+    parse_bounds,
+    parse_number,
+    points_of,
+    with_suffix,
+)
 from ma2ml_env.errors import MA2MLError
 from ma2ml_env.trials import TrialStore
 
@@ -80,11 +89,17 @@ def test_a_bound_of_another_form_is_refused_with_a_hint(text: str, says: str) ->
         parse_bounds(text)
 
 
-@pytest.mark.parametrize(
-    ("value", "text"), [(999, "999"), (1000, "1k"), (433_312, "433.3k"), (5e6, "5M"), (2.5e9, "2.5G")]
-)
-def test_large_numbers_are_short(value: float, text: str) -> None:
-    assert with_suffix(value) == text
+def test_a_number_may_end_in_a_suffix() -> None:
+    texts = {"5M": 5e6, "100k": 1e5, " 1.5 G ": 1.5e9, "2e6": 2e6, "100_000": 1e5, ".5k": 500}
+    assert {text: parse_number(text) for text in texts} == texts
+    for wrong, says in (("M", "a number is like 5M"), ("-5", "a number is like 5M"), ("5 m", "did you mean 'M'")):
+        with pytest.raises(MA2MLError, match=says):
+            parse_number(wrong)
+
+
+def test_large_numbers_are_short() -> None:
+    values = (0, 999, 1000, 433_312, 5e6, 2.5e9)
+    assert [with_suffix(value) for value in values] == ["0", "999", "1k", "433.3k", "5M", "2.5G"]
 
 
 def test_equal_pipelines_are_one_point_of_their_mean_over_seeds(tmp_path: Path) -> None:

@@ -11,18 +11,36 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise
 from pathlib import Path
 from textwrap import dedent
-from typing import Any, get_type_hints
+from typing import Annotated, Any, get_type_hints
 
 import tyro
 import yaml
 from tyro.conf import UseAppendAction
-from tyro.constructors import ConstructorRegistry, StructConstructorSpec, StructFieldSpec, StructTypeInfo
+from tyro.constructors import (
+    ConstructorRegistry,
+    PrimitiveConstructorSpec,
+    StructConstructorSpec,
+    StructFieldSpec,
+    StructTypeInfo,
+)
 
 import ma2ml_env
+from ma2ml_agents.runs.front import parse_number, with_suffix
 from ma2ml_env.errors import MA2MLError
 
 Repeatable = UseAppendAction[tuple[tuple[str, ...], ...]]
 """Type of a flag that accepts several values and may be repeated: `--set a=1 b=2 --set c=3`."""
+Amount = Annotated[
+    float,
+    PrimitiveConstructorSpec(
+        nargs=1,
+        metavar="NUMBER",
+        instance_from_str=lambda words: parse_number(words[0]),
+        is_instance=lambda value: isinstance(value, float),
+        str_from_instance=lambda value: [with_suffix(value)],
+    ),
+]
+"""Type of a number above 0 that may end in k, M or G."""
 NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+")
 
 

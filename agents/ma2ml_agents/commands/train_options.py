@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 import tyro
 
-from ma2ml_agents.commands.options import Repeatable, cores, flat, parse, parse_settings
+from ma2ml_agents.commands.options import Amount, Repeatable, cores, flat, parse, parse_settings
 from ma2ml_agents.learners import learner_class, make_config
 from ma2ml_agents.learners.presets import Kind
 from ma2ml_agents.search import CostBounds
@@ -76,10 +76,11 @@ class EvaluationOptions:
     """Seconds after which an evaluation fails."""
     memory_limit: float | None = None
     """GiB of address space per worker; a pipeline that needs more fails (Linux only)."""
-    max_flops: float | None = None
-    """Upper bound on multiply-accumulates of one image; pipelines above it are not trained, and count with reward 0."""
-    max_params: float | None = None
-    """Upper bound on parameters; pipelines above it are not trained, and count with reward 0."""
+    max_flops: Amount | None = None
+    """Upper bound on multiply-accumulates of one image, such as 5M; pipelines above it are not trained, and count
+    with reward 0."""
+    max_params: Amount | None = None
+    """Upper bound on parameters, such as 100k; pipelines above it are not trained, and count with reward 0."""
     prune: Literal["none", "quartile", "median", "halving"] = "none"
     """Early stopping of trainings whose validation accuracy lags behind that of earlier ones: quartile saves about a
     fifth of all epochs and rarely stops a good pipeline; median and halving save two fifths and often do."""

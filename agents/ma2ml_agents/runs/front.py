@@ -12,7 +12,8 @@ from ma2ml_env.errors import MA2MLError, require_known
 
 SUFFIXES = {"": 1.0, "k": 1e3, "M": 1e6, "G": 1e9}
 COSTS = {"flops": "multiply-accumulates", "params": "parameters"}
-BOUND = re.compile(r"\s*(?P<name>\w+)\s*(?P<sign><=?)\s*(?P<number>[\d_]*\.?\d+(?:[eE][-+]?\d+)?)\s*(?P<suffix>\w*)\s*")
+NUMBER = r"(?P<number>[\d_]*\.?\d+(?:[eE][-+]?\d+)?)\s*(?P<suffix>\w*)\s*"
+BOUND = re.compile(rf"\s*(?P<name>\w+)\s*(?P<sign><=?)\s*{NUMBER}")
 
 
 @dataclass(frozen=True)
@@ -124,11 +125,29 @@ def _bound(text: str) -> Bound:
     if match is None:
         raise MA2MLError(f"a bound is like flops<5M or params<=100k, not {text.strip()!r}")
     require_known(match["name"], COSTS, "cost")
-    require_known(match["suffix"], [suffix for suffix in SUFFIXES if suffix], "suffix") if match["suffix"] else None
-    limit = float(match["number"]) * SUFFIXES[match["suffix"]]
-    if not 0 < limit < math.inf:
-        raise MA2MLError(f"a bound is above 0, not {text.strip()!r}")
-    return Bound(match["name"], limit, match["sign"] == "<")
+    return Bound(match["name"], _value(match), match["sign"] == "<")
+
+
+def parse_number(text: str) -> float:
+    """Returns a number above 0 such as `5M`, `1.5 G`, `100_000` or `2e6`; k, M and G are thousands and so on.
+
+    Raises:
+        MA2MLError: for a text of another form, an unknown suffix, or a number that is not above 0 and finite.
+    """
+    match = re.fullmatch(rf"\s*{NUMBER}", text)
+    if match is None:
+        raise MA2MLError(f"a number is like 5M, 100k or 2e6, not {text.strip()!r}")
+    return _value(match)
+
+
+def _value(match: re.Match[str]) -> float:
+    """Returns the number of a match of `NUMBER`."""
+    if match["suffix"]:
+        require_known(match["suffix"], [suffix for suffix in SUFFIXES if suffix], "suffix")
+    value = float(match["number"]) * SUFFIXES[match["suffix"]]
+    if not 0 < value < math.inf:
+        raise MA2MLError(f"a bound is above 0, not {match[0].strip()!r}")
+    return value
 
 
 def with_suffix(value: float) -> str:
