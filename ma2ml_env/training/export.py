@@ -19,8 +19,8 @@ from ma2ml_env.training.classifier import Classifier
 from ma2ml_env.training.model_file import load_model, save_model
 from ma2ml_env.training.onnx_file import OnnxModel, example, quiet, require_onnx, write_onnx
 
-TOLERANCE = 1e-3
-"""Largest allowed difference of a logit, relative to the largest logit where that is above 1."""
+TOLERANCE, ROUNDING = 1e-3, 1e-6
+"""Largest allowed difference of a logit: so much of the largest logit, and rounding errors of zeros."""
 CHECKED_BATCHES = (1, 2, 7)
 WARM_UP, REPETITIONS = 5, 51
 
@@ -82,7 +82,7 @@ def export(model: Classifier, path: Path, format_name: str) -> Export:
         chosen.write(model, temporary)
         logits = chosen.read(temporary)
         difference, scale = disagreement(model, logits)
-        if not difference <= TOLERANCE * max(1.0, scale):
+        if not difference <= TOLERANCE * scale + ROUNDING:
             raise MA2MLError(
                 f"the {format_name} export differs from the model by {difference:.2g} in a logit of up to {scale:.3g}, "
                 f"more than {TOLERANCE:g} of it, so it is not kept; export to another format"

@@ -54,11 +54,12 @@ def main(argv: Sequence[str], prog: str) -> None:
     model = load_model(source)
     out = _target(options, source)
     model.about = _facts(options, model, out)
-    done = export(model, out, options.format)
+    console = Console(highlight=False, markup=False, soft_wrap=True)
+    with console.status(f"exporting {source}"):
+        done = export(model, out, options.format)
     measured = {"latency": done.latency, "machine": machine(), "export_difference": done.difference}
     card = out.parent / CARD_FILE
     write_text(card, model_card({**model.about, **measured}))
-    console = Console(highlight=False, markup=False, soft_wrap=True)
     console.print(f"{out}: {out.stat().st_size:,} bytes of {options.format}")
     console.print(
         f"largest difference of a logit from the model: {done.difference:.2g}, of logits up to {done.scale:.3g}"
