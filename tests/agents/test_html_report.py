@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -136,6 +137,14 @@ def test_too_few_trials_for_importance_are_reported_in_a_sentence(tmp_path: Path
     found = extras(Run.find(tmp_path), env)
     assert found["importance"] is None
     assert found["importance_note"].startswith("Importance requires the results of at least")
+
+
+def test_without_lightgbm_the_report_names_the_extra(searched: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "lightgbm", None)
+    found = extras(Run.find(searched), ma2ml_env.make(ENV))
+    assert found["importance"] is None
+    assert "pip install 'ma2ml-env[surrogate]'" in found["importance_note"]
+    assert len(found["pictures"]) == 3
 
 
 def test_runs_of_one_name_are_told_apart_by_their_parents(tmp_path: Path) -> None:

@@ -19,6 +19,8 @@ from ma2ml_env.trials import TrialStore, top_k
 
 PICTURES, PICTURE_DPI = 3, 130
 DECISIONS = 15
+REASONS = (MA2MLError, OSError, ImportError)
+"""Errors that are no bugs: a part of the environment, a file or a library is not here."""
 Extras = dict[str, Any]
 
 
@@ -38,7 +40,7 @@ def extras(run: Run, env: AutoMLEnv | None = None) -> Extras:
         made = env_of_run(run.folder) if env is None else env
         with closing(TrialStore(run.file, made.definition)) as store:
             trials = store.load(made.decode)
-    except (MA2MLError, OSError) as error:
+    except REASONS as error:
         return found | {"pictures_note": _sentence(error), "importance_note": _sentence(error)}
     best = top_k((trial for trial in trials if not trial.result.failed), PICTURES)
     found["pictures"], found["pictures_note"] = _or_reason(lambda: pictures(made, best), [])
@@ -73,9 +75,7 @@ def _or_reason(compute: Callable[[], Any], otherwise: Any) -> tuple[Any, str | N
     """Returns a value and None, or `otherwise` and the reason why there is no value."""
     try:
         return compute(), None
-    except ModuleNotFoundError as error:
-        return otherwise, f"The library {error.name} is not installed."
-    except (MA2MLError, OSError) as error:
+    except REASONS as error:
         return otherwise, _sentence(error)
 
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from ma2ml_agents.importance.choices import Choices, Floats, Integers, Score
 from ma2ml_env import AutoMLEnv, Trial
-from ma2ml_env.errors import MA2MLError
+from ma2ml_env.errors import MA2MLError, missing_extra
 from ma2ml_env.evaluator import Priced
 from ma2ml_env.surrogate.costs import costs
 from ma2ml_env.surrogate.features import Features
@@ -52,6 +52,7 @@ def fit_trees(env: AutoMLEnv, trials: Sequence[Trial], seed: int = 0) -> Trees:
 
     Raises:
         ValueError: if there are too few pipelines, or all have the same reward.
+        MissingExtraError: if LightGBM is not installed.
 
     Source: LightGBM on the surrogate's columns; out-of-bag predictions, Breiman 1996.
     """
@@ -94,8 +95,10 @@ def _reader(env: AutoMLEnv) -> Callable[[Mapping[str, Integers]], Floats]:
 
 
 def _model(table: Floats, target: Floats, seed: int) -> Callable[[Floats], Floats]:
-    import lightgbm
-
+    try:
+        import lightgbm
+    except ModuleNotFoundError as error:
+        raise missing_extra("importance from trials requires LightGBM", "surrogate") from error
     booster = lightgbm.train({**TREE_SETTINGS, **SMALLER, "seed": seed}, lightgbm.Dataset(table, target), TREES)
 
     def predict(rows: Floats) -> Floats:

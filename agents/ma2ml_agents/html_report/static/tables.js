@@ -41,8 +41,7 @@ function tiles(run) {
   const failed = [run.failures ? `${run.failures} failed` : "", run.tooLarge ? `${run.tooLarge} too large` : ""].filter(Boolean).join(", ");
   const facts = [
     ["Pipelines", run.trials.length.toLocaleString("en"), budget && budget !== run.trials.length ? `of ${budget.toLocaleString("en")}` : `${run.distinct.toLocaleString("en")} distinct`],
-    ["Best reward", best ? fixed(best.reward) : "-", best ? `pipeline ${best.number}` : "none yet"],
-    ["Its accuracy", best ? percent(best.accuracy) : "-", "on validation"],
+    ["Best reward", best ? fixed(best.reward) : "-", best ? `accuracy ${percent(best.accuracy)}` : "none yet"],
     ...(best && best.flops ? [["Its FLOPs", count(best.flops), best.params ? `${count(best.params)} parameters` : "multiply-accumulates"]] : []),
     [`Best ${run.topK}`, run.topMean === null ? "-" : fixed(run.topMean), run.topMean === null ? `from the ${run.topK}th on` : "mean reward"],
     ...(run.data.test_accuracy === null ? [] : [["Final model", percent(run.data.test_accuracy), "test accuracy"]]),
