@@ -21,4 +21,4 @@ def on_files(files: Files, config: Any) -> Files:
 
 def on_page_markdown(markdown: str, **_: Any) -> str:
     """Links to the stored results, which lie beside the documentation in the repository, as pages of the site."""
-    return markdown.replace("](../experiments/", "](experiments/")
+    return markdown.replace("](../experiments/", "](experiments/").replace("](../../experiments/", "](../experiments/")

@@ -12,10 +12,11 @@ from numpy.typing import NDArray
 
 from ma2ml_agents.benchmark.curves import ANYTIME_STEP, TOP_K
 from ma2ml_agents.benchmark.statistics import FEWEST_RUNS, Estimate, Scores, estimate, iqm, profile
-from ma2ml_agents.benchmark.styles import Style, label_lines, list_lines, styles
+from ma2ml_agents.benchmark.styles import COLORS, FIRST_WIDTH, WIDTH, Style, label_lines, list_lines, styles
 from ma2ml_agents.benchmark.summary import Summary
 
 if TYPE_CHECKING:
+    import pandas as pd
     from matplotlib.axes import Axes
 
 PANELS_A_ROW = 2
@@ -23,6 +24,9 @@ AXES, LEFT, BELOW, ABOVE = (3.6, 2.8), 0.6, 0.5, 0.35
 RIGHT, LETTER = 0.6, 0.053
 """Size of a panel in inches, with room for the longest name right of its axes."""
 THRESHOLDS = np.linspace(0.0, 1.0, 101)
+DPI, SMALL_DPI, FEW_COLORS = 150, 80, 64
+SMALL_COLORS = (COLORS[0], COLORS[1], COLORS[-1], COLORS[2])
+TOP_LABELS = ("evaluated pipelines", f"mean true value of the top {TOP_K}")
 LEAST_ERROR = 1e-4
 """Least error on a logarithmic axis."""
 Curves = tuple[NDArray[np.float64], Mapping[str, Estimate]]
@@ -63,13 +67,11 @@ def draw_figures(summary: Summary, aggregate: Mapping[str, Scores], out: Path) -
     Radosavovic et al., "Designing Network Design Spaces"; rliable's performance profiles.
     """
     looks, envs = styles(summary.index.algos), summary.envs()
-    evaluations = "evaluated pipelines"
     sheets = {
-        "top_reward.png": Sheet(
-            {env: top_curves(summary, env) for env in envs}, (evaluations, f"mean true value of the top {TOP_K}")
-        ),
+        "top_reward.png": Sheet({env: top_curves(summary, env) for env in envs}, TOP_LABELS),
         "batch_reward.png": Sheet(
-            {env: batch_curves(summary, env) for env in envs}, (evaluations, f"mean reward of {ANYTIME_STEP} pipelines")
+            {env: batch_curves(summary, env) for env in envs},
+            (TOP_LABELS[0], f"mean reward of {ANYTIME_STEP} pipelines"),
         ),
         "errors.png": Sheet(
             {env: error_curves(summary, env) for env in envs},
@@ -88,10 +90,32 @@ def draw_figures(summary: Summary, aggregate: Mapping[str, Scores], out: Path) -
     return [out / name for name in sheets]
 
 
+def draw_small(panels: Mapping[str, Curves], algos: Sequence[str], file: Path) -> None:
+    """Draws the curves of an algorithm and up to three others, small.
+
+    Args:
+        panels: {title: curves of these algorithms and any others}.
+        algos: the algorithms, the main one first.
+        file: receives the figure, a PNG of less than 30 kB.
+    """
+    from PIL import Image
+
+    looks = {algo: Style(color, "solid", WIDTH) for algo, color in zip(algos, SMALL_COLORS, strict=False)}
+    looks[algos[0]] = replace(looks[algos[0]], width=FIRST_WIDTH)
+    chosen = {title: (places, {algo: curves[algo] for algo in algos}) for title, (places, curves) in panels.items()}
+    _draw(file, Sheet(chosen, TOP_LABELS), looks, dpi=SMALL_DPI)
+    with Image.open(file) as drawn:
+        drawn.convert("RGB").quantize(FEW_COLORS).save(file, optimize=True)
+
+
 def top_curves(summary: Summary, env: str) -> Curves:
     """Returns the paper's first figure on one environment: interquartile means over runs against evaluations."""
-    table = summary.anytime[summary.anytime.env == env]
-    return _estimates(summary.algos(env), lambda algo: table[table.algo == algo], "evaluations", "top_mean")
+    return anytime_curves(summary.anytime[summary.anytime.env == env], summary.algos(env))
+
+
+def anytime_curves(anytime: pd.DataFrame, algos: Sequence[str]) -> Curves:
+    """Returns the paper's first figure from one environment's rows of `Summary.anytime`."""
+    return _estimates(algos, lambda algo: anytime[anytime.algo == algo], "evaluations", "top_mean")
 
 
 def batch_curves(summary: Summary, env: str) -> Curves:
@@ -146,7 +170,7 @@ def _environments(aggregate: Mapping[str, Scores]) -> str:
     return f"all runs on {count} environment{'s' if count != 1 else ''}"
 
 
-def _draw(file: Path, sheet: Sheet, looks: Mapping[str, Style]) -> None:
+def _draw(file: Path, sheet: Sheet, looks: Mapping[str, Style], dpi: int = DPI) -> None:
     """Draws one panel per environment."""
     from matplotlib.figure import Figure
 
@@ -155,7 +179,7 @@ def _draw(file: Path, sheet: Sheet, looks: Mapping[str, Style]) -> None:
     rows = -(-len(panels) // columns)
     right = RIGHT + LETTER * max(map(len, looks))
     width, height = columns * (LEFT + AXES[0] + right), rows * (BELOW + AXES[1] + ABOVE)
-    figure = Figure(figsize=(width, height), dpi=150)
+    figure = Figure(figsize=(width, height), dpi=dpi)
     figure.subplots_adjust(
         left=LEFT / width,
         right=1 - right / width,
