@@ -21,7 +21,7 @@ ENV_FLOORS = (
     ("published", "render", "surrogate", "testing", "training"),
     ("evaluators", "registry"),
     ("from_images", "making"),
-    ("registration",),
+    ("adapters", "registration"),
 )
 AGENT_FLOORS = (
     ("learner",),
