@@ -23,6 +23,7 @@ def wrappers(session: nox.Session, pettingzoo: str | None) -> None:
 
 
 CLIENTS = {
+    "agilerl": "agilerl",
     "benchmarl": "benchmarl",
     "rllib": "rllib",
     "sb3": "sb3,sb3-contrib,supersuit",

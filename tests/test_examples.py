@@ -24,6 +24,7 @@ class Example(NamedTuple):
 
 
 EXAMPLES = {
+    "agilerl_ippo": Example(40, "pipelines, mean reward", ("agilerl", "peft")),
     "benchmarl_qmix": Example(40, "Mappo mean reward", ("benchmarl",)),
     "fourth_agent": Example(12, "bits, tried"),
     "loop": Example(20, "mean reward of the first fifth"),
