@@ -6,7 +6,8 @@ An evaluator has an ability if it has the attribute or method of its protocol, a
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
@@ -126,6 +127,43 @@ class Retrainable(Protocol):
 
 
 @runtime_checkable
+class Resumable(Protocol):
+    """Trains the final model under observation, with checkpoints from which an interrupted training goes on.
+
+    Attributes:
+        retrain_epochs: epochs of the final training.
+    """
+
+    @property
+    def retrain_epochs(self) -> int:
+        """Epochs of the final training, at least 1."""
+
+    def retrain_length(self) -> float:
+        """Returns the duration of the final training divided by that of an evaluation, above 0."""
+        ...
+
+    def retrain_observed(
+        self,
+        pipeline: Pipeline,
+        *,
+        seed: int,
+        epochs: int | None = None,
+        checkpoint: Path | None = None,
+        on_epoch: Callable[[int, float, float], None] = lambda epoch, loss, accuracy: None,
+    ) -> tuple[Any, float]:
+        """Returns the model, which has `save(path)`, and its test accuracy in [0, 1].
+
+        Args:
+            pipeline: to train.
+            seed: seed of the environment.
+            epochs: epochs in place of `retrain_epochs`.
+            checkpoint: file to go on from and to write; None for no checkpoints.
+            on_epoch: receives (epoch from 1, mean training loss, training accuracy), those before the checkpoint too.
+        """
+        ...
+
+
+@runtime_checkable
 class Savable(Protocol):
     """Checks before a search that its final model can be saved."""
 
@@ -174,6 +212,7 @@ ABILITIES = (
     Instant,
     Preparing,
     Retrainable,
+    Resumable,
     Savable,
     Illustrated,
     Defined,

@@ -47,9 +47,8 @@ from ma2ml_env.training.loop import (
     Fitting,
     Normalization,
     batches,
-    make_optimizer,
-    make_schedule,
 )
+from ma2ml_env.training.optimization import make_optimizer, make_schedule
 
 ENV = "ma2ml/digits-v0"
 Batches = Iterable[tuple[Tensor, Tensor]]

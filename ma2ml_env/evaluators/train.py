@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, is_dataclass
 from itertools import pairwise
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ma2ml_env.errors import MA2MLError, require_known, require_range
@@ -147,7 +148,44 @@ class TrainEvaluator:
         Raises:
             DivergedError: if the longer training diverges.
         """
-        return self._training.final_model(pipeline, seed, self.retrain_epochs)
+        return self.retrain_observed(pipeline, seed=seed)
+
+    def retrain_observed(
+        self,
+        pipeline: Pipeline,
+        *,
+        seed: int,
+        epochs: int | None = None,
+        checkpoint: Path | None = None,
+        on_epoch: Callable[[int, float, float], None] = lambda epoch, loss, accuracy: None,
+    ) -> tuple[Classifier, float]:
+        """Trains the final model on train and validation together; interrupted, it goes on from its checkpoint.
+
+        The model is the same as without an interruption, on a CPU to the last bit.
+
+        Args:
+            pipeline: to train.
+            seed: seed of the environment.
+            epochs: epochs in place of `retrain_epochs`.
+            checkpoint: file to go on from and to write; left there at the end. None for no checkpoints.
+            on_epoch: receives (epoch from 1, mean training loss, training accuracy), those before the checkpoint too.
+
+        Returns:
+            The model, in evaluation mode on the CPU, and its test accuracy.
+
+        Raises:
+            DivergedError: if the training diverges.
+            MA2MLError: for fewer than one epoch.
+        """
+        wanted = self.retrain_epochs if epochs is None else epochs
+        require_range("epochs", wanted, 1, MOST_EPOCHS)
+        return self._training.final_model(pipeline, seed, wanted, checkpoint, on_epoch)
+
+    def retrain_length(self) -> float:
+        """Duration of the final training divided by that of an evaluation, by the images that each trains on."""
+        splits = self.task.load()
+        more = (len(splits.train) + len(splits.validation)) / len(splits.train)
+        return self.retrain_epochs / self.epochs * more
 
     def sample_images(self, count: int) -> Any:
         """Training images, evenly spaced, uint8 (count, channels, height, width), for rendering and measurements.

@@ -19,6 +19,7 @@ METHODS = {
     able.NoiseFreeBatched: "expected_batch",
     able.Preparing: "prepare",
     able.Retrainable: "retrain",
+    able.Resumable: "retrain_observed",
     able.Savable: "check_savable",
     able.Illustrated: "sample_images",
 }

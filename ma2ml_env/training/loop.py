@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 import torch
 import torch.nn.functional as F
-from timm.optim import create_optimizer_v2
-from timm.scheduler import create_scheduler_v2
 from timm.utils import ModelEmaV3
 from torch import Tensor, nn
 from torchvision.transforms.v2 import MixUp
 
 from ma2ml_env.augment import augment
 from ma2ml_env.augment.standard import STANDARD
-from ma2ml_env.errors import MA2MLError
 from ma2ml_env.search_spaces.autoaugment import Policy
 from ma2ml_env.search_spaces.recipe import Recipe
 from ma2ml_env.tasks.task import Images
+from ma2ml_env.training.optimization import make_optimizer, make_schedule
 
 AUGMENT_CHUNK, AUGMENT_BYTES = 4096, 2**26
 MEASURED = 4_000
@@ -103,54 +101,126 @@ class Fitting:
         return max(1, len(self.images) // self.recipe.batch_size)
 
 
-def fit(
-    network: nn.Module, fitting: Fitting, generator: torch.Generator, go_on_after: Callable[[int, nn.Module], bool]
-) -> nn.Module:
-    """Trains a network.
+class Fit:
+    """A training in progress, whose state can be saved between epochs.
 
     Args:
         network: on the device of the fitting, channels last; trained in place.
         fitting: data, recipe and device of the training.
         generator: draws the order of images, the augmentations; on the device of the fitting.
+        watched: whether training accuracy is counted, at a little cost.
+
+    Attributes:
+        epoch: number of finished epochs.
+        curve: (mean loss, accuracy on the augmented training images) of each epoch, if watched.
+
+    Source: timm, for optimizers, schedules and weight averaging; torchvision, for mixup.
+    """
+
+    def __init__(
+        self, network: nn.Module, fitting: Fitting, generator: torch.Generator, *, watched: bool = False
+    ) -> None:
+        recipe = fitting.recipe
+        self.network, self.fitting, self.generator, self.watched = network, fitting, generator, watched
+        self.steps = fitting.epochs * fitting.batches_per_epoch
+        self.optimizer = make_optimizer(network, recipe)
+        self.schedule = make_schedule(self.optimizer, recipe, self.steps)
+        self.average = ModelEmaV3(network, decay=recipe.ema_decay, foreach=True) if recipe.ema_decay else None
+        self.mixup = MixUp(alpha=recipe.mixup, num_classes=fitting.num_classes) if recipe.mixup else None
+        self.epoch = 0
+        self.curve: list[tuple[float, float]] = []
+
+    @property
+    def evaluated(self) -> nn.Module:
+        """The network to evaluate: the averaged one where the recipe has `ema_decay`, else the given one."""
+        return self.network if self.average is None else self.average.module
+
+    def run_epoch(self) -> None:
+        """Trains for one epoch.
+
+        Raises:
+            DivergedError: if its loss is not finite.
+        """
+        fitting, recipe = self.fitting, self.fitting.recipe
+        self.network.train()
+        total, correct = (torch.zeros((), device=fitting.device) for _ in range(2))
+        first = self.epoch * fitting.batches_per_epoch
+        for step, (pixels, labels) in enumerate(batches(fitting, self.generator), start=first):
+            self.schedule(step)
+            self.network.set_drop_path_progress(step / self.steps)  # type: ignore[operator]
+            inputs, targets = (pixels, labels) if self.mixup is None else self.mixup(pixels, labels)
+            with autocast(fitting.device):
+                logits = self.network(inputs)
+                loss = F.cross_entropy(logits, targets, label_smoothing=recipe.label_smoothing)
+            self.optimizer.zero_grad(set_to_none=True)
+            torch.autograd.backward(loss)
+            self.optimizer.step()
+            if self.average is not None:
+                self.average.update(self.network)
+            total += loss.detach()
+            if self.watched:
+                correct += _hits(logits, targets)
+        self.epoch += 1
+        if not torch.isfinite(total):
+            raise DivergedError(f"the loss is {total.item()} after epoch {self.epoch} of {fitting.epochs}")
+        if self.watched:
+            steps = fitting.batches_per_epoch
+            images = min(len(fitting.images), steps * recipe.batch_size)
+            self.curve.append((total.item() / steps, correct.item() / images))
+
+    def state_dict(self) -> dict[str, Any]:
+        """Everything that the rest of the training depends on, torch's own generators included."""
+        cuda = self.fitting.device.type == "cuda"
+        return {
+            "network": self.network.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "average": None if self.average is None else self.average.module.state_dict(),
+            "generator": self.generator.get_state(),
+            "torch": torch.get_rng_state(),
+            "cuda": torch.cuda.get_rng_state(self.fitting.device) if cuda else None,
+            "epoch": self.epoch,
+            "curve": [list(point) for point in self.curve],
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Goes on from a `state_dict`; torch's own generators are set, too."""
+        self.network.load_state_dict(state["network"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        if self.average is not None:
+            self.average.module.load_state_dict(state["average"])
+        self.generator.set_state(state["generator"])
+        torch.set_rng_state(state["torch"])
+        if state["cuda"] is not None:
+            torch.cuda.set_rng_state(state["cuda"], self.fitting.device)
+        self.epoch = state["epoch"]
+        self.curve = [(loss, share) for loss, share in state["curve"]]
+
+
+def fit(training: Fit, go_on_after: Callable[[int, nn.Module], bool]) -> nn.Module:
+    """Trains a network to the end of its fitting.
+
+    Args:
+        training: before its first epoch, or later.
         go_on_after: called with the number of each epoch, from 1, when it is over, and with the network that would be
             evaluated; training ends when it is false.
 
     Returns:
-        The network to evaluate: the averaged one where the recipe has `ema_decay`, else the given one.
+        The network to evaluate.
 
     Raises:
         DivergedError: if the loss of an epoch is not finite.
-
-    Source: timm, for optimizers, schedules and weight averaging; torchvision, for mixup.
     """
-    recipe = fitting.recipe
-    steps = fitting.epochs * fitting.batches_per_epoch
-    optimizer = make_optimizer(network, recipe)
-    schedule = make_schedule(optimizer, recipe, steps)
-    average = ModelEmaV3(network, decay=recipe.ema_decay, foreach=True) if recipe.ema_decay else None
-    mixup = MixUp(alpha=recipe.mixup, num_classes=fitting.num_classes) if recipe.mixup else None
-    step = 0
-    for epoch in range(fitting.epochs):
-        network.train()
-        total = torch.zeros((), device=fitting.device)
-        for pixels, labels in batches(fitting, generator):
-            schedule(step)
-            network.set_drop_path_progress(step / steps)  # type: ignore[operator]
-            inputs, targets = (pixels, labels) if mixup is None else mixup(pixels, labels)
-            with autocast(fitting.device):
-                loss = F.cross_entropy(network(inputs), targets, label_smoothing=recipe.label_smoothing)
-            optimizer.zero_grad(set_to_none=True)
-            torch.autograd.backward(loss)
-            optimizer.step()
-            if average is not None:
-                average.update(network)
-            total += loss.detach()
-            step += 1
-        if not torch.isfinite(total):
-            raise DivergedError(f"the loss is {total.item()} after epoch {epoch + 1} of {fitting.epochs}")
-        if not go_on_after(epoch + 1, network if average is None else average.module):
+    while training.epoch < training.fitting.epochs:
+        training.run_epoch()
+        if not go_on_after(training.epoch, training.evaluated):
             break
-    return network if average is None else average.module
+    return training.evaluated
+
+
+def _hits(logits: Tensor, targets: Tensor) -> Tensor:
+    """Number of images whose likeliest class is the one that weighs most in the target."""
+    wanted = targets if targets.ndim == 1 else targets.argmax(dim=1)
+    return (logits.detach().argmax(dim=1) == wanted).sum()
 
 
 @torch.no_grad()
@@ -215,45 +285,3 @@ def _moved(pixels: Tensor, device: torch.device) -> Tensor:
     if device.type == "cuda" and pixels.device.type == "cpu":
         pixels = pixels.pin_memory()
     return pixels.to(device, non_blocking=True)
-
-
-def make_optimizer(network: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
-    """The optimizer of a recipe.
-
-    In timm's names `sgd` has Nesterov momentum, `momentum` has not, and `rmsproptf` is TensorFlow's RMSProp.
-
-    Source: timm.
-    """
-    adam = recipe.optimizer == "adamw"
-    momentum: dict[str, Any] = {"betas": (recipe.momentum, 0.999)} if adam else {"momentum": recipe.momentum}
-    optimizer = create_optimizer_v2(
-        network,
-        opt={"rmsprop": "rmsproptf"}.get(recipe.optimizer, recipe.optimizer),
-        lr=recipe.learning_rate,
-        weight_decay=recipe.weight_decay,
-        **momentum,
-    )
-    for group in optimizer.param_groups:
-        group["foreach"] = True  # the same arithmetic to the last bit, in fewer calls; no argument of older RMSpropTF
-    return optimizer
-
-
-def make_schedule(optimizer: torch.optim.Optimizer, recipe: Recipe, steps: int) -> Callable[[int], None]:
-    """A function that sets the learning rate of a step, from 0 to `steps` - 1.
-
-    Source: timm.
-    """
-    scheduler, _ = create_scheduler_v2(
-        optimizer,
-        sched={"linear": "poly", "constant": "step"}.get(recipe.schedule, recipe.schedule),
-        num_epochs=steps,
-        decay_epochs=steps + 1,
-        decay_rate=1.0,
-        warmup_epochs=round(recipe.warmup * steps),
-        warmup_lr=0.0,
-        min_lr=0.0,
-    )
-    if scheduler is None:
-        raise MA2MLError(f"no schedule {recipe.schedule!r}")
-    step: Callable[[int], None] = scheduler.step
-    return step

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -15,8 +16,9 @@ from ma2ml_env.models import build_network
 from ma2ml_env.models.dropout import add_dropout
 from ma2ml_env.search_spaces.recipe import Recipe
 from ma2ml_env.tasks.task import Images, Splits
+from ma2ml_env.training.checkpoint import Checkpoint
 from ma2ml_env.training.classifier import Classifier
-from ma2ml_env.training.loop import DivergedError, Fitting, Normalization, accuracy, fit
+from ma2ml_env.training.loop import DivergedError, Fit, Fitting, Normalization, accuracy, fit
 from ma2ml_env.types import Pipeline
 
 MEASURED_IMAGES = 2000
@@ -107,8 +109,22 @@ class PipelineTraining:
             return curve, f"out of memory: {str(failure).splitlines()[0]}"
         return curve, None
 
-    def final_model(self, pipeline: Pipeline, seed: int, epochs: int) -> tuple[Classifier, float]:
-        """Trains on train and validation together.
+    def final_model(
+        self,
+        pipeline: Pipeline,
+        seed: int,
+        epochs: int,
+        checkpoint: Path | None = None,
+        on_epoch: Callable[[int, float, float], None] = lambda epoch, loss, accuracy: None,
+    ) -> tuple[Classifier, float]:
+        """Trains on train and validation together, from a checkpoint if there is one of the same training.
+
+        Args:
+            pipeline: to train.
+            seed: seed of the environment.
+            epochs: number of epochs of the training.
+            checkpoint: file of the checkpoint; None for none.
+            on_epoch: receives (epoch from 1, mean training loss, training accuracy).
 
         Returns:
             The model, in evaluation mode on the CPU, and its test accuracy.
@@ -117,7 +133,18 @@ class PipelineTraining:
             DivergedError: if the training diverges.
         """
         both = _moved(self.task.load().train_and_validation, self.device)
-        network = self._fit(pipeline, seed, both, epochs, lambda epoch, network: True)
+        with _deterministic(pipeline.random_seed(seed), self.device, self.threads):
+            training = self._started(pipeline, seed, both, epochs, watched=True)
+            file = Checkpoint(checkpoint, self._identity(pipeline, seed, epochs))
+            if (state := file.load()) is not None:
+                training.load_state_dict(state)
+            for number, (loss, share) in enumerate(training.curve, start=1):
+                on_epoch(number, loss, share)
+            while training.epoch < epochs:
+                training.run_epoch()
+                on_epoch(training.epoch, *training.curve[-1])
+                file.offer(training.state_dict)
+            network = training.evaluated
         normalization = Normalization.of(self.splits.train)
         with _deterministic(0, self.device, self.threads):
             test = accuracy(network, self.splits.test, normalization, self.metric)
@@ -133,22 +160,29 @@ class PipelineTraining:
         go_on_after: Callable[[int, nn.Module], bool],
     ) -> nn.Module:
         """Trains a fresh network; `go_on_after(epoch, network)` decides after each epoch whether to go on."""
-        random_seed = pipeline.random_seed(seed)
+        with _deterministic(pipeline.random_seed(seed), self.device, self.threads):
+            return fit(self._started(pipeline, seed, images, epochs), go_on_after)
+
+    def _started(self, pipeline: Pipeline, seed: int, images: Images, epochs: int, *, watched: bool = False) -> Fit:
+        """A training of a fresh network, before its first epoch; draws weights from torch's own generator."""
         device, task = torch.device(self.device), self.task
-        with _deterministic(random_seed, self.device, self.threads):
-            network = self.build(pipeline)
-            generator = torch.Generator(device).manual_seed(random_seed)
-            fitting = Fitting(
-                images,
-                Normalization.of(self.splits.train),
-                pipeline.get("aug"),
-                pipeline.get("hpo", Recipe()),
-                epochs,
-                len(task.classes),
-                device,
-                getattr(task, "augmentation", "none"),
-            )
-            return fit(network, fitting, generator, go_on_after)
+        fitting = Fitting(
+            images,
+            Normalization.of(self.splits.train),
+            pipeline.get("aug"),
+            pipeline.get("hpo", Recipe()),
+            epochs,
+            len(task.classes),
+            device,
+            getattr(task, "augmentation", "none"),
+        )
+        generator = torch.Generator(device).manual_seed(pipeline.random_seed(seed))
+        return Fit(self.build(pipeline), fitting, generator, watched=watched)
+
+    def _identity(self, pipeline: Pipeline, seed: int, epochs: int) -> dict[str, Any]:
+        """All that determines a final training, as plain values."""
+        parts = {"task": str(self.task.name), "network": repr(self.skeleton), "device": self.device}
+        return {"pipeline": pipeline.key, "seed": seed, "epochs": epochs, **parts}
 
 
 @cache

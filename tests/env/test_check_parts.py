@@ -115,6 +115,14 @@ class Able:
     def retrain(self, pipeline, *, seed):
         raise AssertionError("a check retrains nothing")
 
+    retrain_epochs = 20
+
+    def retrain_length(self):
+        return 4.0
+
+    def retrain_observed(self, pipeline, *, seed, epochs=None, checkpoint=None, on_epoch=None):
+        raise AssertionError("a check retrains nothing")
+
     def check_savable(self):
         pass
 
@@ -156,7 +164,7 @@ def test_the_abilities_of_our_evaluators():
     expected = {
         "ma2ml/synthetic-v0": {"Priced", "NoiseFree", "KnownOptimum", "Instant"},
         "ma2ml/digits-v0": {
-            "Priced", "Preparing", "Retrainable", "Savable", "Illustrated", "Defined", "TrainsNetworks"
+            "Priced", "Preparing", "Retrainable", "Resumable", "Savable", "Illustrated", "Defined", "TrainsNetworks"
         },
         "ma2ml/digits-surrogate-v0": {
             "Priced", "BatchPriced", "NoiseFree", "Batched", "NoiseFreeBatched", "Instant", "Defined"

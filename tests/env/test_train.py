@@ -19,7 +19,7 @@ from ma2ml_env.search_spaces.recipe import Recipe, recipe
 from ma2ml_env.tasks.digits import Digits
 from ma2ml_env.tasks.task import Images, Splits
 from ma2ml_env.training import pipeline_training
-from ma2ml_env.training.loop import DivergedError, Fitting, Normalization, fit
+from ma2ml_env.training.loop import DivergedError, Fit, Fitting, Normalization, fit
 from ma2ml_env.training.loop import accuracy as measured
 
 CPU = torch.device("cpu")
@@ -51,7 +51,8 @@ def trained(hyper: Recipe, epochs: int = 2) -> nn.Module:
     torch.manual_seed(0)
     images = digits()
     fitting = Fitting(images, Normalization.of(images), None, hyper, epochs, 10, CPU)
-    return fit(Tiny(hyper.drop_path), fitting, torch.Generator().manual_seed(0), lambda epoch, network: True)
+    training = Fit(Tiny(hyper.drop_path), fitting, torch.Generator().manual_seed(0))
+    return fit(training, lambda epoch, network: True)
 
 
 def test_digits_are_split_without_overlap_stratified_and_always_alike() -> None:

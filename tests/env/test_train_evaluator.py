@@ -17,7 +17,8 @@ from ma2ml_env.search_spaces.recipe import OPTIMIZERS, Recipe
 from ma2ml_env.tasks.digits import Digits
 from ma2ml_env.tasks.task import Images
 from ma2ml_env.training import pipeline_training
-from ma2ml_env.training.loop import Fitting, Normalization, batches, make_optimizer
+from ma2ml_env.training.loop import Fitting, Normalization, batches
+from ma2ml_env.training.optimization import make_optimizer
 
 
 def env_with_recipe(*recipes: Recipe) -> AutoMLEnv:
