@@ -45,6 +45,7 @@ def test_a_run_leaves_what_the_readme_names(tmp_path: Path, capsys: pytest.Captu
     assert run(*QUICK, out=tmp_path / "run") == 0
     names = {path.name for path in (tmp_path / "run").iterdir()}
     assert {"config.json", "trials.db", "checkpoint", "top_reward.png", "batch_reward.png", "result.json"} <= names
+    assert {"best.png", "leaderboard.csv"} <= names
     rows = table(tmp_path / "run")
     assert [row[0] for row in rows] == list(range(12))
     result = json.loads((tmp_path / "run" / "result.json").read_text())
@@ -76,8 +77,12 @@ def test_the_same_command_again_changes_nothing_and_a_larger_budget_goes_on(tmp_
         (["--budget", "many"], "--budget"),
         (["--workers", "0"], "workers must be at least 1"),
         (["--window", "0"], "window must be at least 1"),
-        (["--time-limit", "-1"], "time_limit must be above 0"),
-        (["--time-limit", "nan"], "time_limit must be above 0"),
+        (["--time-limit", "-1"], "time_limit must be a duration such as 90s, 30m, 2h"),
+        (["--time-limit", "nan"], "time_limit must be a duration"),
+        (["--time-limit", "0m"], "time_limit must be above 0 seconds, not '0m'"),
+        (["--finalists", "-1"], "finalists must be at least 0, not -1"),
+        (["--finalist-trials", "0"], "finalist_trials must be at least 1, not 0"),
+        (["--finalists", "6"], "6 finalists of 2 evaluations each leave nothing of a budget of 12"),
         (["--timeout", "0"], "timeout must be above 0"),
         (["--seed", "-1"], "a seed is a whole number from 0 to 2**63 - 1, not -1"),
         (["--seed", str(2**63)], "a seed is a whole number from 0 to 2**63 - 1"),
@@ -244,7 +249,7 @@ def test_a_failed_final_training_leaves_the_result_of_the_search(
     def diverge(*arguments: object, **options: object) -> None:
         raise DivergedError("the loss is nan after epoch 1 of 20")
 
-    monkeypatch.setattr(TrainEvaluator, "retrain", diverge)
+    monkeypatch.setattr(TrainEvaluator, "retrain_observed", diverge)
     small = ("--set", "epochs=1", "filters=2", "--executor", "inline")
     assert run("train", "--algo", "random_search", "--budget", "1", *small, out=tmp_path) == 0
     assert "failed, so there is no model: the loss is nan" in capsys.readouterr().out

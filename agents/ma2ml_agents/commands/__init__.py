@@ -21,6 +21,7 @@ COMMANDS = {
     ),
     "predict": ("classify pictures by a trained model", "ma2ml_agents.commands.predict"),
     "pareto": ("show the accuracy-FLOPs front of a run, pick the best within bounds", "ma2ml_agents.commands.pareto"),
+    "retrain": ("train the best pipelines of a run several times, mean and deviation", "ma2ml_agents.commands.retrain"),
     "benchmark": ("compare algorithms on environments, write tables and figures", "ma2ml_agents.commands.benchmark"),
     "report": ("write a report of runs as one interactive HTML file", "ma2ml_agents.commands.report"),
     "watch": ("show a running search in the browser", "ma2ml_agents.commands.watch"),

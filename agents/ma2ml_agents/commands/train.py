@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,26 +16,32 @@ import ma2ml_env
 from ma2ml_agents.commands.cost_check import check_bounds
 from ma2ml_agents.commands.data import with_data
 from ma2ml_agents.commands.options import flat, register_environments
-from ma2ml_agents.commands.outcome import conclude
+from ma2ml_agents.commands.outcome import FinishedSearch, conclude
+from ma2ml_agents.commands.time_split import TimeSplit
 from ma2ml_agents.commands.train_options import TrainOptions, parse_train
 from ma2ml_agents.executors import Executor, InlineExecutor, ProcessExecutor
 from ma2ml_agents.learner import agent_specs
 from ma2ml_agents.learners import learner_from_config
 from ma2ml_agents.runs.folder import check_folder, run_folder
 from ma2ml_agents.runs.loggers import SearchLog, check_loggers
-from ma2ml_agents.runs.progress import SearchProgress
+from ma2ml_agents.runs.progress import CountProgress, SearchProgress
 from ma2ml_agents.runs.report import TOP_K
 from ma2ml_agents.search import Callbacks, SearchPlan, run_plan
+from ma2ml_agents.search.finalists import Finalist, run_finalists
 from ma2ml_agents.search.plan import GIVE_UP_AFTER
 from ma2ml_agents.search.pruner import make_pruner
 from ma2ml_agents.search.warm_start import read_warm_start
 from ma2ml_env import AutoMLEnv, Trial
-from ma2ml_env.evaluator import Instant, Preparing, Savable
+from ma2ml_env.evaluator import Preparing, Savable, is_instant
 from ma2ml_env.files import write_text
 from ma2ml_env.trials import top_k_mean
 from ma2ml_env.types import JointAction
 
 WARM_START_FILE = "warm_start.json"
+WORKERS_WAIT = (
+    "{workers} workers, but proposals run ahead of results by a window of {window}: some workers will wait; a larger "
+    "--window keeps them busy and makes each proposal less informed"
+)
 
 
 def main(argv: Sequence[str], prog: str) -> int:
@@ -56,23 +64,31 @@ def train(options: TrainOptions, console: Console) -> int:
         TrialLogError: if the run's trial log cannot be used.
         KeyboardInterrupt: on Ctrl-C or SIGTERM; finished evaluations are kept.
     """
+    started = time.monotonic()
     options.check()
     register_environments([options.search.registry])
     options = with_data(options, console)
     identity, out = _identity(options)
     check_loggers(options.loggers())
     env = ma2ml_env.make(options.search.env, **options.overrides())
-    plan = _plan(env, options, out, console)
+    split = TimeSplit(
+        options.time_limit(),
+        env,
+        options.finalists(),
+        1 if _in_process(env, options) else options.evaluation.workers,
+        started,
+    )
+    plan = _plan(env, options, out, split, console)
     if isinstance(env.evaluator, Preparing):
         env.evaluator.prepare()
     if isinstance(env.evaluator, Savable):
         env.evaluator.check_savable()
     check_bounds(env, plan.bounds, lambda text: console.print(text, highlight=False, markup=False, soft_wrap=True))
-    with run_folder(out, identity, options.resumable()):
+    with run_folder(out, identity, options.resumable()), closing(_log(options, console)) as log:
         if plan.warm_start:
             _keep_warm_start(plan.warm_start, out)
-        trials = _search(plan, options, console)
-        return conclude(plan, out, trials, f"{options.search.algo} on {options.search.env}", console)
+        plan = replace(plan, time_limit=split.search_limit())
+        return conclude(_search(plan, options, split, log, console), out, split, log, console)
 
 
 def _identity(options: TrainOptions) -> tuple[dict[str, Any], Path]:
@@ -82,17 +98,18 @@ def _identity(options: TrainOptions) -> tuple[dict[str, Any], Path]:
     return identity, out
 
 
-def _plan(env: AutoMLEnv, options: TrainOptions, out: Path, console: Console) -> SearchPlan:
-    """Returns the checked plan of the search."""
+def _plan(env: AutoMLEnv, options: TrainOptions, out: Path, split: TimeSplit, console: Console) -> SearchPlan:
+    """Returns the checked plan of the search, whose budget is what the finalists leave."""
     search = options.search
     _one_thread()
     return SearchPlan(
         env=env,
         learner=learner_from_config(search.algo, agent_specs(env), options.config, search.seed),
-        budget=search.budget,
+        budget=search.budget - split.finalists.cost,
         window=search.window,
         seed=search.seed,
-        time_limit=search.time_limit,
+        time_limit=split.search_limit(),
+        reserve=split.after_search,
         warm_start=_warm_start(options, env, out, console),
         bounds=options.bounds(),
         cache=options.evaluation.cache,
@@ -122,34 +139,72 @@ def _keep_warm_start(actions: Sequence[JointAction], out: Path) -> None:
     write_text(out / WARM_START_FILE, json.dumps(first) + "\n")
 
 
-def _search(plan: SearchPlan, options: TrainOptions, console: Console) -> list[Trial]:
+def _log(options: TrainOptions, console: Console) -> SearchLog:
+    """Returns the loggers of the run."""
+    about = options.resumable() | {"algo": options.search.algo, "env": options.search.env}
+
+    def notice(sentence: str) -> None:
+        console.print(f"note: {sentence}", highlight=False, markup=False, soft_wrap=True)
+
+    return SearchLog(options.loggers(), options.folder(), about, notice)
+
+
+def _search(
+    plan: SearchPlan, options: TrainOptions, split: TimeSplit, log: SearchLog, console: Console
+) -> FinishedSearch:
+    """Runs the search, then its finalists, on the same executor."""
+    title = f"{options.search.algo} on {options.search.env}"
     with ExitStack() as stack:
         executor = _executor(plan.env, options)
         stack.callback(executor.shutdown)
-        workers = f"{executor.capacity} worker{'s' * (executor.capacity > 1)}"
-        search = options.search
-        headline = f"{search.algo} on {search.env}: {plan.budget} pipelines, {workers}, in {plan.out}"
-        console.print(headline, highlight=False, markup=False, soft_wrap=True)
-        progress = stack.enter_context(SearchProgress(plan.budget, console, executor.capacity, _instant(plan.env)))
-        about = options.resumable() | {"algo": search.algo, "env": search.env}
-        log = SearchLog(options.loggers(), options.folder(), about, progress.notice)
-        stack.callback(log.close)
-        if executor.capacity > search.window and not plan.learner.on_policy:
-            progress.notice(
-                f"{executor.capacity} workers, but proposals run ahead of results by a window of {search.window}: "
-                "some workers will wait; a larger --window keeps them busy and makes each proposal less informed"
-            )
-        callbacks = Callbacks(progress.show, _log_updates(log), progress.notice)
-        return run_plan(plan, executor=executor, callbacks=callbacks)
+        _announce(plan, title, split, executor.capacity, console)
+        with SearchProgress(plan.budget, console, executor.capacity, is_instant(plan.env.evaluator)) as progress:
+            if executor.capacity > options.search.window and not plan.learner.on_policy:
+                progress.notice(WORKERS_WAIT.format(workers=executor.capacity, window=options.search.window))
+            callbacks = Callbacks(progress.show, _log_updates(log), progress.notice)
+            trials = run_plan(plan, executor=executor, callbacks=callbacks)
+        if split.limit is not None:
+            console.print(split.in_words(trials), highlight=False, markup=False, soft_wrap=True)
+        return FinishedSearch(plan, trials, _finalists(plan, trials, split, executor, console), title)
 
 
-def _instant(env: AutoMLEnv) -> bool:
-    """True if evaluations are instant, and their seconds those of a simulated clock."""
-    return isinstance(env.evaluator, Instant) and env.evaluator.instant
+def _announce(plan: SearchPlan, title: str, split: TimeSplit, workers: int, console: Console) -> None:
+    """Prints the extent of the run."""
+    finalists = f" and {split.finalists.in_words}" if split.finalists.count else ""
+    extent = f"{plan.budget} pipelines{finalists}, {workers} worker{'s' * (workers > 1)}"
+    console.print(f"{title}: {extent}, in {plan.out}", highlight=False, markup=False, soft_wrap=True)
+
+
+def _finalists(
+    plan: SearchPlan, trials: Sequence[Trial], split: TimeSplit, executor: Executor, console: Console
+) -> list[Finalist]:
+    """Evaluates the finalists of a search."""
+    extent = split.finalists
+    distinct = len({trial.pipeline.key for trial in trials if not trial.result.failed})
+    total = min(extent.count, distinct) * extent.repeats
+    if not total:
+        return []
+    with CountProgress("finalists", total, console) as progress:
+        return run_finalists(
+            plan.env,
+            trials,
+            extent,
+            executor,
+            seed=plan.seed,
+            out=plan.out,
+            deadline=split.finalists_deadline(trials),
+            retry_failed=plan.retry_failed,
+            on_trial=lambda trial, fresh: progress.advance(trial.summary),
+        )
+
+
+def _in_process(env: AutoMLEnv, options: TrainOptions) -> bool:
+    """True if evaluations run in this process: worker processes are only for those that take time."""
+    return options.evaluation.executor == "inline" or is_instant(env.evaluator)
 
 
 def _executor(env: AutoMLEnv, options: TrainOptions) -> Executor:
-    """Returns the executor: worker processes only where evaluations take time."""
+    """Returns the executor."""
     evaluation = options.evaluation
     if evaluation.executor == "ray":
         from ma2ml_agents.executors.ray import RayExecutor
@@ -161,7 +216,7 @@ def _executor(env: AutoMLEnv, options: TrainOptions) -> Executor:
             gpus_per_trial=evaluation.gpus_per_trial,
             timeout=evaluation.timeout,
         )
-    if evaluation.executor == "inline" or _instant(env):
+    if _in_process(env, options):
         return InlineExecutor(env.evaluate)
     memory_limit = None if evaluation.memory_limit is None else round(evaluation.memory_limit * 2**30)
     return ProcessExecutor(env.evaluate, evaluation.workers, timeout=evaluation.timeout, memory_limit=memory_limit)

@@ -9,10 +9,12 @@ from typing import Any, Literal
 
 import tyro
 
+from ma2ml_agents.commands.finale_options import FinaleOptions, duration_seconds
 from ma2ml_agents.commands.options import Amount, Repeatable, cores, flat, parse, parse_settings
 from ma2ml_agents.learners import learner_class, make_config
 from ma2ml_agents.learners.presets import Kind
 from ma2ml_agents.search import CostBounds
+from ma2ml_agents.search.finalists import FinalistPlan
 from ma2ml_agents.search.plan import check_limits
 from ma2ml_env import registry
 from ma2ml_env.errors import MA2MLError
@@ -35,9 +37,10 @@ class SearchOptions:
     registry: Path | None = None
     """YAML file with your own environments."""
     budget: int = 80
-    """Number of pipelines to evaluate."""
-    time_limit: float | None = None
-    """Seconds after which the search ends even if the budget is not spent; restarted when a run is resumed."""
+    """Number of evaluations, those of the finalists included."""
+    time_limit: str | None = None
+    """Limit of the whole command, such as 90s, 30m, 2h or seconds: search, finalists and final training; restarted when
+    a run is resumed."""
     seed: int = 0
     """Seed of the environment and the learner."""
     window: int = 4
@@ -120,6 +123,7 @@ class TrainOptions:
     search: SearchOptions
     data: DataOptions
     evaluation: EvaluationOptions
+    finale: FinaleOptions
     output: OutputOptions
     config: Any
 
@@ -130,7 +134,8 @@ class TrainOptions:
             MA2MLError: if one is out of range, or two options are incompatible.
         """
         evaluation = self.evaluation
-        check_limits(self.search.budget, self.search.window, self.search.time_limit)
+        check_limits(self.search.budget, self.search.window, self.time_limit())
+        self.finalists()
         check_seed(self.search.seed)
         for name, value, low in (("workers", evaluation.workers, 1), ("gpus_per_trial", evaluation.gpus_per_trial, 0)):
             if not value >= low:
@@ -144,6 +149,14 @@ class TrainOptions:
             raise MA2MLError(f"{limits[0]} requires a process for each pipeline; the inline executor has none")
         if evaluation.executor == "ray" and evaluation.memory_limit is not None:
             raise MA2MLError("memory_limit is for local processes; on a Ray cluster its memory monitor limits memory")
+
+    def time_limit(self) -> float | None:
+        """Returns the limit of the whole command in seconds, None for none."""
+        return None if self.search.time_limit is None else duration_seconds(self.search.time_limit)
+
+    def finalists(self) -> FinalistPlan:
+        """Returns the extent of the finalists' evaluations within the budget."""
+        return FinalistPlan.of_budget(self.search.budget, self.finale.finalists, self.finale.finalist_trials)
 
     def bounds(self) -> CostBounds:
         """Returns the bounds on a pipeline's cost."""
@@ -189,7 +202,7 @@ class TrainOptions:
         search = {name: getattr(self.search, name) for name in ("budget", "time_limit")}
         names = ("workers", "timeout", "memory_limit", "executor", "address")
         evaluation = {name: getattr(self.evaluation, name) for name in names}
-        return {**search, **evaluation, "log": self.loggers()}
+        return {**search, **evaluation, **asdict(self.finale), "log": self.loggers()}
 
 
 DESCRIPTION = "Search for a pipeline, retrain the best one, save the model."
@@ -197,6 +210,7 @@ GROUPS: dict[str, type] = {
     "search": SearchOptions,
     "data": DataOptions,
     "evaluation": EvaluationOptions,
+    "finale": FinaleOptions,
     "output": OutputOptions,
 }
 
@@ -219,7 +233,7 @@ def parse_train(argv: Sequence[str], prog: str) -> TrainOptions:
     config = learner_class(algo).Config
     _check_names(algo, config)
     parsed = _parse({**GROUPS, "learner": config}, argv, prog, DESCRIPTION, make_config(algo, {}, preset))
-    return TrainOptions(parsed.search, parsed.data, parsed.evaluation, parsed.output, parsed.learner)
+    return TrainOptions(parsed.search, parsed.data, parsed.evaluation, parsed.finale, parsed.output, parsed.learner)
 
 
 def _parse(

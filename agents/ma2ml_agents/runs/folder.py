@@ -40,6 +40,20 @@ def run_folder(folder: Path, identity: Mapping[str, Any], options: Mapping[str, 
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise MA2MLError(f"cannot create the folder {folder}: {error.strerror}") from error
+    with lock_folder(folder):
+        check_folder(folder, identity)
+        document = {"format": FORMAT, "run": identity, "options": options, "project": project_version()}
+        write_text(folder / CONFIG_FILE, json.dumps(document, indent=2) + "\n")
+        yield folder
+
+
+@contextmanager
+def lock_folder(folder: Path) -> Iterator[None]:
+    """Locks an existing folder of a run for this process within a `with` block.
+
+    Raises:
+        MA2MLError: if another process uses the folder, or it cannot be locked.
+    """
     lock = filelock.FileLock(folder / LOCK_FILE, timeout=0)
     try:
         lock.acquire()
@@ -50,11 +64,8 @@ def run_folder(folder: Path, identity: Mapping[str, Any], options: Mapping[str, 
     except OSError as error:
         raise MA2MLError(f"cannot write in {folder}: {error.strerror}") from error
     try:
-        check_folder(folder, identity)
         write_text(folder / PID_FILE, f"{os.getpid()} on {socket.gethostname()}")
-        document = {"format": FORMAT, "run": identity, "options": options, "project": project_version()}
-        write_text(folder / CONFIG_FILE, json.dumps(document, indent=2) + "\n")
-        yield folder
+        yield
     finally:
         lock.release()
 

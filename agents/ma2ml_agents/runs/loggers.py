@@ -10,6 +10,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
+import numpy as np
+from numpy.typing import NDArray
+
 from ma2ml_env.errors import MA2MLError, UnknownNameError, missing_extra, nearest
 from ma2ml_env.files import write_text
 
@@ -27,6 +30,9 @@ class Logger(Protocol):
 
     def log(self, step: int, numbers: Mapping[str, float]) -> None:
         """Logs numbers; `step` is the number of pipelines evaluated so far."""
+
+    def image(self, step: int, name: str, pixels: NDArray[np.uint8]) -> None:
+        """Logs an RGB image, (height, width, 3)."""
 
     def close(self) -> None:
         """Flushes and closes the logger."""
@@ -71,6 +77,12 @@ class WandbLogger:
         """Logs numbers at a step."""
         self._run.log(dict(numbers), step=step)
 
+    def image(self, step: int, name: str, pixels: NDArray[np.uint8]) -> None:
+        """Logs an image at a step."""
+        import wandb
+
+        self._run.log({name: wandb.Image(pixels)}, step=step)
+
     def close(self) -> None:
         """Finishes the run."""
         self._run.finish()
@@ -101,6 +113,10 @@ class TensorBoardLogger:
         """Logs numbers at a step."""
         for name, value in numbers.items():
             self._writer.add_scalar(name, value, step)
+
+    def image(self, step: int, name: str, pixels: NDArray[np.uint8]) -> None:
+        """Logs an image at a step."""
+        self._writer.add_image(name, pixels, step, dataformats="HWC")
 
     def close(self) -> None:
         """Flushes and closes the files."""
@@ -170,6 +186,12 @@ class SearchLog:
         for name, logger in list(self._loggers.items()):
             if step > logger.last_step:
                 self._guard(name, partial(logger.log, step, numbers))
+
+    def image(self, step: int, name: str, pixels: NDArray[np.uint8]) -> None:
+        """Logs an RGB image, (height, width, 3), unless an earlier session has logged this step."""
+        for logger_name, logger in list(self._loggers.items()):
+            if step > logger.last_step:
+                self._guard(logger_name, partial(logger.image, step, name, pixels))
 
     def close(self) -> None:
         """Closes the loggers that have not failed."""

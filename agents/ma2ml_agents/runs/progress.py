@@ -71,6 +71,22 @@ class LiveBar:
         self._bar.stop()
 
 
+class CountProgress(LiveBar):
+    """Progress of a known number of items, with a line on each away from a terminal."""
+
+    def __init__(self, label: str, total: int, console: Console) -> None:
+        self._label, self._total, self._done = label, total, 0
+        super().__init__(label, total, console)
+
+    def advance(self, summary: str) -> None:
+        """Adds a finished item with a summary of it."""
+        self._done += 1
+        self._bar.update(self._task, completed=self._done, description=summary)
+        if not self._console.is_terminal:
+            line = f"{self._label}: {self._done}/{self._total}, {summary}"
+            self._console.print(line, highlight=False, markup=False, soft_wrap=True)
+
+
 class SearchProgress(LiveBar):
     """Progress of a search: evaluated pipelines, best reward and accuracy so far, seconds per pipeline, time left.
 

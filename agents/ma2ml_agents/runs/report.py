@@ -8,7 +8,11 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ma2ml_env import Trial
+import numpy as np
+from numpy.typing import NDArray
+
+from ma2ml_env import AutoMLEnv, Trial
+from ma2ml_env.files import replacing
 from ma2ml_env.trials import top_k
 
 if TYPE_CHECKING:
@@ -17,6 +21,7 @@ if TYPE_CHECKING:
 TOP_K = 20
 FIGURE_BATCH = 10
 POINTS, BEST, MEAN, FAILED = "#9aa5b1", "#0072b2", "#d55e00", "#b4232a"
+BEST_FIGURE = "best.png"
 
 
 def best_in_words(trials: Sequence[Trial], count: int = 3) -> str:
@@ -129,6 +134,27 @@ def _draw_progress(axes: Axes, trials: Sequence[Trial], k: int) -> None:
 
 def _ordered(trials: Sequence[Trial]) -> list[Trial]:
     return sorted(trials, key=lambda trial: trial.number)
+
+
+def draw_best(env: AutoMLEnv, trial: Trial, folder: Path) -> tuple[Path, NDArray[np.uint8]]:
+    """Draws a pipeline on sample images of its task.
+
+    Args:
+        env: environment of the search.
+        trial: trial to draw.
+        folder: receives `best.png`.
+
+    Returns:
+        The file, and its pixels, (height, width, 3).
+    """
+    from matplotlib.image import imsave
+
+    from ma2ml_env.render import draw
+
+    pixels = draw(env, trial)
+    with replacing(folder / BEST_FIGURE) as temporary:
+        imsave(temporary, pixels, format="png")
+    return folder / BEST_FIGURE, pixels
 
 
 def _figure(file: Path, title: str, draw: Callable[[Axes], None]) -> None:

@@ -75,6 +75,13 @@ class FinalistPlan:
         """Number of evaluations."""
         return self.count * self.repeats
 
+    @property
+    def in_words(self) -> str:
+        """Extent in words, such as "4 finalists of 2 evaluations each"."""
+        one = "1 finalist of" if self.count == 1 else f"{self.count} finalists of"
+        each = "" if self.count == 1 else " each"
+        return f"{one} {self.repeats} evaluation{'s' * (self.repeats > 1)}{each}"
+
 
 @dataclass(frozen=True)
 class Finalist:
@@ -144,6 +151,29 @@ def run_finalists(
         return _ranked(rounds.run(shortlist, [finalist_seed(seed, r) for r in range(plan.repeats)], retry_failed))
     finally:
         rounds.close()
+
+
+def ranked_trials(trials: Sequence[Trial], folder: Path | None = None) -> list[Trial]:
+    """Returns the distinct pipelines of a search that did not fail, each by its earliest trial, best first.
+
+    Pipelines with the most evaluations in `finalists.db` come first, by the mean of these, then all others by their
+    reward in the search.
+
+    Args:
+        trials: trials of the search.
+        folder: folder of the search; None for no finalists.
+    """
+    ranked = top_k([trial for trial in trials if not trial.result.failed], len(trials))
+    if folder is None or not (folder / FINALISTS_FILE).exists():
+        return ranked
+    store = TrialStore(folder / FINALISTS_FILE)
+    rewards: dict[str, list[float]] = {}
+    for row in store.rows():
+        rewards.setdefault(row["key"], []).append(row["reward"])
+    store.close()
+    most = max(map(len, rewards.values()), default=0)
+    means = {key: math.fsum(found) / most for key, found in rewards.items() if len(found) == most}
+    return sorted(ranked, key=lambda trial: -means.get(trial.pipeline.key, -math.inf))
 
 
 def _ranked(evaluated: Sequence[tuple[Trial, tuple[Trial, ...]]]) -> list[Finalist]:

@@ -40,7 +40,7 @@ class SearchLoop:
         self.plan, self.env, self.learner = plan, plan.env, plan.learner
         self.executor, self.callbacks = executor, callbacks
         self.window = 1
-        self.deadline = None if plan.time_limit is None else time.monotonic() + plan.time_limit
+        self.started = time.monotonic()
         self.store = (
             None
             if plan.out is None
@@ -169,7 +169,7 @@ class SearchLoop:
         self._collect(timeout=0.0)
         self._submit()
         while any(number not in self.trials for number in numbers):
-            left = None if self.deadline is None else self.deadline - time.monotonic()
+            left = self._seconds_left()
             self._collect(timeout=None if left is None else max(0.0, left))
             if left is not None and left <= 0:
                 return all(number in self.trials for number in numbers)
@@ -210,8 +210,15 @@ class SearchLoop:
         trials = (self.trials[earlier] for earlier in range(delivered))
         return {"stop_below": self.plan.pruner.thresholds([t.result.curve for t in trials if t.state == "complete"])}
 
+    def _seconds_left(self) -> float | None:
+        """Returns the seconds until the time limit, less what is kept for later; None without a limit."""
+        if self.plan.time_limit is None:
+            return None
+        return self.started + self.plan.time_limit - self.plan.reserve(list(self.trials.values())) - time.monotonic()
+
     def _late(self) -> bool:
-        return self.deadline is not None and time.monotonic() >= self.deadline
+        left = self._seconds_left()
+        return left is not None and left <= 0
 
     def _record(self, number: int, result: Result) -> None:
         """Stores a finished evaluation on disk, then passes it to the search."""

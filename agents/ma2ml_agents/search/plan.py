@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from ma2ml_agents.learner import Learner
 from ma2ml_agents.search.cost import CostBounds
 from ma2ml_agents.search.pruner import Pruner
-from ma2ml_env import AutoMLEnv
+from ma2ml_env import AutoMLEnv, Trial
 from ma2ml_env.errors import MA2MLError
 from ma2ml_env.trials import TrialStore
 from ma2ml_env.types import JointAction, check_seed
@@ -30,6 +30,7 @@ class SearchPlan:
             a number that suits the executor.
         seed: seed of the environment, in [0, 2**63).
         time_limit: seconds after which no evaluation is begun or waited for; None for no limit.
+        reserve: returns the seconds of the time limit to keep for what follows the search, from the trials so far.
         warm_start: joint actions that are evaluated first.
         bounds: bounds on cost; pipelines above them are never evaluated.
         cache: folder of results shared among searches.
@@ -51,6 +52,7 @@ class SearchPlan:
     window: int | None = None
     seed: int = 0
     time_limit: float | None = None
+    reserve: Callable[[Sequence[Trial]], float] = lambda trials: 0.0
     warm_start: Sequence[JointAction] = ()
     bounds: CostBounds = field(default_factory=CostBounds)
     cache: Path | None = None

@@ -1,0 +1,91 @@
+"""Progress of one long training: a live bar on a terminal, a few plain lines elsewhere, and its learning curve."""
+
+from __future__ import annotations
+
+import csv
+import io
+import time
+from pathlib import Path
+
+from rich.console import Console
+
+from ma2ml_agents.runs.progress import PLAIN_LINES, LiveBar, RemainingColumn, duration
+from ma2ml_env.files import write_text
+
+CURVE_FILE, CURVE_FIGURE = "curve.csv", "curve.png"
+Point = tuple[int, float, float]
+"""Epoch from 1, mean training loss, accuracy on the augmented training images."""
+
+
+class TrainingProgress(LiveBar):
+    """Progress of a training: epochs, loss, training accuracy, time left.
+
+    Args:
+        label: label of the bar.
+        epochs: number of epochs.
+        console: console to show it on; live if it is a terminal.
+
+    Attributes:
+        curve: the epochs so far.
+    """
+
+    def __init__(self, label: str, epochs: int, console: Console) -> None:
+        self._label, self._epochs = label, epochs
+        self.curve: list[Point] = []
+        self._started, self._before = time.monotonic(), 0
+        super().__init__(label, epochs, console, RemainingColumn(self.seconds_left))
+
+    def show(self, epoch: int, loss: float, accuracy: float) -> None:
+        """Adds a finished epoch."""
+        now = time.monotonic()
+        if not self.curve:
+            self._first = now
+        self.curve.append((epoch, loss, accuracy))
+        summary = f"loss {loss:.3f}, training accuracy {accuracy:.2%}"
+        self._bar.update(self._task, completed=epoch, description=summary)
+        step = max(1, self._epochs // PLAIN_LINES)
+        if not self._console.is_terminal and (epoch % step == 0 or epoch == self._epochs):
+            left = self.seconds_left()
+            remaining = f", {duration(left)} left" if left is not None and left >= 1 else ""
+            line = f"{self._label}: {epoch}/{self._epochs} epochs, {summary}{remaining}"
+            self._console.print(line, highlight=False, markup=False, soft_wrap=True)
+
+    def seconds_left(self) -> float | None:
+        """Estimated seconds until the last epoch, None before the second one."""
+        if len(self.curve) < 2:
+            return None
+        mean = (time.monotonic() - self._first) / (len(self.curve) - 1)
+        return (self._epochs - len(self.curve)) * mean
+
+
+def save_curve(curve: list[Point], folder: Path, title: str) -> None:
+    """Writes a learning curve as `curve.csv` and draws it as `curve.png`.
+
+    Args:
+        curve: all epochs, at least one.
+        folder: receives both files.
+        title: title of the figure.
+    """
+    from matplotlib.figure import Figure
+    from matplotlib.ticker import MaxNLocator
+
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["epoch", "loss", "training_accuracy"])
+    writer.writerows(curve)
+    write_text(folder / CURVE_FILE, text.getvalue())
+    epochs, losses, accuracies = zip(*curve, strict=True)
+    figure = Figure(figsize=(6.4, 4.0), dpi=150, layout="constrained")
+    axes = figure.subplots()
+    (loss,) = axes.plot(epochs, losses, color="C0", label="loss")
+    axes.set(xlabel="epochs", ylabel="training loss", xlim=(0, None), ylim=(0, None))
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+    axes.set_title(title, fontsize=10)
+    axes.grid(alpha=0.3)
+    right = axes.twinx()
+    (accuracy,) = right.plot(epochs, accuracies, color="C1", label="accuracy")
+    right.set(ylabel="accuracy on augmented training images", ylim=(0, 1))
+    axes.spines["top"].set_visible(False)
+    right.spines["top"].set_visible(False)
+    axes.legend(handles=[loss, accuracy], loc="center right", frameon=False)
+    figure.savefig(folder / CURVE_FIGURE)

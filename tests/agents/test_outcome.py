@@ -1,0 +1,162 @@
+"""The end of `ma2ml train`: the winner, what is known of it, and a limit of time for all of it."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import ma2ml_env
+from ma2ml_agents.commands import final_training, main
+from ma2ml_agents.commands.finale_options import duration_seconds
+from ma2ml_agents.commands.time_split import MARGIN, TimeSplit
+from ma2ml_agents.search.finalists import FinalistPlan, finalist_seed
+from ma2ml_env import AutoMLEnv, Decision, Result, SearchSpace, Trial
+from ma2ml_env.errors import MA2MLError
+from ma2ml_env.evaluators.train import TrainEvaluator
+from ma2ml_env.trials import TrialStore
+
+SURROGATE = ["train", "--env", "ma2ml/digits-surrogate-v0", "--algo", "ma2ml"]
+SMALL = ["train", "--algo", "random_search", "--executor", "inline", "--set", "epochs=1", "retrain_epochs=2"]
+SMALL += ["filters=2"]
+
+
+def result_of(folder: Path) -> dict:
+    return json.loads((folder / "result.json").read_text())
+
+
+def test_the_winner_is_the_best_finalist_and_its_accuracy_is_that_of_other_seeds(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([*SURROGATE, "--budget", "40", "--finalists", "3", "--out", str(tmp_path)]) == 0
+    result, env = result_of(tmp_path), ma2ml_env.make("ma2ml/digits-surrogate-v0")
+    trials = TrialStore(tmp_path / "trials.db").load(env.decode)
+    assert result["trials"] == len(trials) == 34
+    means = {}
+    for finalist in result["finalists"]:
+        pipeline = trials[finalist["trial"]].pipeline
+        again = [env.evaluate(pipeline, seed=finalist_seed(0, repeat)).accuracy for repeat in range(2)]
+        assert finalist["accuracies"] == again
+        means[finalist["trial"]] = np.mean(again)
+    assert result["trial"] == max(means, key=lambda number: means[number])
+    assert result["accuracy"] == trials[result["trial"]].result.accuracy
+    assert result["interval"][0] <= result["expected_accuracy"] <= result["interval"][1]
+    assert result["recommended"]["trial"] in range(34)
+    said = capsys.readouterr().out
+    assert "34 pipelines and 3 finalists of 2 evaluations each" in said
+    assert f"winner: pipeline {result['trial']}, " in said
+    assert "by 2 evaluations under other seeds" in said
+    assert "expected to be best by the learner's critic" in said
+
+
+def test_without_finalists_the_highest_observed_reward_wins_and_its_expectation_is_not_known(tmp_path: Path) -> None:
+    assert main([*SURROGATE, "--budget", "40", "--finalists", "0", "--out", str(tmp_path)]) == 0
+    result, env = result_of(tmp_path), ma2ml_env.make("ma2ml/digits-surrogate-v0")
+    trials = TrialStore(tmp_path / "trials.db").load(env.decode)
+    assert len(trials) == 40
+    assert result["reward"] == max(trial.reward for trial in trials)
+    assert (result["expected_accuracy"], result["interval"], result["finalists"]) == (None, None, [])
+
+
+def test_finalists_and_budget_may_grow_when_a_run_is_resumed(tmp_path: Path) -> None:
+    grown, whole = tmp_path / "grown", tmp_path / "whole"
+    for extent in (["--budget", "30", "--finalists", "2"], ["--budget", "50", "--finalists", "4"]):
+        assert main([*SURROGATE, *extent, "--out", str(grown)]) == 0
+    assert main([*SURROGATE, "--budget", "50", "--finalists", "4", "--out", str(whole)]) == 0
+    assert result_of(grown) == result_of(whole)
+
+
+def test_the_final_training_leaves_a_curve_and_no_checkpoint_and_is_not_repeated(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = [*SMALL, "--budget", "2", "--out", str(tmp_path)]
+    assert main(command) == 0
+    assert (tmp_path / "curve.csv").read_text().startswith("epoch,loss,training_accuracy\n1,")
+    assert (tmp_path / "curve.png").exists()
+    assert not (tmp_path / "checkpoint" / final_training.FINAL_CHECKPOINT).exists()
+    first = result_of(tmp_path)
+    assert first["epochs"] == 2
+    assert "final training: 2/2 epochs, loss" in capsys.readouterr().out
+    monkeypatch.setattr(TrainEvaluator, "retrain_observed", None)
+    assert main(command) == 0
+    assert result_of(tmp_path) == first
+
+
+def test_a_time_limit_shortens_the_final_training_and_a_longer_one_makes_up_for_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = [*SMALL, "retrain_epochs=2000", "--budget", "1", "--out", str(tmp_path)]
+    command.remove("retrain_epochs=2")
+    assert main([*command, "--time-limit", "1s"]) == 0
+    said = capsys.readouterr().out
+    assert "time limit 0:00:01: search" in said
+    assert "of 2000 epochs for the final training" in said
+    assert 1 <= result_of(tmp_path)["epochs"] < 2000
+
+
+@dataclass
+class Slow:
+    """An evaluator whose final training takes four evaluations; it is never called."""
+
+    retrain_epochs: int = 8
+
+    def __call__(self, pipeline, *, seed):
+        raise AssertionError
+
+    def retrain_length(self):
+        return 4.0
+
+    def retrain_observed(self, pipeline, *, seed, epochs=None, checkpoint=None, on_epoch=None):
+        raise AssertionError
+
+
+def slow_trials(*seconds: float) -> tuple[AutoMLEnv, list[Trial]]:
+    env = AutoMLEnv(
+        {"a": SearchSpace((Decision("x", tuple(range(10))),), dict)}, Slow(), lambda result: result.accuracy
+    )
+    trials = [
+        Trial(number, 0, env.decode({"a": (number,)}), Result(0.9 - number / 10, 1, 1, taken), 0.9 - number / 10)
+        for number, taken in enumerate(seconds)
+    ]
+    return env, trials
+
+
+def test_the_time_for_finalists_and_final_training_is_kept_by_what_their_evaluations_took() -> None:
+    env, trials = slow_trials(10.0, 30.0, 20.0, 500.0)
+    split = TimeSplit(1000.0, env, FinalistPlan(3, 2), workers=2)
+    assert split.finalist_seconds(trials) == pytest.approx(MARGIN * 3 * 20)
+    assert split.final_seconds(trials) == pytest.approx(MARGIN * 4 * 30), "the slowest of those that may win"
+    assert split.after_search(trials) == pytest.approx(MARGIN * (60 + 120))
+    assert split.after_search([]) == 0
+    assert split.final_epochs(trials[0]) is None
+    late = replace(split, limit=20.0)
+    assert late.final_epochs(trials[0]) == math.floor(8 * late.left / 40)
+    assert replace(split, limit=0.001).final_epochs(trials[0]) == 1
+    assert replace(split, limit=None).final_epochs(trials[0]) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("90", 90),
+        ("90s", 90),
+        ("30m", 1800),
+        ("2h", 7200),
+        ("1h30m", 5400),
+        ("1.5h", 5400),
+        ("1 d", 86400),
+        (".5m", 30),
+    ],
+)
+def test_durations_are_read_as_people_write_them(text: str, seconds: float) -> None:
+    assert duration_seconds(text) == seconds
+
+
+@pytest.mark.parametrize("text", ["", "soon", "-3m", "3x", "m", "3m4", "3 m 2 m", "nan", "inf", "1e3", "0", "0s"])
+def test_other_durations_are_refused(text: str) -> None:
+    with pytest.raises(MA2MLError, match="time_limit must be"):
+        duration_seconds(text)
