@@ -51,15 +51,18 @@ function tiles(run) {
 }
 
 function comparison() {
+  const named = runs.some((run) => run.data.learner && run.data.learner !== run.name);
   const rows = runs.map((run) => {
-    const cells = [run.data.learner || "", run.trials.length.toLocaleString("en"), run.best ? fixed(run.best.reward) : "-", run.topMean === null ? "-" : fixed(run.topMean)];
-    cells.push(run.best ? percent(run.best.accuracy) : "-", String(run.failures + run.tooLarge), duration(run.seconds));
-    const row = el("tr", { class: "pick" }, el("td", { class: "run" }, dot(run), run.name), ...cells.map((cell, i) => el("td", i ? { class: "number" } : {}, cell)));
+    const numbers = [run.trials.length.toLocaleString("en"), run.best ? fixed(run.best.reward) : "-", run.best ? percent(run.best.accuracy) : "-"];
+    numbers.push(run.topMean === null ? "-" : fixed(run.topMean), String(run.failures + run.tooLarge), duration(run.seconds));
+    const texts = [el("td", { class: "run" }, dot(run), run.name), ...(named ? [el("td", {}, run.data.learner || "")] : [])];
+    const row = el("tr", { class: "pick" }, ...texts, ...numbers.map((number) => el("td", { class: "number" }, number)));
     row.addEventListener("click", () => run.best && select(run.best));
     return row;
   });
-  const names = ["Pipelines", "Best reward", `Best ${runs[0].topK}, mean`, "Accuracy of the best", "Failed", "Evaluation"];
-  const head = el("tr", {}, el("th", {}, "Run"), el("th", {}, "Learner"), ...names.map((name) => el("th", { class: "number" }, name)));
+  const names = ["Pipelines", "Best reward", "Its accuracy", `Best ${runs[0].topK}, mean`, "Failed", "Evaluation"];
+  const texts = ["Run", ...(named ? ["Learner"] : [])].map((name) => el("th", {}, name));
+  const head = el("tr", {}, ...texts, ...names.map((name) => el("th", { class: "number" }, name)));
   return el("div", { class: "scroll" }, el("table", {}, el("thead", {}, head), el("tbody", {}, ...rows)));
 }
 
