@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from optuna.trial import TrialState
 
 from ma2ml_agents import (
     MA2ML,
@@ -23,6 +24,7 @@ from ma2ml_agents.building_blocks.new_proposals import NewProposals
 from ma2ml_agents.building_blocks.policy import make_policy
 from ma2ml_agents.learner import Actions, Batch, Observations
 from ma2ml_agents.learners.regularized_evolution import RegularizedEvolution
+from ma2ml_agents.learners.smac import SMAC, make_space
 from ma2ml_agents.learners.tpe import TPE
 from ma2ml_agents.search import loop as search_loop
 from ma2ml_agents.search.warm_start import default_action, read_warm_start
@@ -233,6 +235,38 @@ def test_an_optimizer_of_a_library_recognizes_its_own_proposals() -> None:
     learner = TPE(agent_specs(env), TPE.Config(distinct=False), seed=0)
     run_search(env, learner, 30)
     assert len(learner._study.trials) == 30, "none was added as somebody else's"
+
+
+def test_tpe_has_active_decisions_only_as_parameters() -> None:
+    env = game()
+    learner = TPE(agent_specs(env), TPE.Config(warmup=4), seed=0)
+    trials = run_search(env, learner, 20, warm_start=[{"nas": (1, 0, 0), "hpo": (1, 0)}])
+    params = [t.params for t in learner._study.get_trials(states=[TrialState.COMPLETE])]
+    joint = np.array([[*t.pipeline.action["nas"], *t.pipeline.action["hpo"]] for t in trials])
+    for row, active, asked in zip(joint, LAYOUT.active(joint), params, strict=True):
+        assert asked == {str(place): row[place] for place in np.flatnonzero(active)}
+
+
+def test_smac_has_active_decisions_only_as_parameters() -> None:
+    env = game()
+    learner = SMAC(agent_specs(env), SMAC.Config(warmup=4, challengers=50, local_searches=2), seed=0)
+    trials = run_search(env, learner, 20, warm_start=[{"nas": (1, 0, 0), "hpo": (1, 0)}])
+    joint = np.array([[*t.pipeline.action["nas"], *t.pipeline.action["hpo"]] for t in trials])
+    asked = {frozenset(config.items()) for config in learner._smac.runhistory.get_configs()}
+    assert asked == {
+        frozenset((str(place), int(row[place])) for place in np.flatnonzero(active))
+        for row, active in zip(joint, LAYOUT.active(joint), strict=True)
+    }
+
+
+def test_the_conditions_of_a_space_are_those_of_its_decisions() -> None:
+    space = make_space(LAYOUT, seed=0)
+    drawn = [dict(config) for config in space.sample_configuration(300)]
+    found = {tuple(int(config.get(str(place), 0)) for place in range(len(LAYOUT))) for config in drawn}
+    assert found == {tuple(row) for row in CANONICAL.tolist()}
+    for config in drawn:
+        row = np.array([[int(config.get(str(place), 0)) for place in range(len(LAYOUT))]])
+        assert set(config) == {str(place) for place in np.flatnonzero(LAYOUT.active(row)[0])}
 
 
 def test_random_search_proposes_canonical_actions() -> None:

@@ -6,6 +6,7 @@ from abc import abstractmethod
 from collections.abc import Sequence
 from typing import Literal
 
+import numpy as np
 import optuna
 
 from ma2ml_agents.building_blocks.ask_and_tell import AskAndTell
@@ -23,6 +24,7 @@ class OptunaLearner(AskAndTell[optuna.Trial]):
         directions: `"maximize"` or `"minimize"` for each value of `objectives`.
         distinct: whether known proposals are avoided.
         ordered: whether ordered decisions are integer parameters, not categorical ones.
+        conditional: whether inactive decisions are no parameters of a trial; otherwise every trial has all.
 
     Source: Optuna's ask-and-tell interface.
     """
@@ -35,9 +37,10 @@ class OptunaLearner(AskAndTell[optuna.Trial]):
         *,
         distinct: bool = False,
         ordered: bool = False,
+        conditional: bool = False,
     ) -> None:
         self.directions = list(directions)
-        self._integers = ordered
+        self._integers, self._conditional = ordered, conditional
         super().__init__(specs, seed, distinct=distinct)
 
     @abstractmethod
@@ -56,14 +59,28 @@ class OptunaLearner(AskAndTell[optuna.Trial]):
         self._study = optuna.create_study(sampler=self.make_sampler(seed), directions=self.directions)
 
     def ask(self) -> tuple[list[int], optuna.Trial]:
-        """Returns the sampler's choice of every parameter."""
-        trial = self._study.ask(self._space)
-        return [int(trial.params[decision]) for decision in self._space], trial
+        """Returns the sampler's choice of every parameter, 0 for a decision that is none."""
+        if not self._defined_by_run:
+            trial = self._study.ask(self._space)
+            return [int(trial.params[decision]) for decision in self._space], trial
+        trial = self._study.ask()
+        joint = np.zeros((1, len(self.layout)), dtype=np.int64)
+        for place, (name, distribution) in enumerate(self._space.items()):
+            if self.layout.active(joint)[0, place]:
+                joint[0, place] = suggest(trial, name, distribution)
+        return joint[0].tolist(), trial
 
     def give(self, joint: list[int]) -> optuna.Trial:
         """Enqueues these choices in the study."""
-        self._study.enqueue_trial(dict(zip(self._space, joint, strict=True)))
-        return self._study.ask(self._space)
+        active = self.layout.active(np.array([joint]))[0] if self._defined_by_run else np.ones(len(joint), dtype=bool)
+        chosen = zip(self._space, joint, active.tolist(), strict=True)
+        self._study.enqueue_trial({name: choice for name, choice, is_active in chosen if is_active})
+        return self.ask()[1]
+
+    @property
+    def _defined_by_run(self) -> bool:
+        """True if the parameters of a trial depend on its choices."""
+        return self._conditional and self.layout.conditional
 
     def drop(self, trial: optuna.Trial) -> None:
         """Fails the trial, which samplers ignore; an open one would have them read all later trials at every ask."""
@@ -72,3 +89,11 @@ class OptunaLearner(AskAndTell[optuna.Trial]):
     def tell(self, trial: optuna.Trial, values: list[float]) -> None:
         """Finishes the trial with its values, one per direction."""
         self._study.tell(trial, values)
+
+
+def suggest(trial: optuna.Trial, name: str, distribution: optuna.distributions.BaseDistribution) -> int:
+    """Returns a trial's choice for one parameter."""
+    if isinstance(distribution, optuna.distributions.IntDistribution):
+        return trial.suggest_int(name, distribution.low, distribution.high)
+    assert isinstance(distribution, optuna.distributions.CategoricalDistribution)
+    return distribution.choices.index(trial.suggest_categorical(name, distribution.choices))

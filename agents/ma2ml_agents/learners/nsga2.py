@@ -19,6 +19,9 @@ DIRECTIONS: dict[str, list[Direction]] = {"reward": ["maximize"], "accuracy_and_
 class NSGA2(OptunaLearner):
     """Genetic algorithm with crossover and mutation of the best of a generation.
 
+    Genes of inactive decisions are inherited silently; Optuna would draw those that some pipelines lack anew in every
+    child.
+
     Args:
         specs: the agents; their decisions are one genome.
         config: settings.

@@ -8,7 +8,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ConfigSpace import CategoricalHyperparameter, Configuration, ConfigurationSpace
+import numpy as np
+from ConfigSpace import (
+    AndConjunction,
+    CategoricalHyperparameter,
+    Configuration,
+    ConfigurationSpace,
+    InCondition,
+)
 from smac import HyperparameterOptimizationFacade, Scenario
 from smac.acquisition.maximizer import LocalAndSortedRandomSearch, LocalSearch
 from smac.main.exceptions import ConfigurationSpaceExhaustedException
@@ -16,6 +23,7 @@ from smac.model.random_forest import RandomForest
 from smac.runhistory.dataclasses import TrialInfo, TrialValue
 
 from ma2ml_agents.building_blocks.ask_and_tell import AskAndTell
+from ma2ml_agents.building_blocks.joint_action import Layout
 from ma2ml_agents.building_blocks.settings import check_range
 from ma2ml_agents.learner import AgentSpec
 
@@ -26,7 +34,8 @@ MOST_PIPELINES = 2**14
 class SMAC(AskAndTell[TrialInfo]):
     """Proposes the pipeline with the highest expected improvement under a random forest over all pipelines so far.
 
-    It never repeats a pipeline until all have been proposed, then continues with random ones. Fitting the forest and
+    It never repeats a pipeline until all have been proposed, then continues with random ones. Inactive decisions are
+    not asked for. Fitting the forest and
     maximizing its acquisition make it slow: about a second per proposal with a hundred decisions.
 
     Args:
@@ -63,13 +72,7 @@ class SMAC(AskAndTell[TrialInfo]):
         """Creates SMAC's facade; its files are written to a temporary folder, deleted on return."""
         logging.getLogger("smac").setLevel(logging.CRITICAL)
         self._names = [str(decision) for decision in range(len(self.layout))]
-        self._space = ConfigurationSpace(seed=seed)
-        self._space.add(
-            [
-                CategoricalHyperparameter(name, list(range(size)))
-                for name, size in zip(self._names, self.layout.nvec.tolist(), strict=True)
-            ]
-        )
+        self._space = make_space(self.layout, seed)
         settings, facade = self.config, HyperparameterOptimizationFacade
         with tempfile.TemporaryDirectory() as folder:
             scenario = Scenario(
@@ -91,11 +94,13 @@ class SMAC(AskAndTell[TrialInfo]):
             trial = self._smac.ask()
         except (ConfigurationSpaceExhaustedException, StopIteration):
             trial = self._trial(self._space.sample_configuration())
-        return [int(trial.config[name]) for name in self._names], trial
+        return [int(trial.config.get(name, 0)) for name in self._names], trial
 
     def give(self, joint: list[int]) -> TrialInfo:
         """Creates a SMAC trial."""
-        return self._trial(Configuration(self._space, dict(zip(self._names, joint, strict=True))))
+        active = self.layout.active(np.array([joint]))[0].tolist()
+        values = {name: choice for name, choice, on in zip(self._names, joint, active, strict=True) if on}
+        return self._trial(Configuration(self._space, values))
 
     def tell(self, trial: TrialInfo, values: list[float]) -> None:
         """Reports the cost to SMAC: the negative reward, which SMAC scales itself."""
@@ -105,6 +110,22 @@ class SMAC(AskAndTell[TrialInfo]):
         """Returns a trial under the one seed that SMAC uses for deterministic problems."""
         earlier = next(iter(self._smac.runhistory), None)
         return TrialInfo(config, seed=0 if earlier is None else earlier.seed)
+
+
+def make_space(layout: Layout, seed: int) -> ConfigurationSpace:
+    """Returns the decisions as categorical hyperparameters, under their conditions."""
+    space = ConfigurationSpace(seed=seed)
+    decisions = [
+        CategoricalHyperparameter(str(decision), list(range(size)))
+        for decision, size in enumerate(layout.nvec.tolist())
+    ]
+    space.add(decisions)
+    conditions: dict[int, list[InCondition]] = {}
+    for decision, parent, allows in layout.conditions:
+        allowed = np.flatnonzero(allows).tolist()
+        conditions.setdefault(decision, []).append(InCondition(decisions[decision], decisions[parent], allowed))
+    space.add([AndConjunction(*found) if len(found) > 1 else found[0] for found in conditions.values()])
+    return space
 
 
 def make_forest(scenario: Scenario) -> RandomForest:
@@ -154,4 +175,4 @@ class SortedLocalSearch(LocalSearch):
         additional_start_points: list[tuple[float, Configuration]] | None,
     ) -> list[Configuration]:
         found = super()._get_init_points_from_previous_configs(previous_configs, n_points, additional_start_points)
-        return sorted(found, key=lambda config: config.get_array().tolist())
+        return sorted(found, key=lambda config: np.nan_to_num(config.get_array(), nan=-1.0).tolist())

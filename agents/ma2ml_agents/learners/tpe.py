@@ -15,6 +15,8 @@ from ma2ml_agents.learner import AgentSpec
 class TPE(OptunaLearner):
     """Proposes choices that are frequent among good pipelines and rare among the others.
 
+    Inactive decisions are not modeled: the choices of a conditional decision are those of pipelines that have it.
+
     Args:
         specs: the agents.
         config: settings.
@@ -43,7 +45,8 @@ class TPE(OptunaLearner):
 
     def __init__(self, specs: Sequence[AgentSpec], config: Config | None = None, seed: int = 0) -> None:
         self.config = config or self.Config()
-        super().__init__(specs, seed, ["maximize"], distinct=self.config.distinct, ordered=self.config.ordered)
+        distinct, ordered = self.config.distinct, self.config.ordered
+        super().__init__(specs, seed, ["maximize"], distinct=distinct, ordered=ordered, conditional=True)
 
     def make_sampler(self, seed: int) -> optuna.samplers.BaseSampler:
         """Returns Optuna's `TPESampler`."""
