@@ -106,7 +106,7 @@ def test_equal_pipelines_are_one_point_of_their_mean_over_seeds(tmp_path: Path) 
     rows = [(0, 0, 0.5, 10, 1), (1, 0, 0.9, 20, 2), (0, 0, 0.5, 10, 1), (0, 1, 0.7, 10, 1), (2, 0, -1.0, 5, 1)]
     write_trials(tmp_path, rows)
     points = points_of(TrialStore(tmp_path / "trials.db").rows())
-    assert points == [Point(0, pytest.approx(0.6), 10, 1, 1.5), Point(1, 0.9, 20, 2, 1.5)]  # type: ignore[arg-type]
+    assert points == [Point(0, pytest.approx(0.6), 10, 1, 1.5, 2), Point(1, 0.9, 20, 2, 1.5)]  # type: ignore[arg-type]
 
 
 FRONT = [(0, 0, 0.5, 1e6, 9e3), (1, 0, 0.8, 2e6, 5e4), (2, 0, 0.7, 3e6, 1e3), (3, 0, 0.9, 8e7, 9e4)]
@@ -126,6 +126,18 @@ def test_the_command_draws_the_front_and_picks_the_best_below(
     assert main(["pareto", str(tmp_path / "run" / "trials.db"), "--out", str(tmp_path / "new" / "folder")]) == 0
     assert {path.name for path in (tmp_path / "new" / "folder").iterdir()} == {"pareto.csv", "pareto.png"}
     assert "retrain" not in capsys.readouterr().out
+
+
+def test_evaluations_of_finalists_count(tmp_path: Path) -> None:
+    write_trials(tmp_path, [(0, 0, 0.9, 1e6, 9), (1, 0, 0.8, 2e6, 9), (2, 0, 0.7, 3e6, 9)])
+    (tmp_path / "trials.db").rename(tmp_path / "search.db")
+    write_trials(tmp_path, [(1, 5, 0.9, 2e6, 9), (0, 5, 0.5, 1e6, 9), (0, 6, 0.4, 1e6, 9)])
+    (tmp_path / "trials.db").rename(tmp_path / "finalists.db")
+    (tmp_path / "search.db").rename(tmp_path / "trials.db")
+    assert main(["pareto", str(tmp_path)]) == 0
+    with (tmp_path / "pareto.csv").open(newline="") as file:
+        rows = [(row["trial"], float(row["accuracy"]), row["evaluations"]) for row in csv.DictReader(file)]
+    assert rows == [("0", pytest.approx(0.6), "3"), ("1", pytest.approx(0.85), "2")]
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import tyro
 from rich.console import Console
@@ -14,6 +14,7 @@ from ma2ml_agents.benchmark.styles import COLORS
 from ma2ml_agents.commands.options import parse
 from ma2ml_agents.runs.front import Point, best_within, pareto_front, parse_bounds, points_of
 from ma2ml_agents.runs.front_page import draw_front, front_csv, front_table
+from ma2ml_agents.search.finalists import FINALISTS_FILE
 from ma2ml_agents.search.loop import TRIALS_FILE
 from ma2ml_env.errors import MA2MLError
 from ma2ml_env.files import write_text
@@ -55,17 +56,22 @@ def main(argv: Sequence[str], prog: str) -> None:
 
 
 def _points(run: Path) -> list[Point]:
-    """Returns the distinct pipelines of a run with their costs."""
+    """Returns the distinct pipelines of a run; those of finalists are evaluated more than once."""
     file = run / TRIALS_FILE if run.is_dir() else run
     if not file.exists():
         raise MA2MLError(f"there are no trials in {run}: there is no {file}")
-    store = TrialStore(file)
-    try:
-        points = points_of(store.rows())
-    finally:
-        store.close()
+    again = file.with_name(FINALISTS_FILE)
+    points = points_of([*_rows(file), *(_rows(again) if again.exists() else [])])
     if not points:
         raise MA2MLError(f"no trial of {run} is complete, so there is no front")
     if not all(point.flops > 0 for point in points):
         raise MA2MLError(f"the pipelines of {run} have no FLOPs, so there is no front of accuracy against them")
     return points
+
+
+def _rows(file: Path) -> list[dict[str, Any]]:
+    store = TrialStore(file)
+    try:
+        return store.rows()
+    finally:
+        store.close()

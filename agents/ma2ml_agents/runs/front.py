@@ -26,6 +26,7 @@ class Point:
         flops: multiply-accumulates of one image.
         params: parameters.
         seconds: of its earliest evaluation.
+        evaluations: number of its evaluations; the accuracy of one that was evaluated once may be luck.
     """
 
     number: int
@@ -33,6 +34,7 @@ class Point:
     flops: float
     params: float
     seconds: float
+    evaluations: int = 1
 
 
 @dataclass(frozen=True)
@@ -62,7 +64,7 @@ def points_of(rows: Iterable[Mapping[str, Any]]) -> list[Point]:
     """Returns the distinct pipelines of completed trials, by number.
 
     Args:
-        rows: of a trial log, by number; see `TrialStore.rows`.
+        rows: of trial logs, by number, the search's before others; see `TrialStore.rows`.
     """
     evaluations: dict[str, dict[int, Mapping[str, Any]]] = {}
     for row in rows:
@@ -72,7 +74,7 @@ def points_of(rows: Iterable[Mapping[str, Any]]) -> list[Point]:
     for by_seed in evaluations.values():
         first = next(iter(by_seed.values()))
         mean = math.fsum(row["accuracy"] for row in by_seed.values()) / len(by_seed)
-        points.append(Point(first["number"], mean, first["flops"], first["params"], first["seconds"]))
+        points.append(Point(first["number"], mean, first["flops"], first["params"], first["seconds"], len(by_seed)))
     return points
 
 

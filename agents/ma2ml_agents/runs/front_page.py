@@ -11,7 +11,7 @@ from rich.table import Table
 
 from ma2ml_agents.runs.front import Bound, Point, with_suffix
 
-COLUMNS = ("trial", "accuracy", "flops", "params", "seconds")
+COLUMNS = ("trial", "accuracy", "evaluations", "flops", "params", "seconds")
 DECADE = 10
 """Ratio of the largest FLOPs to the smallest above which their axis is logarithmic."""
 
@@ -24,17 +24,18 @@ def front_table(front: Sequence[Point], picked: Point | None) -> Table:
     shown = front if picked is None or picked in front else [*front, picked]
     for point in sorted(shown, key=lambda point: (point.flops, point.accuracy)):
         notes = ["picked"] * (point == picked) + ["not on the front"] * (point not in front)
-        cells = [f"{point.accuracy:.2%}", with_suffix(point.flops), with_suffix(point.params), f"{point.seconds:.1f}"]
-        table.add_row(str(point.number), *cells, ", ".join(notes))
+        measured = [str(point.number), f"{point.accuracy:.2%}", str(point.evaluations)]
+        cost = [with_suffix(point.flops), with_suffix(point.params), f"{point.seconds:.1f}"]
+        table.add_row(*measured, *cost, ", ".join(notes))
     return table
 
 
 def front_csv(front: Sequence[Point]) -> str:
-    """Returns the front as CSV: number of the trial, accuracy, flops, params and seconds of each pipeline."""
+    """Returns the front as CSV with the columns `COLUMNS`, a pipeline a row."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(COLUMNS)
-    writer.writerows((p.number, p.accuracy, int(p.flops), int(p.params), p.seconds) for p in front)
+    writer.writerows((p.number, p.accuracy, p.evaluations, int(p.flops), int(p.params), p.seconds) for p in front)
     return text.getvalue()
 
 
