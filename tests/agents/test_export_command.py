@@ -51,6 +51,15 @@ def test_the_card_of_an_exported_model_stays_with_it(tmp_path: Path) -> None:
     assert about["pipeline"].startswith("aug")
 
 
+def test_the_ending_of_the_file_names_the_format(tmp_path: Path) -> None:
+    untrained_classifier().save(tmp_path / "model")
+    for name in ("a.pt2", "b.safetensors", "c.bin"):
+        assert main(["export", str(tmp_path / "model"), "--out", str(tmp_path / name)]) == 0
+    assert (tmp_path / "a.pt2").read_bytes().startswith(b"PK")
+    for name in ("b.safetensors", "c.bin"):
+        assert load_model(tmp_path / name).about["format"] == "safetensors"
+
+
 def test_the_facts_of_a_run_are_those_of_its_files(tmp_path: Path) -> None:
     write_run(tmp_path, accuracy=0.75)
     facts = facts_of_run(tmp_path)
@@ -110,6 +119,7 @@ def test_the_example_in_a_card_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         (["nowhere"], "there is no run and no model nowhere"),
         (["empty"], "empty holds no model.safetensors"),
         (["model.txt"], "cannot load a model from model.txt"),
+        (["nowhere", "--format", "onnx", "--out", "a.pt2"], "a.pt2 ends as a file of torch_export does, not of onnx"),
         (["nowhere", "--format", "onyx"], "unknown format 'onyx'; did you mean 'onnx'?"),
     ],
 )

@@ -14,6 +14,7 @@ from ma2ml_agents.commands.options import parse
 from ma2ml_agents.commands.run_facts import facts_of_run, machine, versions
 from ma2ml_agents.commands.saved_model import model_file, run_of
 from ma2ml_agents.runs.model_card import model_card
+from ma2ml_env.errors import MA2MLError
 from ma2ml_env.files import write_text
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 CARD_FILE = "model_card.md"
 EXPORT_FOLDER, NAME = "export", "model"
+DEFAULT_FORMAT = "safetensors"
 LIBRARIES = {
     "safetensors": ("torch", "safetensors"),
     "onnx": ("torch", "onnx", "onnxscript", "onnxruntime"),
@@ -37,8 +39,9 @@ class ExportOptions:
 
     run_or_model: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="RUN_OR_MODEL")]
     """Folder of a run, or a safetensors file of a model."""
-    format: str = "safetensors"
-    """One of safetensors, onnx (needs the extra onnx) and torch_export."""
+    format: str | None = None
+    """One of safetensors, onnx (needs the extra onnx) and torch_export; by default that of the ending of --out
+    (.safetensors, .onnx, .pt2), else safetensors."""
     out: Path | None = None
     """File to write, or a folder; by default in the folder export beside the model. The card is written beside it."""
 
@@ -49,18 +52,20 @@ def main(argv: Sequence[str], prog: str) -> None:
     from ma2ml_env import load_model
     from ma2ml_env.training.export import export, require_format
 
-    require_format(options.format)
+    form = _format(options)
+    require_format(form)
     source = model_file(options.run_or_model)
     model = load_model(source)
-    out = _target(options, source)
-    model.about = _facts(options, model, out)
+    out = _target(options.out, source, form)
+    used = {"format": form, "file": out.name, "versions": versions(*LIBRARIES[form])}
+    model.about = {**_facts(model, run_of(options.run_or_model)), **used}
     console = Console(highlight=False, markup=False, soft_wrap=True)
     with console.status(f"exporting {source}"):
-        done = export(model, out, options.format)
+        done = export(model, out, form)
     measured = {"latency": done.latency, "machine": machine(), "export_difference": done.difference}
     card = out.parent / CARD_FILE
     write_text(card, model_card({**model.about, **measured}))
-    console.print(f"{out}: {out.stat().st_size:,} bytes of {options.format}")
+    console.print(f"{out}: {out.stat().st_size:,} bytes of {form}")
     console.print(
         f"largest difference of a logit from the model: {done.difference:.2g}, of logits up to {done.scale:.3g}"
     )
@@ -68,23 +73,36 @@ def main(argv: Sequence[str], prog: str) -> None:
     console.print(f"model card: {card}")
 
 
-def _target(options: ExportOptions, source: Path) -> Path:
+def _format(options: ExportOptions) -> str:
+    """Returns the wanted format.
+
+    Raises:
+        MA2MLError: if the ending of the file is that of another one.
+    """
+    from ma2ml_env.training.export import FORMATS
+
+    suffix = options.out.suffix if options.out is not None else ""
+    ending = next((name for name, form in FORMATS.items() if form.suffix == suffix), None)
+    if None not in (options.format, ending) and options.format != ending:
+        raise MA2MLError(f"{options.out} ends as a file of {ending} does, not of {options.format}; change one of them")
+    return options.format or ending or DEFAULT_FORMAT
+
+
+def _target(out: Path | None, source: Path, form: str) -> Path:
     """Returns the file to write."""
     from ma2ml_env.training.export import FORMATS
 
-    out = source.parent / EXPORT_FOLDER if options.out is None else options.out
-    return out / f"{NAME}{FORMATS[options.format].suffix}" if options.out is None or out.is_dir() else out
+    folder = source.parent / EXPORT_FOLDER if out is None else out
+    return folder / f"{NAME}{FORMATS[form].suffix}" if out is None or folder.is_dir() else folder
 
 
-def _facts(options: ExportOptions, model: Classifier, out: Path) -> dict[str, Any]:
-    """Returns all facts for the card but those that are measured on the exported file."""
+def _facts(model: Classifier, run: Path | None) -> dict[str, Any]:
+    """Returns the facts about a model that do not depend on its export."""
     from ma2ml_env.models import count
 
-    images, run = model.images, run_of(options.run_or_model)
+    images = model.images
     shapes = {"image_size": images.image_size, "in_channels": images.channels, "num_classes": len(images.classes)}
     cost = count(model.genotype, model.skeleton, **shapes)
     facts = dict(model.about) if run is None else facts_of_run(run)
     form = {"task": images.name, "image_size": images.image_size, "channels": images.channels}
-    own = {"classes": list(images.classes), "flops": cost.flops, "params": cost.params}
-    used = {"format": options.format, "file": out.name, "versions": versions(*LIBRARIES[options.format])}
-    return {**facts, **form, **own, **used}
+    return {**facts, **form, "classes": list(images.classes), "flops": cost.flops, "params": cost.params}
