@@ -67,7 +67,8 @@ class GP(HistoryLearner):
         def __post_init__(self) -> None:
             check_choice(self, "kernel", get_args(KernelName))
             check_range(self, 1, names=["warmup", "parents", "local_pool", "fit_every"])
-            check_range(self, 0, names=["global_pool", "rounds", "fit_steps", "total_weight"])
+            check_range(self, 0, names=["global_pool", "rounds", "fit_steps"])
+            check_range(self, 1e-6, names=["total_weight"])
 
     def __init__(self, specs: Sequence[AgentSpec], config: Config | None = None, seed: int = 0) -> None:
         self.config = config or self.Config()

@@ -41,6 +41,7 @@ def test_it_goes_on_when_everything_is_known() -> None:
     assert len(proposals) == 8
 
 
-def test_settings_out_of_range_are_named() -> None:
-    with pytest.raises(ValueError, match="fit_every"):
-        GP.Config(fit_every=0)
+@pytest.mark.parametrize("wrong", [{"fit_every": 0}, {"total_weight": 0}, {"kernel": "aditive"}])
+def test_settings_out_of_range_are_named(wrong) -> None:
+    with pytest.raises(ValueError, match=next(iter(wrong))):
+        GP.Config(**wrong)

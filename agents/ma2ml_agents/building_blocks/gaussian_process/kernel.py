@@ -54,6 +54,9 @@ class DecisionKernel:
     Args:
         nvec: choices per decision, shape (D,).
         ordered: whether the choices of each decision are ordered, shape (D,); None for none.
+
+    Source: sums of kernels of single inputs are those of Duvenaud, Nickisch and Rasmussen, "Additive Gaussian
+    Processes"; that sum and product share their weights is ours.
     """
 
     def __init__(self, nvec: NDArray[np.int64], ordered: NDArray[np.bool_] | None = None) -> None:
