@@ -9,10 +9,11 @@ distinct pipelines by observed reward; the best found, the pipeline of the highe
 answer, the pipeline that the learner recommends, which is the best found for those that recommend none. Baselines on
 FCNet and `digits-surrogate` are those of the stored grid (`results/grid`, 10 seeds, the same environments), all others
 are run here. Half the budget is enough on a problem where MA2ML's mean over seeds after 150 is at least the highest
-mean of a baseline after 300.
+mean of a baseline after 300; beside it stands in how many of 2,000 bootstrap samples of the seeds that is so.
+Brackets are 95 % bootstrap intervals of a mean.
 
 Runs are appended to `results/half/runs.csv` and not repeated; each process takes what is missing, in the order of
-seeds. The tables go to `results/half/half.md`.
+seeds. The tables go to `results/half/half.md`, the curves of the top 20 to `results/half/anytime.png`.
 """
 
 from __future__ import annotations
@@ -26,29 +27,27 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
+from matplotlib.figure import Figure
 
 import ma2ml_env
 from ma2ml_agents import agent_specs, make_learner, run_search
 from ma2ml_agents.benchmark.cell import true_value
 from ma2ml_agents.benchmark.curves import curve
 from ma2ml_agents.benchmark.measured import MeasuredLearner
+from ma2ml_agents.benchmark.styles import styles
 from ma2ml_agents.learner import Batch, Learner, Recommender
 
 HERE = Path(__file__).parent
-RUNS, PAGE, GRID = HERE / "results/half/runs.csv", HERE / "results/half/half.md", HERE / "results/grid/anytime.parquet"
-BUDGET, QUARTERS = 300, (75, 150, 225, 300)
+HALF, GRID = HERE / "results/half", HERE / "results/grid/anytime.parquet"
+RUNS, PAGE, FIGURE = HALF / "runs.csv", HALF / "half.md", HALF / "anytime.png"
+BUDGET, QUARTERS, STEPS = 300, (75, 150, 225, 300), tuple(range(25, 301, 25))
 TABLES = ("ma2ml-sklearn/breast-cancer-v0", "ma2ml-sklearn/digits-v0")
 STORED = (
     *(f"ma2ml/fcnet-{name}-v0" for name in ("protein", "naval", "parkinsons", "slice")),
     "ma2ml/digits-surrogate-v0",
 )
 Learners = dict[str, tuple[str, dict[str, Any]]]
-OWN: Learners = {
-    "ma2ml": ("ma2ml", {}),
-    "ma2ml, improvement alone": ("ma2ml", {"policy_scale": 1_000_000}),
-    "ma2ml, policies alone": ("ma2ml", {"policy_scale": 1}),
-    "ma2ml, batches of 5": ("ma2ml", {"batch_size": 5}),
-}
+OWN: Learners = {"ma2ml": ("ma2ml", {})}
 RIVALS: Learners = {"gp": ("gp", {}), "local_search": ("local_search", {}), "vdn": ("vdn", {}), "migo": ("migo", {})}
 BASELINES: Learners = {
     "regularized_evolution": ("regularized_evolution", {}),
@@ -61,7 +60,8 @@ BASELINES: Learners = {
 }
 ALL = (*OWN, *RIVALS, *BASELINES)
 NO_BASELINES = (*OWN, "ma2ml, ensemble")
-FEW = {"smac": 2, "ma2ml, batches of 5": 3, "ma2ml, ensemble": 3} | dict.fromkeys(["local_search", "vdn", "migo"], 3)
+FEW = {"smac": 2, "ma2ml, ensemble": 3} | dict.fromkeys(BASELINES.keys() - {"smac", "ma2ml, ensemble"}, 5)
+DRAWN = ("ma2ml", "gp", "migo", "tpe", "regularized_evolution, P = 30", "random_search")
 MEASURES = {"top": "Top 20", "best": "Best found", "answer": "Final answer"}
 COLUMNS = [
     "problem",
@@ -69,6 +69,7 @@ COLUMNS = [
     "seed",
     *(f"{measure}_{quarter}" for measure in MEASURES for quarter in QUARTERS),
     "ms",
+    *(f"curve_{step}" for step in STEPS),
 ]
 
 
@@ -103,7 +104,8 @@ def run(problem: str, name: str, seed: int) -> list[Any]:
     answers = best | {q: true_value(env, env.decode(a), 0.0) for q, a in learner.answers.items()}
     found = [*(float(top[count - 1]) for count in QUARTERS), *best.values(), *answers.values()]
     milliseconds = round(1000 * (learner.seconds_per_pipeline or 0.0), 1)
-    return [problem, name, seed, *(round(value, 5) for value in found), milliseconds]
+    curve_at = [round(float(top[step - 1]), 5) for step in STEPS]
+    return [problem, name, seed, *(round(value, 5) for value in found), milliseconds, *curve_at]
 
 
 def missing(seeds: int, learners: list[str]) -> list[tuple[str, str, int]]:
@@ -122,46 +124,59 @@ def missing(seeds: int, learners: list[str]) -> list[tuple[str, str, int]]:
 def table() -> pd.DataFrame:
     """All runs, made here and stored with the grid, in the columns of `runs.csv`."""
     grid = pd.read_parquet(GRID).rename(columns={"env": "problem", "algo": "learner", "top_mean": "top"})
-    grid = grid[grid.evaluations.isin(QUARTERS)].replace({"learner": {"ma2ml": "ma2ml, ensemble"}})
+    grid = grid[grid.problem.isin(STORED)].replace({"learner": {"ma2ml": "ma2ml, ensemble"}})
     wide = grid.pivot_table(index=COLUMNS[:3], columns="evaluations", values=["top", "best"])
-    wide.columns = [f"{measure}_{quarter}" for measure, quarter in wide.columns]
-    for quarter in QUARTERS:
-        wide[f"answer_{quarter}"] = wide[f"best_{quarter}"]
-    return pd.concat([pd.read_csv(RUNS), wide.reset_index()])
+    found = {f"{measure}_{quarter}": wide[(measure, quarter)] for measure in ("top", "best") for quarter in QUARTERS}
+    found |= {f"answer_{quarter}": wide[("best", quarter)] for quarter in QUARTERS}
+    found |= {f"curve_{step}": wide[("top", step)] for step in STEPS}
+    runs = pd.concat([pd.read_csv(RUNS), pd.DataFrame(found).reset_index()])
+    return runs.drop_duplicates(COLUMNS[:3])
 
 
-def verdicts(runs: pd.DataFrame, measure: str) -> pd.DataFrame:
-    """The best final value of the usual baselines and of the rivals, and MA2ML's after half the budget, by problem."""
-    means = runs.groupby(["problem", "learner"])[[f"{measure}_{quarter}" for quarter in QUARTERS]].mean()
-    rows = []
+def resampled(values: pd.Series, seed: int = 0) -> np.ndarray:
+    """Means of bootstrap samples of a learner's runs, shape (2000,)."""
+    return np.random.default_rng(seed).choice(values.to_numpy(), size=(2000, len(values))).mean(axis=1)
+
+
+def interval(values: pd.Series) -> str:
+    """A mean and its interval."""
+    low, high = np.quantile(resampled(values), [0.025, 0.975])
+    return f"{values.mean():.4f} [{low:.4f}, {high:.4f}]"
+
+
+def verdict(runs: pd.DataFrame, measure: str, rivals: list[str]) -> tuple[bool, list[str]]:
+    """Whether half the budget is enough against some learners on one problem, and two cells of its row."""
+    final = runs[runs.learner.isin(rivals)].groupby("learner")[f"{measure}_{BUDGET}"]
+    half = runs[runs.learner == "ma2ml"][f"{measure}_{BUDGET // 2}"]
+    best = final.mean().idxmax()
+    enough = bool(half.mean() >= final.mean().max())
+    often = float(np.mean(resampled(half, 1) >= resampled(final.get_group(best))))
+    return enough, [f"{interval(final.get_group(best))}, {best}", f"{'yes' if enough else 'no'}, {often:.0%}"]
+
+
+def verdicts(runs: pd.DataFrame, measure: str) -> list[str]:
+    """Lines of the table of all problems, with the count below it."""
+    lines = ["| problem | `ma2ml` at 150 | best usual baseline at 300 | enough | best rival at 300 | enough |"]
+    lines += ["|---|---|---|---|---|---|"]
+    usual = [name for name in runs.learner.unique() if name not in (*NO_BASELINES, *RIVALS)]
+    counts = np.zeros(2, dtype=int)
     for problem in (*TABLES, *STORED):
-        final = means.loc[problem][f"{measure}_{BUDGET}"]
-        usual, rivals = final[~final.index.isin([*NO_BASELINES, *RIVALS])], final[final.index.isin(RIVALS)]
-        half = means.loc[(problem, "ma2ml"), f"{measure}_{BUDGET // 2}"]
-        best = [usual.idxmax(), usual.max(), half >= usual.max(), rivals.idxmax(), rivals.max(), half >= rivals.max()]
-        rows.append([problem, half, *best])
-    names = ["problem", "half", "usual", "usual_value", "usual_enough", "rival", "rival_value", "rival_enough"]
-    return pd.DataFrame(rows, columns=names)
+        own = runs[runs.problem == problem]
+        half = interval(own[own.learner == "ma2ml"][f"{measure}_{BUDGET // 2}"])
+        (first, left), (second, right) = (verdict(own, measure, names) for names in (usual, list(RIVALS)))
+        counts += [first, first and second]
+        lines.append(f"| {' | '.join([problem, half, *left, *right])} |")
+    share = f"{counts[0]} of {len(TABLES) + len(STORED)} problems against the usual baselines, {counts[1]} against all"
+    return [*lines, "", f"Half the budget is enough on {share}.", ""]
 
 
 def page(runs: pd.DataFrame) -> str:
     """The tables as Markdown."""
     lines = ["# Half the budget", "", (__doc__ or "").split("\n\n")[2].replace("\n", " "), ""]
+    lines += ["![Mean of the top 20 over evaluations, with 95 % intervals](anytime.png)", ""]
+    lines += ["Lines that begin at 75 are those of runs of which only the quarters were stored.", ""]
     for measure, name in MEASURES.items():
-        found = verdicts(runs, measure)
-        lines += [
-            f"## {name}",
-            "",
-            "| problem | `ma2ml` at 150 | best usual baseline at 300 | enough | best rival at 300 | enough |",
-        ]
-        lines += ["|---|---|---|---|---|---|"]
-        for row in found.itertuples():
-            usual, rival = ("yes" if verdict else "no" for verdict in (row.usual_enough, row.rival_enough))
-            lines.append(f"| {row.problem} | {row.half:.4f} | {row.usual_value:.4f}, {row.usual} | {usual} ")
-            lines[-1] += f"| {row.rival_value:.4f}, {row.rival} | {rival} |"
-        both = (found.usual_enough & found.rival_enough).sum()
-        share = f"{found.usual_enough.sum()} of {len(found)} problems against the usual baselines, {both} against all"
-        lines += ["", f"Half the budget is enough on {share}.", ""]
+        lines += [f"## {name}", "", *verdicts(runs, measure)]
     for measure, name in MEASURES.items():
         for problem in (*TABLES, *STORED):
             lines += [f"## {name}, {problem}", "", *quarters(runs[runs.problem == problem], measure), ""]
@@ -171,13 +186,43 @@ def page(runs: pd.DataFrame) -> str:
 def quarters(runs: pd.DataFrame, measure: str) -> list[str]:
     """Lines of a table of the means at the quarters on one problem, the best of a column bold."""
     columns = [f"{measure}_{quarter}" for quarter in QUARTERS]
-    rows = runs.groupby("learner")[columns].mean().sort_values(columns[-1], ascending=False)
-    seeds = runs.groupby("learner").seed.nunique()
-    lines = ["| learner | 75 | 150 | 225 | 300 | seeds |", "|---|---|---|---|---|---|"]
+    groups = runs.groupby("learner")
+    rows = groups[columns].mean().sort_values(columns[-1], ascending=False)
+    lines = ["| learner | 75 | 150 | 225 | 300 | interval | seeds |", "|---|---|---|---|---|---|---|"]
     for learner, row in rows.iterrows():
         cells = " | ".join(f"**{v:.4f}**" if v == rows[c].max() else f"{v:.4f}" for c, v in row.items())
-        lines.append(f"| {learner} | {cells} | {seeds[learner]} |")
+        own = groups.get_group(learner)
+        spread = interval(own[columns[-1]]).partition(" ")[2]
+        lines.append(f"| {learner} | {cells} | {spread} | {own.seed.nunique()} |")
     return lines
+
+
+def draw(runs: pd.DataFrame) -> None:
+    """Draws the mean of the top 20 over evaluations, one panel a problem; runs without a curve at the quarters."""
+    figure = Figure(figsize=(13, 6.2), dpi=150, layout="constrained")
+    panels = figure.subplots(2, 4).ravel()
+    curves, quarter_columns = [f"curve_{step}" for step in STEPS], [f"top_{quarter}" for quarter in QUARTERS]
+    looks = styles(DRAWN)
+    for axes, problem in zip(panels, (*TABLES, *STORED), strict=False):
+        own = runs[runs.problem == problem]
+        for learner in reversed(DRAWN):
+            values = own[own.learner == learner]
+            columns, steps = (curves, STEPS) if values[curves].notna().all(axis=None) else (quarter_columns, QUARTERS)
+            low, high = np.quantile([resampled(values[column]) for column in columns], [0.025, 0.975], axis=1)
+            look = looks[learner]
+            means = values[columns].mean()
+            axes.plot(steps, means, color=look.color, linestyle=look.dash, linewidth=look.width, label=learner)
+            axes.fill_between(steps, low, high, color=look.color, alpha=0.15, linewidth=0)
+        axes.set_ylim(bottom=own[own.learner == "random_search"][f"top_{QUARTERS[0]}"].mean())
+        axes.axvline(BUDGET // 2, color="#999999", linewidth=0.8, linestyle="dotted")
+        axes.set_title(problem, fontsize=9, loc="left")
+        axes.set_xlabel("evaluated pipelines", fontsize=8)
+        axes.tick_params(labelsize=7)
+        axes.spines[["top", "right"]].set_visible(False)
+    handles, names = panels[0].get_legend_handles_labels()
+    panels[-1].legend(handles[::-1], names[::-1], loc="center", frameon=False, title="mean true value of the top 20")
+    panels[-1].set_axis_off()
+    figure.savefig(FIGURE)
 
 
 def main() -> None:
@@ -197,9 +242,10 @@ def main() -> None:
             writer.writerow(row)
         print(*row, flush=True)
     if given.show:
-        text = page(table())
-        PAGE.write_text(text, encoding="utf-8")
-        print(text)
+        runs = table()
+        PAGE.write_text(page(runs), encoding="utf-8")
+        draw(runs)
+        print(PAGE.read_text(encoding="utf-8"))
 
 
 if __name__ == "__main__":
