@@ -128,14 +128,14 @@ def batch_curves(summary: Summary, env: str) -> Curves:
 
 
 def error_curves(summary: Summary, env: str) -> Curves:
-    """Returns the distribution of errors, 1 - true value, over all evaluated pipelines of an algorithm.
+    """Returns the distribution of errors, 1 - true value, over the distinct pipelines that an algorithm evaluated.
 
     That of random search is the environment's own: the distribution over its pipelines.
 
     Source: RegNet's error empirical distribution functions, of pipelines that a search proposed instead of samples of
     a design space; means over runs.
     """
-    trials = summary.trials[summary.trials.env == env]
+    trials = summary.trials[summary.trials.env == env].drop_duplicates(["algo", "seed", "key"])
     errors = (1 - trials.true_value).clip(lower=LEAST_ERROR)
     low, high = errors.min(), errors.max()
     places = np.geomspace(low, max(high, 1.01 * low), len(THRESHOLDS))

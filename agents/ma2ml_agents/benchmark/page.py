@@ -27,7 +27,8 @@ interquartile means (IQM) with 95 % stratified bootstrap intervals (rliable); wi
 neither an interval nor a probability. "To target" is the median number of \
 evaluations after which the top {k} reach what the best baseline reached in the end. "P({reference} better)" is the \
 probability that a run of {reference} ends above a run of this row. "Learner ms" are CPU milliseconds of the learner \
-for one pipeline.
+for one pipeline. The error of a pipeline is 1 - its true value; its distribution is over the distinct pipelines of a \
+run, and that of random_search is the environment's own.
 """
 SCALE = f"""\
 A score of 0 is a uniformly random pipeline, 1 the optimum (the highest true value of any pipeline of any run, where \
