@@ -15,16 +15,18 @@ from ma2ml_env.wrappers.codebook import DEFAULT_SIZE
 
 PAGE = Path(__file__).parent / "environments.md"
 SHIPPED = [entry.id for entry in registry.read_entries(registry.shipped_file())]
-HERE, STAND_IN, FITS = "tested in this repository", "tried on a stand-in for this game", "by its requirements"
+RUN, STAND_IN, FITS = "run, see [libraries](libraries.md)", "tried on a stand-in for this game", "by its requirements"
 LIBRARIES = [
-    ("stable-baselines3", "`make_joint(id)`; `padded` or `flat` through SuperSuit", HERE),
-    ("sb3-contrib (MaskablePPO)", '`make_joint(id, variant="tokens")`', HERE),
-    ("Gymnasium, any single-agent library", "`gymnasium.make` of the joint ids", HERE),
-    ("PettingZoo", "any parallel or AEC variant", HERE),
-    ("RLlib", "`native`", "run by `experiments/rllib_ppo.py`"),
-    ("TorchRL, AgileRL's IPPO", "`native`", STAND_IN),
+    ("stable-baselines3", "`make_joint(id)`; `padded` or `flat` through SuperSuit", RUN),
+    ("sb3-contrib (MaskablePPO)", '`make_joint(id, variant="tokens")`', RUN),
+    ("Gymnasium, any single-agent library", "`gymnasium.make` of the joint ids", "tested in this repository"),
+    ("PettingZoo", "any parallel or AEC variant", "tested in this repository"),
+    ("RLlib", "`native`; `tokens` with masks, by an adapter", RUN),
+    ("TorchRL", "`native`, with the adapter's distribution", RUN),
+    ("AgileRL's IPPO", "`native`", RUN),
+    ("BenchMARL (QMIX, MAPPO, MASAC, ...)", "`flat`, `tokens` or equal `box`, by an adapter", RUN),
+    ("Tianshou", "`flat`, in turn", RUN),
     ("EPyMARL, JaxMARL, other libraries that demand equal `Discrete` spaces", "`flat` or `tokens`", STAND_IN),
-    ("QMIX, VDN and others that share one network among the agents", "`flat` or `tokens`", FITS),
     ("algorithms for continuous actions (MADDPG, SAC)", "`box`, with `equal=True` for one group of agents", FITS),
     ("turn-based libraries", "`make_aec(id)`", FITS),
 ]
@@ -73,6 +75,8 @@ OWN_LOOP = """
 Train with any library and let the environment keep the log, one file a run:
 
 ```python
+import ma2ml_env
+
 env = ma2ml_env.make("ma2ml/fcnet-protein-v0", log_path="runs/mine-0.db")
 ```
 

@@ -1,6 +1,6 @@
 r"""RLlib's own training loop on a registered environment: independent PPO, one trial log per seed.
 
-    pip install -e '.[benchmark,fcnet]' 'ray[rllib]'
+    pip install -e '.[benchmark,fcnet,rllib]'
     PYTHONHASHSEED=0 python experiments/rllib_ppo.py --env ma2ml/fcnet-protein-v0 --seeds 2 --budget 300 \\
         --out runs/rllib
 
