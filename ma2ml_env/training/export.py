@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import json
-import statistics
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -16,15 +13,13 @@ from torch import Tensor
 from ma2ml_env.errors import MA2MLError, require_known
 from ma2ml_env.files import replacing
 from ma2ml_env.training.classifier import Classifier
+from ma2ml_env.training.latency import Logits, median_latency, one_thread
 from ma2ml_env.training.model_file import load_model, save_model
 from ma2ml_env.training.onnx_file import OnnxModel, example, quiet, require_onnx, write_onnx
 
 TOLERANCE, ROUNDING = 1e-3, 1e-6
 """Largest allowed difference of a logit: so much of the largest logit, and rounding errors of zeros."""
 CHECKED_BATCHES = (1, 2, 7)
-WARM_UP, REPETITIONS = 5, 51
-
-Logits = Callable[[Tensor], Tensor]
 
 
 @dataclass(frozen=True)
@@ -78,7 +73,7 @@ def export(model: Classifier, path: Path, format_name: str) -> Export:
     chosen = FORMATS[format_name]
     model.eval()
     path.parent.mkdir(parents=True, exist_ok=True)
-    with replacing(path) as temporary, _one_thread():
+    with replacing(path) as temporary, one_thread():
         chosen.write(model, temporary)
         logits = chosen.read(temporary)
         difference, scale = disagreement(model, logits)
@@ -120,17 +115,6 @@ def disagreement(model: Classifier, logits: Logits) -> tuple[float, float]:
     return float(torch.cat(differences).abs().max()), float(torch.cat(originals).abs().max())
 
 
-def median_latency(logits: Logits, shape: tuple[int, int, int]) -> float:
-    """Median seconds of the logits of one image, after a warm-up; threads are those that `logits` uses."""
-    pixels, seconds = torch.zeros(1, *shape, dtype=torch.uint8), []
-    for number in range(WARM_UP + REPETITIONS):
-        started = time.perf_counter()
-        logits(pixels)
-        if number >= WARM_UP:
-            seconds.append(time.perf_counter() - started)
-    return statistics.median(seconds)
-
-
 def write_torch_export(model: Classifier, path: Path) -> None:
     """Writes a `torch.export` archive with a dynamic batch; nothing in it is a pickle.
 
@@ -163,16 +147,6 @@ def read_torch_export(path: Path) -> Logits:
         return result
 
     return logits
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def _read_safetensors(path: Path) -> Logits:

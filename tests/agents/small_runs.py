@@ -37,16 +37,20 @@ def write_trials(folder: Path, rows: Sequence[Row]) -> None:
 
 
 def write_run(folder: Path, accuracy: float = 0.75) -> Classifier:
-    """A run on the digits whose winner is its trial 1; its model is untrained."""
+    """A run on the digits whose winner is its trial 1; its model is untrained, and of another network."""
     write_trials(folder, [(0, 0, 0.5, 1000, 100), (1, 0, accuracy, 2000, 200)])
     environment = {
         "id": "mine/digits",
         "summary": None,
-        "agents": {"nas": {"kind": "residual"}},
+        "agents": {
+            "aug": {"kind": "autoaugment"},
+            "nas": {"kind": "nasnet"},
+            "hpo": {"kind": "recipe", "batch_sizes": [48, 64, 96]},
+        },
         "evaluator": {
             "kind": "train",
             "task": {"kind": "digits"},
-            "network": {"kind": "residual"},
+            "network": {"kind": "nasnet", "filters": 2, "repeats": 1, "stages": 2},
             "epochs": 1,
             "retrain_epochs": 1,
         },

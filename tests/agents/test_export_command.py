@@ -11,11 +11,14 @@ import pytest
 from small_runs import untrained_classifier, write_run
 
 from ma2ml_agents.commands import main
+from ma2ml_agents.commands.finalist_facts import finalists_of_run
 from ma2ml_agents.commands.run_facts import facts_of_run, wilson_interval
+from ma2ml_agents.runs.environment import env_of_run
 from ma2ml_agents.runs.model_card import model_card
 from ma2ml_env import load_model
 from ma2ml_env.tasks.digits import Digits
 from ma2ml_env.training.onnx_file import OnnxModel
+from ma2ml_env.trials import TrialStore
 
 
 def test_a_run_becomes_an_onnx_file_with_its_card(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -73,6 +76,32 @@ def test_the_facts_of_a_run_are_those_of_its_files(tmp_path: Path) -> None:
     assert (facts["expected_accuracy"], facts["interval"], facts["seed"]) == (0.7, [0.65, 0.74], 3)
     assert not {"test_accuracy", "test_interval", "trials"} & facts.keys()
     assert facts_of_run(tmp_path / "nowhere") == {}
+
+
+def test_the_finalists_stand_in_the_card_with_their_latency(tmp_path: Path) -> None:
+    write_run(tmp_path)
+    assert finalists_of_run(tmp_path) == []
+    result = json.loads((tmp_path / "result.json").read_text())
+    finalists = [
+        {"trial": 1, "expected": 0.7, "low": 0.6, "high": 0.8},
+        {"trial": 0, "expected": 0.5, "low": None, "high": None},
+        {"trial": 99, "expected": 0.4, "low": None, "high": None},
+    ]
+    (tmp_path / "result.json").write_text(json.dumps({**result, "finalists": finalists, "epochs": 30}))
+    env = env_of_run(tmp_path)
+    store = TrialStore(tmp_path / "trials.db")
+    actions = {row["number"]: json.loads(row["action"]) for row in store.rows()}
+    store.close()
+    found = finalists_of_run(tmp_path)
+    assert [one["trial"] for one in found] == [1, 0], "one whose trial is gone is left out"
+    assert [one["interval"] for one in found] == [[0.6, 0.8], None]
+    assert [one["params"] for one in found] == [env.cost(env.decode(actions[number])).params for number in (1, 0)]
+    assert all(one["latency"] > 0 for one in found)
+    assert main(["export", str(tmp_path)]) == 0
+    card = (tmp_path / "export" / "model_card.md").read_text()
+    assert "| 1 | 70.00% (95 % interval 60.00% to 80.00%) | " in card
+    assert "| 0 | 50.00% | " in card
+    assert "| epochs of the final training | 30 |" in card
 
 
 def test_a_balanced_accuracy_is_called_so_and_has_no_interval_of_a_share(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import tyro
 from rich.console import Console
 
+from ma2ml_agents.commands.finalist_facts import finalists_of_run
 from ma2ml_agents.commands.options import parse
 from ma2ml_agents.commands.run_facts import facts_of_run, machine, versions
 from ma2ml_agents.commands.saved_model import model_file, run_of
@@ -58,13 +59,15 @@ def main(argv: Sequence[str], prog: str) -> None:
     model = load_model(source)
     out = _target(options.out, source, form)
     used = {"format": form, "file": out.name, "versions": versions(*LIBRARIES[form])}
-    model.about = {**_facts(model, run_of(options.run_or_model)), **used}
+    run = run_of(options.run_or_model)
+    model.about = {**_facts(model, run), **used}
     console = Console(highlight=False, markup=False, soft_wrap=True)
     with console.status(f"exporting {source}"):
         done = export(model, out, form)
+        finalists = [] if run is None else finalists_of_run(run)
     measured = {"latency": done.latency, "machine": machine(), "export_difference": done.difference}
     card = out.parent / CARD_FILE
-    write_text(card, model_card({**model.about, **measured}))
+    write_text(card, model_card({**model.about, **measured, "finalists": finalists}))
     console.print(f"{out}: {out.stat().st_size:,} bytes of {form}")
     console.print(
         f"largest difference of a logit from the model: {done.difference:.2g}, of logits up to {done.scale:.3g}"

@@ -29,9 +29,9 @@ QUALITY = {
 def facts_of_run(folder: Path) -> dict[str, Any]:
     """Returns what a run's folder holds about its model; facts that are not there are left out.
 
-    Keys: `environment`, `learner`, `seed`, `budget`, `trials`, `trial`, `pipeline` (in words), `action`, `flops`,
-    `params`, `observed_accuracy`, `expected_accuracy`, `interval`, `test_accuracy`, `test_interval` (Wilson's, 95 %),
-    `metric`, `images` (numbers per split), `training_versions`.
+    Keys: `environment`, `learner`, `seed`, `budget`, `trials`, `trial`, `epochs` (of the final training), `pipeline`
+    (in words), `action`, `flops`, `params`, `observed_accuracy`, `expected_accuracy`, `interval`, `test_accuracy`,
+    `test_interval` (Wilson's, 95 %), `metric`, `images` (numbers per split), `training_versions`.
 
     Args:
         folder: of the run.
@@ -39,7 +39,7 @@ def facts_of_run(folder: Path) -> dict[str, Any]:
     Raises:
         DamagedFileError: if a file of the folder is damaged.
     """
-    config, result = _json(folder / CONFIG_FILE), _json(folder / RESULT_FILE)
+    config, result = read_object(folder / CONFIG_FILE), read_object(folder / RESULT_FILE)
     run, options = config.get("run", {}), config.get("options", {})
     facts = {
         "environment": run.get("environment", {}).get("id"),
@@ -48,6 +48,7 @@ def facts_of_run(folder: Path) -> dict[str, Any]:
         "budget": options.get("budget"),
         "trials": result.get("trials"),
         "trial": result.get("trial"),
+        "epochs": result.get("epochs"),
         "training_versions": config.get("project"),
         **{fact: result.get(field) for field, fact in QUALITY.items()},
         **_of_trial(folder / TRIALS_FILE, result.get("trial")),
@@ -57,6 +58,23 @@ def facts_of_run(folder: Path) -> dict[str, Any]:
     if "test_accuracy" in facts and facts.get("metric") == "accuracy" and facts["images"]["test"]:
         facts["test_interval"] = list(wilson_interval(facts["test_accuracy"], facts["images"]["test"]))
     return facts
+
+
+def read_object(file: Path) -> dict[str, Any]:
+    """Returns the object in a JSON file; an empty one if there is no such file.
+
+    Raises:
+        DamagedFileError: if the file holds anything else.
+    """
+    if not file.exists():
+        return {}
+    try:
+        document = json.loads(file.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise DamagedFileError(f"{file} is damaged: {error}") from error
+    if not isinstance(document, dict):
+        raise DamagedFileError(f"{file} is damaged: it holds no object")
+    return document
 
 
 def wilson_interval(accuracy: float, images: int) -> tuple[float, float]:
@@ -117,15 +135,3 @@ def _of_task(folder: Path) -> dict[str, Any]:
         return {}
     images = {"train": len(splits.train), "validation": len(splits.validation), "test": len(splits.test)}
     return {"metric": evaluator.metric, "images": images}
-
-
-def _json(file: Path) -> dict[str, Any]:
-    if not file.exists():
-        return {}
-    try:
-        document = json.loads(file.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise DamagedFileError(f"{file} is damaged: {error}") from error
-    if not isinstance(document, dict):
-        raise DamagedFileError(f"{file} is damaged: it holds no object")
-    return document

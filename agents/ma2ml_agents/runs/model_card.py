@@ -50,6 +50,7 @@ def model_card(about: Mapping[str, Any]) -> str:
         _table(("quantity", "value"), _cost(about)),
         "## Search",
         _table(("fact", "value"), _search(about)),
+        _finalists(about),
         _pipeline(about),
         "## Use",
         f"```python\n{USE[about['format']].format(file=about['file'], shape=shape)}\n```",
@@ -104,8 +105,25 @@ def _search(about: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
         "trials": "evaluated pipelines",
         "trial": "number of this pipeline",
         "seed": "seed",
+        "epochs": "epochs of the final training",
     }
     return ((label, str(about[name])) for name, label in labels.items() if name in about)
+
+
+def _finalists(about: Mapping[str, Any]) -> str:
+    """Returns the section about the finalists; empty if there were none."""
+    rows = [
+        (
+            str(one["trial"]),
+            f"{one['expected_accuracy']:.2%}{_interval(one.get('interval'))}",
+            one["flops"],
+            one["params"],
+            f"{one['latency'] * 1e3:.2f} ms",
+        )
+        for one in about.get("finalists", [])
+    ]
+    head = ("trial", "expected validation accuracy", "multiply-accumulates", "parameters", "latency in PyTorch")
+    return f"## Finalists\n\n{_table(head, rows)}" if rows else ""
 
 
 def _pipeline(about: Mapping[str, Any]) -> str:
@@ -124,10 +142,11 @@ def _listed(classes: Sequence[str]) -> str:
     return ", ".join(f"`{name}`" for name in classes[:CLASSES]) + (f" and {more:,} more" if more > 0 else "")
 
 
-def _table(head: tuple[str, str], rows: Iterable[tuple[str, Any]]) -> str:
-    """Returns a table of two columns; "not known" if it has no rows."""
-    lines = [f"| {label} | {_cell(value)} |" for label, value in rows]
-    return "\n".join([f"| {head[0]} | {head[1]} |", "|---|---|", *lines]) if lines else "Not known."
+def _table(head: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
+    """Returns a table; "Not known." if it has no rows."""
+    lines = [f"| {' | '.join(map(_cell, row))} |" for row in rows]
+    ruler = f"|{'---|' * len(head)}"
+    return "\n".join([f"| {' | '.join(head)} |", ruler, *lines]) if lines else "Not known."
 
 
 def _cell(value: Any) -> str:
