@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -51,7 +52,8 @@ def main(argv: Sequence[str], prog: str) -> None:
     for file in (picture, table):
         console.print(str(file), markup=False, soft_wrap=True)
     if picked is not None:
-        text = f"picked pipeline {picked.number}; train it with\n    ma2ml retrain {folder} --trial {picked.number}"
+        command = f"ma2ml retrain {shlex.quote(str(folder))} --trial {picked.number}"
+        text = f"picked pipeline {picked.number}; train it with\n    {command}"
         console.print(text, markup=False, soft_wrap=True)
 
 
