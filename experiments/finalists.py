@@ -1,0 +1,222 @@
+"""Measure what finalists gain where the truth is known, for how many evaluations.
+
+    python experiments/finalists.py --seeds 10
+    python experiments/finalists.py --show
+
+A search of `budget` evaluations spends k x n of them at its end on finalists: its k best distinct pipelines are
+evaluated n more times each, and the best of these wins. Finalists are chosen by their observed reward or by a critic, a
+Gaussian process fitted to all trials; the winner by the mean of its new evaluations, by the mean of all of them, or by
+the critic, given the new ones too. Against them stand the best observed reward, and the critic's favorite, of a search
+that spends its whole budget. The value of an answer is its noise-free reward.
+
+Learners draw the same proposals under any budget, so one search of 300 evaluations shows them all. Runs are appended to
+`results/finalists/runs.csv` and not repeated. The tables go to `results/finalists/finalists.md`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+
+import ma2ml_env
+from ma2ml_agents import agent_specs, make_learner, run_search
+from ma2ml_agents.building_blocks.gaussian_process.process import GaussianProcess, normal_scores
+from ma2ml_agents.building_blocks.joint_action import Layout
+from ma2ml_agents.search.shrinkage import expected_values
+from ma2ml_env import AutoMLEnv, Trial
+from ma2ml_env.trials import top_k
+
+HERE = Path(__file__).parent
+RUNS, PAGE = HERE / "results/finalists/runs.csv", HERE / "results/finalists/finalists.md"
+PROBLEMS = (
+    "ma2ml/digits-surrogate-v0",
+    "ma2ml/fcnet-protein-v0",
+    "ma2ml/fcnet-naval-v0",
+    "ma2ml/fcnet-parkinsons-v0",
+    "ma2ml/fcnet-slice-v0",
+    "ma2ml/synthetic-v0",
+)
+LEARNERS = ("random_search", "regularized_evolution", "one_plus_one", "ma2ml_lite", "ma2ml", "gp", "tpe")
+BUDGETS = (80, 300)
+FINALISTS, REPEATS = (1, 3, 5, 10), (1, 2, 3)
+FIT_STEPS = 20
+RULES = ("observed_new", "observed_all", "critic_new", "critic_all", "critic_posterior")
+CELL = ["problem", "learner", "seed"]
+COLUMNS = [*CELL, "budget", "k", "n", *RULES, "covered", "error"]
+
+
+class Finale:
+    """The trials of one search, their true values, and a critic of them.
+
+    Args:
+        env: the environment.
+        trials: of the search, by number.
+        budget: number of evaluations, of which the first half determine the critic's kernel.
+        seed: of the search.
+    """
+
+    def __init__(self, env: AutoMLEnv, trials: Sequence[Trial], budget: int, seed: int) -> None:
+        self.env, self.trials, self.budget, self.seed = env, trials[:budget], budget, seed
+        self.layout = Layout(agent_specs(env))
+        self.process = GaussianProcess(self.layout)
+        joint, rewards = self.data(self.trials[: budget // 2])
+        self.process.learn(joint, normal_scores(rewards), FIT_STEPS)
+
+    def data(self, trials: Sequence[Trial]) -> tuple[Any, Any]:
+        """Joint actions, shape (n, D), and rewards, shape (n,)."""
+        actions = {a: np.array([trial.pipeline.action[a] for trial in trials]) for a in self.env.possible_agents}
+        return self.layout.join(actions), np.array([trial.reward for trial in trials])
+
+    def value(self, trial: Trial) -> float:
+        """True value."""
+        return float(self.env.reward(self.env.expected(trial.pipeline)))
+
+    def again(self, trial: Trial, repeats: int) -> list[float]:
+        """Rewards under other seeds."""
+        seeds = [10_000 + 100 * self.seed + repeat for repeat in range(repeats)]
+        return [float(self.env.reward(self.env.evaluate(trial.pipeline, seed=seed))) for seed in seeds]
+
+    def favorites(self, trials: Sequence[Trial], joint: Any, rewards: Any) -> list[Trial]:
+        """Distinct pipelines, the one that the critic expects to be best first."""
+        fitted = self.process.condition(joint, normal_scores(rewards)).fitted()
+        order = np.argsort(-fitted[: len(trials)], kind="stable")
+        return list({trials[row].pipeline.key: trials[row] for row in reversed(order)}.values())[::-1]
+
+    def answers(self, k: int, n: int) -> list[Any]:
+        """One row: true values of the answers by every rule; whether the interval covered the truth, and the error."""
+        searched = self.trials[: self.budget - k * n]
+        joint, rewards = self.data(searched)
+        observed, liked = top_k(searched, max(k, 1)), self.favorites(searched, joint, rewards)
+        if not k:
+            best, favorite = self.value(observed[0]), self.value(liked[0])
+            return [best, best, favorite, favorite, favorite, "", ""]
+        liked = liked[:k]
+        new = {trial.pipeline.key: self.again(trial, n) for trial in [*observed, *liked]}
+        mean = {key: float(np.mean(values)) for key, values in new.items()}
+        found = []
+        for shortlist in (observed, liked):
+            found.append(self.value(max(shortlist, key=lambda t: mean[t.pipeline.key])))
+            found.append(self.value(max(shortlist, key=lambda t: mean[t.pipeline.key] * n + t.reward)))
+        more = np.concatenate([self.data([trial] * n)[0] for trial in liked])
+        rewards = np.concatenate([rewards, *(new[trial.pipeline.key] for trial in liked)])
+        chosen = {trial.pipeline.key for trial in liked}
+        posterior = self.favorites(searched, np.concatenate([joint, more]), rewards)
+        found.append(self.value(next(trial for trial in posterior if trial.pipeline.key in chosen)))
+        return [*found, *self.checked(observed, new, mean)]
+
+    def checked(self, shortlist: Sequence[Trial], new: Any, mean: Any) -> list[Any]:
+        """Whether the winner's interval holds its true value, and its estimate's error."""
+        estimates = expected_values([new[t.pipeline.key] for t in shortlist], [t.reward for t in shortlist])
+        winner = max(range(len(shortlist)), key=lambda row: mean[shortlist[row].pipeline.key])
+        said, truth = estimates[winner], self.value(shortlist[winner])
+        covered = "" if said.low is None or said.high is None else int(said.low <= truth <= said.high)
+        return [covered, said.expected - truth]
+
+
+def run(problem: str, learner: str, seed: int) -> list[list[Any]]:
+    """Rows of one search."""
+    env = ma2ml_env.make(problem)
+    env.reset(seed=seed)
+    trials = run_search(env, make_learner(learner, agent_specs(env), seed=seed), max(BUDGETS))
+    rows = []
+    for budget in BUDGETS:
+        finale = Finale(env, trials, budget, seed)
+        for k, n in [(0, 0), *((k, n) for k in FINALISTS for n in REPEATS if k * n <= budget // 4)]:
+            numbers = [round(value, 5) if value != "" else "" for value in finale.answers(k, n)]
+            rows.append([problem, learner, seed, budget, k, n, *numbers])
+    return rows
+
+
+def missing(seeds: int) -> list[tuple[str, str, int]]:
+    """The searches to make, those of the first seeds first."""
+    wanted = [(problem, learner, seed) for seed in range(seeds) for problem in PROBLEMS for learner in LEARNERS]
+    done = set() if not RUNS.exists() else set(pd.read_csv(RUNS)[CELL].itertuples(index=False, name=None))
+    return [cell for cell in wanted if cell not in done]
+
+
+def gains(runs: pd.DataFrame) -> pd.DataFrame:
+    """Mean gains over the highest observed reward of a search with the whole budget, by budget, k and n."""
+    usual = runs[runs.k == 0].set_index([*CELL, "budget"])["observed_new"]
+    found = runs.set_index([*CELL, "budget"])
+    for rule in RULES:
+        found[rule] -= usual.reindex(found.index)
+    return found.reset_index().groupby(["budget", "k", "n"])[list(RULES)].mean()
+
+
+def page(runs: pd.DataFrame) -> str:
+    """The tables as Markdown."""
+    lines = ["# Finalists", "", *(part.replace("\n", " ") + "\n" for part in (__doc__ or "").split("\n\n")[2:4])]
+    searches = runs[CELL].drop_duplicates()
+    lines += [
+        f"{len(searches)} searches: {searches.problem.nunique()} problems, {searches.learner.nunique()} learners, "
+        f"{searches.seed.nunique()} seeds. Gains are in percentage points of reward; with k = 0 nothing is evaluated "
+        "again.",
+        "",
+    ]
+    subsets = {"all problems": runs, **{name: runs[runs.problem == name] for name in PROBLEMS}}
+    for name, part in subsets.items():
+        for budget, table in gains(part).groupby(level="budget"):
+            lines += [f"## {name}, {budget} evaluations", "", f"| k | n | {' | '.join(map(_title, RULES))} |"]
+            lines.append("|---|---|" + "---|" * len(RULES))
+            for (_, k, n), row in table.iterrows():
+                lines.append(f"| {k} | {n} | " + " | ".join(f"{100 * row[rule]:+.2f}" for rule in RULES) + " |")
+            lines.append("")
+    lines += _by_learner(runs) + _intervals(runs)
+    return "\n".join(lines)
+
+
+def _title(rule: str) -> str:
+    chosen, winner = rule.split("_")
+    by = {"new": "new mean", "all": "mean of all", "posterior": "critic"}[winner]
+    return f"finalists {'observed' if chosen == 'observed' else 'by critic'}, winner by {by}"
+
+
+def _by_learner(runs: pd.DataFrame, k: int = 5, n: int = 2) -> list[str]:
+    """Lines of a table of the gains of k observed finalists by n evaluations, by learner, with standard errors."""
+    lines = [f"## {k} finalists, {n} evaluations each, by learner", "", "| learner | 300 evaluations | searches |"]
+    lines.append("|---|---|---|")
+    large = runs[runs.budget == max(BUDGETS)]
+    usual = large[large.k == 0].set_index(CELL)["observed_new"]
+    gain = large[(large.k == k) & (large.n == n)].set_index(CELL)["observed_new"] - usual
+    for learner, values in gain.groupby(level="learner"):
+        lines.append(f"| {learner} | {100 * values.mean():+.2f} ± {100 * values.sem():.2f} | {len(values)} |")
+    return [*lines, f"| all | {100 * gain.mean():+.2f} ± {100 * gain.sem():.2f} | {len(gain)} |", ""]
+
+
+def _intervals(runs: pd.DataFrame) -> list[str]:
+    """Lines of a table of the winner's estimate: share of intervals that hold the truth, and mean error."""
+    lines = ["## Estimates of the winner's value", "", "| budget | k | n | intervals of 95 % that hold | mean error |"]
+    lines.append("|---|---|---|---|---|")
+    for (budget, k, n), row in runs[runs.k > 0].groupby(["budget", "k", "n"])[["covered", "error"]].mean().iterrows():
+        held = "none given" if np.isnan(row.covered) else f"{row.covered:.0%}"
+        lines.append(f"| {budget} | {k} | {n} | {held} | {100 * row.error:+.2f} |")
+    return [*lines, ""]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seeds", type=int, default=10)
+    parser.add_argument("--show", action="store_true", help="make no runs, write the tables")
+    given = parser.parse_args()
+    torch.set_num_threads(1)
+    RUNS.parent.mkdir(parents=True, exist_ok=True)
+    for cell in [] if given.show else missing(given.seeds):
+        rows = run(*cell)
+        with RUNS.open("a", encoding="utf-8", newline="") as text:
+            writer = csv.writer(text, lineterminator="\n")
+            if text.tell() == 0:
+                writer.writerow(COLUMNS)
+            writer.writerows(rows)
+        print(*cell, flush=True)
+    PAGE.write_text(page(pd.read_csv(RUNS)), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
