@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import csv
+import json
 import statistics
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -13,6 +15,7 @@ from ma2ml_agents.commands import main
 from ma2ml_agents.commands.retrain import training_seed
 from ma2ml_agents.commands.retrainings import mean_and_spread
 from ma2ml_agents.search.finalists import ranked_trials
+from ma2ml_env import registry
 from ma2ml_env.evaluators.train import TrainEvaluator
 from ma2ml_env.trials import TrialStore
 
@@ -112,6 +115,12 @@ def test_runs_without_networks_or_without_such_a_size_or_damaged_files_are_refus
     assert "trains no networks" in capsys.readouterr().err
     assert main(["retrain", str(tmp_path / "none")]) == 2
     assert "holds no config.json" in capsys.readouterr().err
+    environment = asdict(registry.entry("ma2ml/cifar10-16px-v0"))
+    (tmp_path / "config.json").write_text(json.dumps({"run": {"environment": environment}}))
+    assert main(["retrain", str(tmp_path), "--filters", "32"]) == 2
+    assert "--filters does not apply: the networks of ma2ml/cifar10-16px-v0 are of kind" in capsys.readouterr().err
+    assert main(["retrain", str(tmp_path)]) == 2
+    assert "there are no trials in" in capsys.readouterr().err
 
 
 def test_the_spread_is_that_of_a_sample() -> None:

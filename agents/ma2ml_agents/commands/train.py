@@ -185,7 +185,7 @@ def _finalists(
     if not total:
         return []
     with CountProgress("finalists", total, console) as progress:
-        return run_finalists(
+        found = run_finalists(
             plan.env,
             trials,
             extent,
@@ -196,6 +196,11 @@ def _finalists(
             retry_failed=plan.retry_failed,
             on_trial=lambda trial, fresh: progress.advance(trial.summary),
         )
+    rounds = len(found[0].again) if found else 0
+    if rounds < extent.repeats:
+        line = f"the time limit came first: finalists have {rounds} of {extent.repeats} evaluations each"
+        console.print(line, highlight=False, markup=False, soft_wrap=True)
+    return found
 
 
 def _in_process(env: AutoMLEnv, options: TrainOptions) -> bool:

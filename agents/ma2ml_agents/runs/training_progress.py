@@ -32,14 +32,13 @@ class TrainingProgress(LiveBar):
     def __init__(self, label: str, epochs: int, console: Console) -> None:
         self._label, self._epochs = label, epochs
         self.curve: list[Point] = []
-        self._started, self._before = time.monotonic(), 0
+        self._last, self._seconds = time.monotonic(), 0.0
         super().__init__(label, epochs, console, RemainingColumn(self.seconds_left))
 
     def show(self, epoch: int, loss: float, accuracy: float) -> None:
         """Adds a finished epoch."""
         now = time.monotonic()
-        if not self.curve:
-            self._first = now
+        self._seconds, self._last = now - self._last, now
         self.curve.append((epoch, loss, accuracy))
         summary = f"loss {loss:.3f}, training accuracy {accuracy:.2%}"
         self._bar.update(self._task, completed=epoch, description=summary)
@@ -51,11 +50,8 @@ class TrainingProgress(LiveBar):
             self._console.print(line, highlight=False, markup=False, soft_wrap=True)
 
     def seconds_left(self) -> float | None:
-        """Estimated seconds until the last epoch, None before the second one."""
-        if len(self.curve) < 2:
-            return None
-        mean = (time.monotonic() - self._first) / (len(self.curve) - 1)
-        return (self._epochs - len(self.curve)) * mean
+        """Estimated seconds until the last epoch at the pace of the latest one, None before the second one."""
+        return (self._epochs - len(self.curve)) * self._seconds if len(self.curve) > 1 else None
 
 
 def save_curve(curve: list[Point], folder: Path, title: str) -> None:
