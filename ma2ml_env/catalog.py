@@ -26,8 +26,10 @@ TASKS = {
     "cifar10": "ma2ml_env.tasks.cifar:CIFAR10",
     "cifar100": "ma2ml_env.tasks.cifar:CIFAR100",
     "digits": "ma2ml_env.tasks.digits:Digits",
+    "fashion_mnist": "ma2ml_env.tasks.fashion_mnist:FashionMNIST",
     "image_folder": "ma2ml_env.tasks.image_folder:ImageFolder",
     "imagenet": "ma2ml_env.tasks.imagenet:ImageNet",
+    "mnist5k": "ma2ml_env.tasks.mnist5k:MNIST5K",
 }
 NETWORKS = {name: family.skeleton for name, family in FAMILIES.items()}
 EVALUATORS = {

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cache
@@ -14,9 +13,12 @@ from numpy.typing import NDArray
 
 from ma2ml_env.errors import DamagedFileError, MA2MLError
 from ma2ml_env.tasks.cifar_classes import CIFAR10_CLASSES, CIFAR100_CLASSES
+from ma2ml_env.tasks.class_split import chosen_split, require_multiple, usual_split
+from ma2ml_env.tasks.download import downloaded_archive
 from ma2ml_env.tasks.location import data_folder, missing
 from ma2ml_env.tasks.task import Images, Splits
 
+PAGE = "https://www.cs.toronto.edu/~kriz"
 SPLIT_SEED = 0
 TRAIN_IMAGES, TEST_IMAGES = 50_000, 10_000
 VALIDATION_SHARE = 0.1
@@ -32,6 +34,7 @@ class FileFormat(NamedTuple):
     title: str
     folder: str
     archive: str
+    md5: str
     train: tuple[str, ...]
     test: tuple[str, ...]
     label_bytes: int
@@ -42,6 +45,7 @@ CIFAR10_LAYOUT = FileFormat(
     title="CIFAR-10",
     folder="cifar-10-batches-bin",
     archive="cifar-10-binary.tar.gz",
+    md5="c32a1d4ab5d03f1284b67883e8d87530",
     train=tuple(f"data_batch_{number}.bin" for number in range(1, 6)),
     test=("test_batch.bin",),
     label_bytes=1,
@@ -51,6 +55,7 @@ CIFAR100_LAYOUT = FileFormat(
     title="CIFAR-100",
     folder="cifar-100-binary",
     archive="cifar-100-binary.tar.gz",
+    md5="03b5dce01913d631647c71ecec9e9cb8",
     train=("train.bin",),
     test=("test.bin",),
     label_bytes=2,
@@ -76,6 +81,7 @@ class CIFAR10:
         validation_images: to hold out, equally many of each class; None for 5,000.
         root: the folder that holds `cifar-10-batches-bin`; None for the environment variable `MA2ML_DATA`, else
             `~/.cache/ma2ml`.
+        download: whether missing files are downloaded, 160 MB, and checked by their MD5.
 
     Source: Krizhevsky (2009); 5,000 validation images as in NASNet and AutoAugment, but not which ones.
     """
@@ -88,15 +94,14 @@ class CIFAR10:
     root: str | None = field(default=None, repr=False)
     train_images: int | None = None
     validation_images: int | None = None
+    download: bool = field(default=False, repr=False)
     layout: ClassVar[FileFormat] = CIFAR10_LAYOUT
 
     def __post_init__(self) -> None:
         if self.image_size < 1:
             raise MA2MLError(f"image_size must be at least 1, not {self.image_size}")
         for name in ("train_images", "validation_images"):
-            number, classes = getattr(self, name), self.layout.classes
-            if number is not None and (number < classes or number % classes):
-                raise MA2MLError(f"{name} must be a multiple of the {classes} classes, not {number}")
+            require_multiple(name, getattr(self, name), self.layout.classes)
 
     def load(self) -> Splits:
         """The three parts, the same in every process.
@@ -105,7 +110,10 @@ class CIFAR10:
             ValueError: if a file is missing or is not as long as it must be, a label is out of range, or there are
                 fewer images than asked for.
         """
-        return _load(data_folder(self.root), self.layout, self.image_size, self.train_images, self.validation_images)
+        folder = data_folder(self.root)
+        if self.download and _absent(folder, self.layout):
+            downloaded_archive(f"{PAGE}/{self.layout.archive}", folder, self.layout.md5)
+        return _load(folder, self.layout, self.image_size, self.train_images, self.validation_images)
 
 
 @dataclass(frozen=True)
@@ -131,38 +139,13 @@ def _load(
     pixels, labels = _read([folder / layout.folder / name for name in layout.train], TRAIN_IMAGES, layout)
     test = _read([folder / layout.folder / name for name in layout.test], TEST_IMAGES, layout)
     if train_images is None and validation_images is None:
-        chosen = _usual_split(labels)
+        chosen = usual_split(labels, SPLIT_SEED, VALIDATION_SHARE)
     else:
-        chosen = _chosen_split(pixels, labels, layout.classes, train_images, validation_images)
+        held_out = round(len(labels) * VALIDATION_SHARE) if validation_images is None else validation_images
+        kept = len(labels) - held_out if train_images is None else train_images
+        chosen = chosen_split(pixels, labels, layout.classes, SPLIT_SEED, (kept, held_out))
     parts = [(pixels[rows], labels[rows]) for rows in chosen]
     return Splits(*(_images(_resized(images, image_size), labels) for images, labels in (*parts, test)))
-
-
-def _usual_split(labels: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Rows of the train and of the validation part."""
-    from sklearn.model_selection import train_test_split
-
-    rows = np.arange(len(labels))
-    train, validation = train_test_split(rows, test_size=VALIDATION_SHARE, stratify=labels, random_state=SPLIT_SEED)
-    return np.sort(train), np.sort(validation)
-
-
-def _chosen_split(
-    pixels: NDArray[np.uint8], labels: NDArray[np.int64], classes: int, train: int | None, validation: int | None
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Rows of the train and of the validation part, each in the order of the images' hashes."""
-    hashes = [hashlib.sha256(bytes([SPLIT_SEED]) + image.tobytes()).digest() for image in pixels]
-    order = np.array(sorted(range(len(labels)), key=lambda row: (hashes[row], labels[row])))
-    held_out = round(len(labels) * VALIDATION_SHARE) if validation is None else validation
-    kept = len(labels) - held_out if train is None else train
-    if held_out + kept > len(labels):
-        raise MA2MLError(f"{kept} train_images and {held_out} validation_images are more than {len(labels)} images")
-    first, second = held_out // classes, (held_out + kept) // classes
-    place = np.zeros(len(labels), dtype=np.int64)
-    for label in range(classes):
-        own = labels[order] == label
-        place[own] = np.arange(own.sum())
-    return order[(place >= first) & (place < second)], order[place < first]
 
 
 def _resized(pixels: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
@@ -177,13 +160,18 @@ def _resized(pixels: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
     return np.stack([np.asarray(image) for image in images]).transpose(0, 3, 1, 2)
 
 
-def _require_files(folder: Path, layout: FileFormat) -> None:
+def _absent(folder: Path, layout: FileFormat) -> list[str]:
+    """The files that are not there."""
     names = [f"{layout.folder}/{name}" for name in (*layout.train, *layout.test)]
-    absent = [name for name in names if not (folder / name).is_file()]
+    return [name for name in names if not (folder / name).is_file()]
+
+
+def _require_files(folder: Path, layout: FileFormat) -> None:
+    absent = _absent(folder, layout)
     if absent:
         how = (
-            f"Unpack {layout.archive} (the binary version, not the Python one) there, "
-            f"from https://www.cs.toronto.edu/~kriz/cifar.html."
+            f"Unpack {layout.archive} (the binary version, not the Python one) there, from {PAGE}/cifar.html, "
+            f"or use --download or the setting download=True."
         )
         raise missing(layout.title, folder, absent, how)
 

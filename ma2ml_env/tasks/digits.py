@@ -7,6 +7,7 @@ from functools import cache
 
 import numpy as np
 
+from ma2ml_env.tasks.class_split import three_parts
 from ma2ml_env.tasks.task import Images, Splits
 
 SPLIT_SEED = 0
@@ -34,14 +35,9 @@ class Digits:
 def _load() -> Splits:
     import torch
     from sklearn.datasets import load_digits
-    from sklearn.model_selection import train_test_split
 
     images, labels = load_digits(return_X_y=True)
-    everything = np.arange(len(labels))
-    train, rest = train_test_split(everything, train_size=TRAIN_SHARE, stratify=labels, random_state=SPLIT_SEED)
-    share = VALIDATION_SHARE / (1 - TRAIN_SHARE)
-    validation, test = train_test_split(rest, train_size=share, stratify=labels[rest], random_state=SPLIT_SEED)
     pixels = torch.from_numpy(np.rint(images * (255 / 16)).astype(np.uint8)).reshape(-1, 1, 8, 8)
     targets = torch.from_numpy(labels.astype(np.int64))
-    parts = [Images(pixels[np.sort(part)], targets[np.sort(part)]) for part in (train, validation, test)]
-    return Splits(*parts)
+    rows = three_parts(labels, SPLIT_SEED, TRAIN_SHARE, VALIDATION_SHARE)
+    return Splits(*(Images(pixels[part], targets[part]) for part in rows))

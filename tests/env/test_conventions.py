@@ -20,7 +20,8 @@ INSTANT = [
     env_id for env_id in ma2ml_env.env_ids() if "synthetic" in env_id or "surrogate" in env_id or "fcnet" in env_id
 ]
 TASKS = {env_id: registry.entry(env_id).evaluator.get("task", {}) for env_id in ma2ml_env.env_ids()}
-UNTRAINED = [env_id for env_id, task in TASKS.items() if task.get("kind", "").startswith(("cifar", "imagenet"))]
+ELSEWHERE = ("cifar", "fashion", "imagenet", "mnist")
+UNTRAINED = [env_id for env_id, task in TASKS.items() if task.get("kind", "").startswith(ELSEWHERE)]
 TRAINED = [env_id for env_id in ma2ml_env.env_ids() if env_id not in (*INSTANT, *UNTRAINED)]
 VARIANTS = list(variants_of(game(), []))
 
