@@ -51,7 +51,9 @@ def test_a_report_is_figures_leaderboard_and_result(tmp_path: Path) -> None:
     assert found["trial"] == winner.number
     assert found["reward"] == winner.reward
     assert found["trials"] == 20
-    assert {"top_reward.png", "batch_reward.png", "leaderboard.csv"} <= {path.name for path in tmp_path.iterdir()}
+    assert {"top_reward.png", "batch_reward.png", "best.png", "leaderboard.csv"} <= {
+        path.name for path in tmp_path.iterdir()
+    }
 
 
 def test_a_finished_search_that_is_resumed_has_its_report(tmp_path: Path) -> None:

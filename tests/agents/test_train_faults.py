@@ -141,7 +141,7 @@ def test_figures_that_cannot_be_written_do_not_cost_the_model(
     def full(*arguments: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("ma2ml_agents.commands.outcome.draw_figures", full)
+    monkeypatch.setattr("ma2ml_agents.search.outcome.draw_figures", full)
     assert main([*ONE_TRAINING, "--out", str(tmp_path)]) == 0
     assert "the figures cannot be written" in capsys.readouterr().out
     assert (tmp_path / "model.safetensors").exists()

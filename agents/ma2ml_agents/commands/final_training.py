@@ -13,10 +13,11 @@ from rich.console import Console
 from ma2ml_agents.commands.time_split import TimeSplit
 from ma2ml_agents.runs.training_progress import TrainingProgress, save_curve
 from ma2ml_agents.search.loop import CHECKPOINT_FOLDER
+from ma2ml_agents.search.outcome import RESULT_FILE
 from ma2ml_env import AutoMLEnv, Trial
 from ma2ml_env.evaluator import Resumable, Retrainable
 
-RESULT_FILE, MODEL_FILE, WEIGHTS_FILE = "result.json", "model.safetensors", "weights.safetensors"
+MODEL_FILE, WEIGHTS_FILE = "model.safetensors", "weights.safetensors"
 FINAL_CHECKPOINT = "final.pt"
 
 

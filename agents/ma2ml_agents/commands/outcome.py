@@ -2,78 +2,22 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
 
-from ma2ml_agents.commands.final_training import MODEL_FILE, RESULT_FILE, FinalTraining
+from ma2ml_agents.commands.final_training import MODEL_FILE, FinalTraining
 from ma2ml_agents.commands.time_split import TimeSplit
-from ma2ml_agents.learner import Recommender
 from ma2ml_agents.runs.loggers import SearchLog
-from ma2ml_agents.runs.report import best_in_words, draw_best, draw_figures
-from ma2ml_agents.search import SearchPlan
-from ma2ml_agents.search.finalists import Finalist
+from ma2ml_agents.runs.report import best_in_words
 from ma2ml_agents.search.leaderboard import leaderboard, leaderboard_table, save_leaderboard
+from ma2ml_agents.search.outcome import RESULT_FILE, FinishedSearch, draw_outcome, save_result
 from ma2ml_env import Trial
-from ma2ml_env.files import write_text
 from ma2ml_env.trials import best
 
-FIGURE_BATCH = 10
 TABLE_WIDTH = 160
 Say = Callable[[str], None]
-
-
-@dataclass(frozen=True)
-class FinishedSearch:
-    """A search that is over, with its finalists.
-
-    Attributes:
-        plan: plan of the search.
-        trials: all trials of the search.
-        finalists: from `run_finalists`, best first.
-        title: learner and environment.
-    """
-
-    plan: SearchPlan
-    trials: Sequence[Trial]
-    finalists: Sequence[Finalist]
-    title: str
-
-    @property
-    def winner(self) -> Trial | None:
-        """The finalist of the highest mean reward under other seeds; without finalists, the highest reward."""
-        confirmed = [finalist.trial for finalist in self.finalists[:1] if finalist.reward != 0]
-        return confirmed[0] if confirmed else best(self.trials)
-
-    @property
-    def recommended(self) -> Trial | None:
-        """The evaluated pipeline that the learner's own critic expects to be best, where it has one."""
-        learner = self.plan.learner
-        action = learner.recommend() if isinstance(learner, Recommender) else None
-        if action is None:
-            return None
-        key = self.plan.env.decode(action).key
-        return next((trial for trial in self.trials if trial.pipeline.key == key), None)
-
-    def result(self, winner: Trial) -> dict[str, Any]:
-        """What `result.json` holds of the search."""
-        said = next((f.accuracy for f in self.finalists if f.trial.number == winner.number), None)
-        recommended = self.recommended
-        return {
-            "trial": winner.number,
-            "reward": float(winner.reward),
-            "accuracy": float(winner.result.accuracy),
-            "expected_accuracy": None if said is None else said.expected,
-            "interval": None if said is None or said.low is None else [said.low, said.high],
-            "trials": len(self.trials),
-            "finalists": [_of_finalist(finalist) for finalist in self.finalists],
-            "seed": self.plan.seed,
-            **({} if recommended is None else {"recommended": _observed(recommended)}),
-        }
 
 
 def conclude(search: FinishedSearch, out: Path, split: TimeSplit, log: SearchLog, console: Console) -> int:
@@ -98,16 +42,16 @@ def conclude(search: FinishedSearch, out: Path, split: TimeSplit, log: SearchLog
     winner = search.winner
     if winner is None:
         say(f"\n{best_in_words(search.trials)}\n")
-        _draw(search, None, out, log, say)
+        _draw(search, out, log, say)
         return 1
     rows = leaderboard(search.trials, finalists=search.finalists)
     wide = Console(file=console.file, width=max(console.width, TABLE_WIDTH), force_terminal=console.is_terminal)
     wide.print(leaderboard_table(rows), new_line_start=True)
     say(f"\n{_in_words(search, winner)}\n\n{winner.pipeline}\n")
     save_leaderboard(rows, out)
-    _draw(search, winner, out, log, say)
+    _draw(search, out, log, say)
     final = FinalTraining(search.plan.env, winner, search.plan.seed, out, split, console).run()
-    write_text(out / RESULT_FILE, json.dumps(search.result(winner) | final, indent=2) + "\n")
+    save_result(search, winner, out, final)
     return 0
 
 
@@ -136,30 +80,18 @@ def _sentence(search: FinishedSearch, trial: Trial) -> str:
     return f"{text}; expected accuracy {said.expected:.2%}{ends} by {seeds}"
 
 
-def _draw(search: FinishedSearch, winner: Trial | None, out: Path, log: SearchLog, say: Say) -> None:
+def _draw(search: FinishedSearch, out: Path, log: SearchLog, say: Say) -> None:
     """Draws the figures and the winner; a failure to write them does not end the command."""
     if not search.trials:
         return
-    size = search.plan.learner.batch_size if search.plan.learner.batch_size > 1 else FIGURE_BATCH
     try:
-        figures = draw_figures(search.trials, size, out, search.title)
-        if winner is not None:
-            file, pixels = draw_best(search.plan.env, winner, out)
-            figures.append(file)
+        figures, pixels = draw_outcome(search, out)
+        if pixels is not None:
             log.image(len(search.trials), "best", pixels)
     except OSError as error:
         say(f"the figures cannot be written: {error}")
     else:
         say(f"figures: {', '.join(str(figure) for figure in figures)}")
-
-
-def _of_finalist(finalist: Finalist) -> dict[str, Any]:
-    again = {"accuracies": [t.result.accuracy for t in finalist.again], "rewards": [t.reward for t in finalist.again]}
-    return {**_observed(finalist.trial), **again, **asdict(finalist.accuracy)}
-
-
-def _observed(trial: Trial) -> dict[str, Any]:
-    return {"trial": trial.number, "reward": float(trial.reward), "accuracy": float(trial.result.accuracy)}
 
 
 __all__ = ["MODEL_FILE", "RESULT_FILE", "FinishedSearch", "conclude"]

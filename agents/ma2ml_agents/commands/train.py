@@ -16,7 +16,7 @@ import ma2ml_env
 from ma2ml_agents.commands.cost_check import check_bounds
 from ma2ml_agents.commands.data import with_data
 from ma2ml_agents.commands.options import flat, register_environments
-from ma2ml_agents.commands.outcome import FinishedSearch, conclude
+from ma2ml_agents.commands.outcome import conclude
 from ma2ml_agents.commands.time_split import TimeSplit
 from ma2ml_agents.commands.train_options import TrainOptions, parse_train
 from ma2ml_agents.executors import Executor, InlineExecutor, ProcessExecutor
@@ -24,12 +24,14 @@ from ma2ml_agents.learner import agent_specs
 from ma2ml_agents.learners import learner_from_config
 from ma2ml_agents.runs.folder import check_folder, run_folder
 from ma2ml_agents.runs.loggers import SearchLog, check_loggers
-from ma2ml_agents.runs.progress import CountProgress, SearchProgress
+from ma2ml_agents.runs.progress import CountProgress
 from ma2ml_agents.runs.report import TOP_K
 from ma2ml_agents.search import Callbacks, SearchPlan, run_plan
 from ma2ml_agents.search.finalists import Finalist, run_finalists
+from ma2ml_agents.search.outcome import FinishedSearch
 from ma2ml_agents.search.plan import GIVE_UP_AFTER
 from ma2ml_agents.search.pruner import make_pruner
+from ma2ml_agents.search.run import shown_progress
 from ma2ml_agents.search.warm_start import read_warm_start
 from ma2ml_env import AutoMLEnv, Trial
 from ma2ml_env.evaluator import Preparing, Savable, is_instant
@@ -158,10 +160,10 @@ def _search(
         executor = _executor(plan.env, options)
         stack.callback(executor.shutdown)
         _announce(plan, title, split, executor.capacity, console)
-        with SearchProgress(plan.budget, console, executor.capacity, is_instant(plan.env.evaluator)) as progress:
+        with shown_progress(plan, executor, console) as shown:
             if executor.capacity > options.search.window and not plan.learner.on_policy:
-                progress.notice(WORKERS_WAIT.format(workers=executor.capacity, window=options.search.window))
-            callbacks = Callbacks(progress.show, _log_updates(log), progress.notice)
+                shown.on_notice(WORKERS_WAIT.format(workers=executor.capacity, window=options.search.window))
+            callbacks = shown.chained(Callbacks(on_update=_log_updates(log)))
             trials = run_plan(plan, executor=executor, callbacks=callbacks)
         if split.limit is not None:
             console.print(split.in_words(trials), highlight=False, markup=False, soft_wrap=True)

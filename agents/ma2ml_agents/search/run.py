@@ -14,11 +14,11 @@ from ma2ml_agents.runs.progress import SearchProgress
 from ma2ml_agents.search.callbacks import Callbacks
 from ma2ml_agents.search.cost import CostBounds
 from ma2ml_agents.search.loop import SearchLoop
-from ma2ml_agents.search.outcome import report_folder, save_outcome
+from ma2ml_agents.search.outcome import FinishedSearch, report_folder, save_outcome
 from ma2ml_agents.search.plan import GIVE_UP_AFTER, SearchPlan
 from ma2ml_agents.search.pruner import Pruner
 from ma2ml_env import AutoMLEnv, Trial
-from ma2ml_env.evaluator import Instant
+from ma2ml_env.evaluator import is_instant
 from ma2ml_env.types import JointAction
 
 
@@ -67,7 +67,7 @@ def run_search(
         pruner: early stopping of trainings whose accuracy lags behind; None trains all to the end.
         callbacks: callbacks to invoke.
         progress: show the progress as `ma2ml train` does: a bar on a terminal, about ten lines elsewhere.
-        report: write figures, `leaderboard.csv` and `result.json` to `out`, also when the search is resumed.
+        report: write figures, `leaderboard.csv` and `result.json` to `out` at the end, as `ma2ml train` does.
         retry_failed: evaluate the failed trials in `out` again, as after a fix of the evaluator. All trials there
             become data for the learner, like a warm start, and the search resumes from them with the new results.
         give_up_after: number of evaluations after which to stop if all raised the same exception; None for never.
@@ -102,7 +102,7 @@ def run_search(
         shown = stack.enter_context(shown_progress(plan, chosen, Console())) if progress else Callbacks()
         trials = run_plan(plan, executor=chosen, callbacks=shown.chained(callbacks or Callbacks()))
     if report:
-        save_outcome(plan, trials)
+        save_outcome(FinishedSearch(plan, trials))
     return trials
 
 
@@ -118,8 +118,7 @@ def shown_progress(plan: SearchPlan, executor: Executor, console: Console) -> It
     Yields:
         The callbacks that update it.
     """
-    instant = isinstance(plan.env.evaluator, Instant) and plan.env.evaluator.instant
-    with SearchProgress(plan.budget, console, executor.capacity, instant) as bar:
+    with SearchProgress(plan.budget, console, executor.capacity, is_instant(plan.env.evaluator)) as bar:
         yield Callbacks(on_trial=bar.show, on_notice=bar.notice)
 
 
