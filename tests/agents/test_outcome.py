@@ -12,8 +12,8 @@ import pytest
 
 import ma2ml_env
 from ma2ml_agents.commands import final_training, main
-from ma2ml_agents.commands.finale_options import duration_seconds
-from ma2ml_agents.commands.time_split import MARGIN, TimeSplit
+from ma2ml_agents.commands.finale.finale_options import duration_seconds
+from ma2ml_agents.commands.finale.time_split import MARGIN, TimeSplit
 from ma2ml_agents.search.finalists import FinalistPlan, finalist_seed
 from ma2ml_env import AutoMLEnv, Decision, Result, SearchSpace, Trial
 from ma2ml_env.errors import MA2MLError

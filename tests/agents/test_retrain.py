@@ -12,8 +12,8 @@ import pytest
 
 import ma2ml_env
 from ma2ml_agents.commands import main
+from ma2ml_agents.commands.finale.retrainings import mean_and_spread
 from ma2ml_agents.commands.retrain import training_seed
-from ma2ml_agents.commands.retrainings import mean_and_spread
 from ma2ml_agents.search.finalists import ranked_trials
 from ma2ml_env import registry
 from ma2ml_env.evaluators.train import TrainEvaluator

@@ -11,9 +11,9 @@ import tyro
 from rich.console import Console
 
 from ma2ml_agents.commands.finalist_facts import finalists_of_run
+from ma2ml_agents.commands.model_files.run_facts import facts_of_run, machine, versions
+from ma2ml_agents.commands.model_files.saved_model import model_file, run_of
 from ma2ml_agents.commands.options import parse
-from ma2ml_agents.commands.run_facts import facts_of_run, machine, versions
-from ma2ml_agents.commands.saved_model import model_file, run_of
 from ma2ml_agents.runs.model_card import model_card
 from ma2ml_env.errors import MA2MLError
 from ma2ml_env.files import write_text

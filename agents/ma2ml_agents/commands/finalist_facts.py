@@ -6,8 +6,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from ma2ml_agents.commands.outcome import RESULT_FILE
-from ma2ml_agents.commands.run_facts import read_object
+from ma2ml_agents.commands.finale.outcome import RESULT_FILE
+from ma2ml_agents.commands.model_files.run_facts import read_object
 from ma2ml_agents.runs.environment import env_of_run
 from ma2ml_agents.search.loop import TRIALS_FILE
 from ma2ml_env import Pipeline

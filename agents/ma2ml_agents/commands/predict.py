@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Annotated
 import numpy as np
 import tyro
 
+from ma2ml_agents.commands.model_files.prediction_writers import WRITERS, Prediction
+from ma2ml_agents.commands.model_files.saved_model import read_predictor
 from ma2ml_agents.commands.options import parse
-from ma2ml_agents.commands.prediction_writers import WRITERS, Prediction
-from ma2ml_agents.commands.saved_model import read_predictor
 from ma2ml_env.errors import MA2MLError, nearest, require_range
 from ma2ml_env.files import replacing
 from ma2ml_env.tasks.folder_listing import SUFFIXES

@@ -11,8 +11,8 @@ from typing import Any
 import tyro
 from rich.console import Console
 
+from ma2ml_agents.commands.finale.retrainings import Retraining, Retrainings, retrain_table
 from ma2ml_agents.commands.options import parse
-from ma2ml_agents.commands.retrainings import Retraining, Retrainings, retrain_table
 from ma2ml_agents.runs.environment import entry_of_run
 from ma2ml_agents.runs.folder import lock_folder
 from ma2ml_agents.runs.training_progress import TrainingProgress

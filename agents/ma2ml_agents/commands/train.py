@@ -15,9 +15,9 @@ from rich.console import Console
 import ma2ml_env
 from ma2ml_agents.commands.cost_check import check_bounds
 from ma2ml_agents.commands.data import with_data
+from ma2ml_agents.commands.finale.outcome import conclude
+from ma2ml_agents.commands.finale.time_split import TimeSplit
 from ma2ml_agents.commands.options import flat, register_environments
-from ma2ml_agents.commands.outcome import conclude
-from ma2ml_agents.commands.time_split import TimeSplit
 from ma2ml_agents.commands.train_options import TrainOptions, parse_train
 from ma2ml_agents.executors import Executor, InlineExecutor, ProcessExecutor
 from ma2ml_agents.learner import agent_specs

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 import tyro
 
-from ma2ml_agents.commands.finale_options import FinaleOptions, duration_seconds
+from ma2ml_agents.commands.finale.finale_options import FinaleOptions, duration_seconds
 from ma2ml_agents.commands.options import Amount, Repeatable, cores, flat, parse, parse_settings
 from ma2ml_agents.learners import learner_class, make_config
 from ma2ml_agents.learners.presets import Kind

@@ -7,7 +7,7 @@ import platform
 from pathlib import Path
 from typing import Any
 
-from ma2ml_agents.commands.outcome import RESULT_FILE
+from ma2ml_agents.commands.finale.outcome import RESULT_FILE
 from ma2ml_agents.runs.environment import env_of_run
 from ma2ml_agents.runs.folder import CONFIG_FILE
 from ma2ml_agents.runs.version import project_version

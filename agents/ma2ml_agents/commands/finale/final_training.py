@@ -10,7 +10,7 @@ from typing import Any
 
 from rich.console import Console
 
-from ma2ml_agents.commands.time_split import TimeSplit
+from ma2ml_agents.commands.finale.time_split import TimeSplit
 from ma2ml_agents.runs.training_progress import TrainingProgress, save_curve
 from ma2ml_agents.search.loop import CHECKPOINT_FOLDER
 from ma2ml_agents.search.outcome import RESULT_FILE

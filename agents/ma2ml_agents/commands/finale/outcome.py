@@ -7,8 +7,8 @@ from pathlib import Path
 
 from rich.console import Console
 
-from ma2ml_agents.commands.final_training import MODEL_FILE, FinalTraining
-from ma2ml_agents.commands.time_split import TimeSplit
+from ma2ml_agents.commands.finale.final_training import MODEL_FILE, FinalTraining
+from ma2ml_agents.commands.finale.time_split import TimeSplit
 from ma2ml_agents.runs.loggers import SearchLog
 from ma2ml_agents.runs.report import best_in_words
 from ma2ml_agents.search.leaderboard import leaderboard, leaderboard_table, save_leaderboard

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ma2ml_agents.commands.outcome import MODEL_FILE
+from ma2ml_agents.commands.finale.outcome import MODEL_FILE
 from ma2ml_agents.runs.folder import CONFIG_FILE
 from ma2ml_env.errors import MA2MLError
 
