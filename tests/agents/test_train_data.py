@@ -12,7 +12,7 @@ from picture_files import write_pictures
 import ma2ml_env
 from ma2ml_agents.commands import main
 from ma2ml_agents.runs.environment import env_of_run
-from ma2ml_env.tasks import image_folder
+from ma2ml_env.tasks import fashion_mnist, image_folder
 
 QUICK = ("--algo", "random_search", "--executor", "inline", "--set", "epochs=1", "retrain_epochs=1")
 
@@ -95,6 +95,8 @@ def test_options_that_exclude_each_other_are_refused(place, capsys) -> None:
     for words, message in (
         (("--data", "pets", "--env", "ma2ml/synthetic-v0"), "--data and --env exclude each other"),
         (("--strict",), "--strict requires --data"),
+        (("--data", "pets", "--download"), "--data and --download exclude each other"),
+        (("--env", "ma2ml/digits-v0", "--download"), "ma2ml/digits-v0 has no setting 'download'"),
         (("--seconds-per-pipeline", "3"), "--seconds-per-pipeline requires --data"),
         (("--data", "pets", "--seconds-per-pipeline", "0"), "seconds_per_pipeline must be in"),
         (("--data", "pets", "--set", "epoch=3"), "has no setting 'epoch'; did you mean 'epochs'?"),
@@ -111,3 +113,12 @@ def test_a_folder_of_another_run_is_refused(place, capsys) -> None:
     assert train("--env", "ma2ml/synthetic-v0", "--algo", "random_search", "--budget", "1", "--out", "run") == 0
     assert train("--data", "pets", "--out", "run", *QUICK) == 2
     assert "run contains another run, of ma2ml/synthetic-v0; choose another --out" in capsys.readouterr().err
+
+
+def test_missing_images_are_downloaded_before_the_search(place, monkeypatch, capsys) -> None:
+    asked = []
+    monkeypatch.setattr(fashion_mnist, "downloaded_fashion_mnist", asked.append)
+    assert train("--env", "ma2ml/fashion-mnist-v0", "--download", *QUICK) == 2
+    assert asked == [place.parent / "cache"]
+    assert "Fashion-MNIST is not complete" in capsys.readouterr().err
+    assert not Path("runs").exists()

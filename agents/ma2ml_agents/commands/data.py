@@ -13,6 +13,7 @@ from ma2ml_agents.runs.environment import entry_of_run
 from ma2ml_agents.runs.folder import CONFIG_FILE
 from ma2ml_env import catalog, registry
 from ma2ml_env.errors import MA2MLError
+from ma2ml_env.evaluator import Preparing
 from ma2ml_env.evaluators.train import TrainEvaluator
 from ma2ml_env.from_images import SECONDS, entry_from_images, image_lines
 from ma2ml_env.tasks.image_folder import ImageFolder
@@ -35,11 +36,10 @@ def with_data(options: TrainOptions, console: Console) -> TrainOptions:
     """
     data, search = options.data, options.search
     if data.data is None:
-        given = {"seconds_per_pipeline": data.seconds_per_pipeline, "image_size": data.image_size}
-        names = [name for name, value in {**given, "strict": data.strict or None}.items() if value is not None]
-        if names:
-            raise MA2MLError(f"--{names[0].replace('_', '-')} requires --data")
+        _require_no_data(options)
         return options
+    if data.download:
+        raise MA2MLError("--data and --download exclude each other: your own images are there")
     if search.env != SearchOptions.env:
         raise MA2MLError("--data and --env exclude each other: an environment has its own images")
     overrides = options.overrides() | ({} if data.image_size is None else {"image_size": data.image_size})
@@ -54,6 +54,17 @@ def with_data(options: TrainOptions, console: Console) -> TrainOptions:
     registry.add_entries([entry])
     settled = replace(data, seconds_per_pipeline=seconds)
     return replace(options, search=replace(search, env=entry.id, set=()), data=settled)
+
+
+def _require_no_data(options: TrainOptions) -> None:
+    """Checks the options of a registered environment, and downloads its images if that is asked for."""
+    data = options.data
+    given = {"seconds_per_pipeline": data.seconds_per_pipeline, "image_size": data.image_size}
+    names = [name for name, value in {**given, "strict": data.strict or None}.items() if value is not None]
+    if names:
+        raise MA2MLError(f"--{names[0].replace('_', '-')} requires --data")
+    if data.download:
+        _download(options)
 
 
 def _resumed(out: Path, folder: Path, strict: bool, overrides: dict[str, Any]) -> tuple[registry.EnvEntry, list[str]]:
@@ -72,3 +83,11 @@ def _resumed(out: Path, folder: Path, strict: bool, overrides: dict[str, Any]) -
     entry = entry.override(**overrides, **place)
     evaluator = entry.build().evaluator
     return entry, image_lines(evaluator) if isinstance(evaluator, TrainEvaluator) else []
+
+
+def _download(options: TrainOptions) -> None:
+    """Downloads the images of a registered environment if they are missing; the run does not depend on it."""
+    entry = registry.entry(options.search.env).override(**options.overrides(), download=True)
+    evaluator = entry.build().evaluator
+    if isinstance(evaluator, Preparing):
+        evaluator.prepare()

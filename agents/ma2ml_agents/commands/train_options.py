@@ -54,7 +54,7 @@ class SearchOptions:
 
 @dataclass(frozen=True)
 class DataOptions:
-    """Your own images, instead of a registered environment."""
+    """Your own images, instead of a registered environment, or the download of one's."""
 
     data: Path | None = None
     """Folder of pictures: a sub-folder per class, or train, val and test of such sub-folders. Size, channels, classes,
@@ -65,6 +65,8 @@ class DataOptions:
     """Rows and columns to which the pictures are resized; by default their own, at most 64."""
     strict: bool = False
     """Refuse a folder with pictures that cannot be read, instead of leaving them out."""
+    download: bool = False
+    """Download the images of --env if they are missing: CIFAR or Fashion-MNIST, to the folder MA2ML_DATA names."""
 
 
 @dataclass(frozen=True)
