@@ -86,16 +86,19 @@ def test_the_final_training_leaves_a_curve_and_no_checkpoint_and_is_not_repeated
     assert result_of(tmp_path) == first
 
 
-def test_a_time_limit_shortens_the_final_training_and_a_longer_one_makes_up_for_it(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+def test_a_final_training_shortened_by_a_time_limit_is_made_up_for_without_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    command = [*SMALL, "retrain_epochs=2000", "--budget", "1", "--out", str(tmp_path)]
-    command.remove("retrain_epochs=2")
-    assert main([*command, "--time-limit", "1s"]) == 0
+    command = [*SMALL, "--budget", "1", "--out", str(tmp_path)]
+    with monkeypatch.context() as late:
+        late.setattr(TimeSplit, "final_epochs", lambda split, winner, trials: 1)
+        assert main([*command, "--time-limit", "1h"]) == 0
     said = capsys.readouterr().out
-    assert "time limit 0:00:01: search" in said
-    assert "of 2000 epochs for the final training" in said
-    assert 1 <= result_of(tmp_path)["epochs"] < 2000
+    assert "time limit 1:00:00: search" in said
+    assert "the time limit leaves 1 of 2 epochs for the final training" in said
+    assert result_of(tmp_path)["epochs"] == 1
+    assert main(command) == 0
+    assert result_of(tmp_path)["epochs"] == 2
 
 
 @dataclass
@@ -125,18 +128,27 @@ def slow_trials(*seconds: float) -> tuple[AutoMLEnv, list[Trial]]:
     return env, trials
 
 
-def test_the_time_for_finalists_and_final_training_is_kept_by_what_their_evaluations_took() -> None:
-    env, trials = slow_trials(10.0, 30.0, 20.0, 500.0)
+def test_the_time_for_finalists_and_final_training_is_kept_by_what_evaluations_took() -> None:
+    env, trials = slow_trials(500.0, 900.0, 10.0, 30.0, 20.0)
     split = TimeSplit(1000.0, env, FinalistPlan(3, 2), workers=2)
-    assert split.finalist_seconds(trials) == pytest.approx(MARGIN * 3 * 20)
-    assert split.final_seconds(trials) == pytest.approx(MARGIN * 4 * 30), "the slowest of those that may win"
+    assert split.finalist_seconds(trials) == pytest.approx(MARGIN * 3 * 20), "the first of each worker is not usual"
+    assert split.final_seconds(trials) == pytest.approx(MARGIN * 4 * 30)
     assert split.after_search(trials) == pytest.approx(MARGIN * (60 + 120))
     assert split.after_search([]) == 0
-    assert split.final_epochs(trials[0]) is None
+    assert split.finalists_deadline(trials) == pytest.approx(split.started + 1000 - MARGIN * 120)
+    short = replace(split, limit=100.0)
+    assert (short.finalist_seconds(trials), short.final_seconds(trials)) == pytest.approx((15, 40)), "shares"
+
+
+def test_a_final_training_that_does_not_fit_has_fewer_epochs() -> None:
+    env, trials = slow_trials(500.0, 10.0, 30.0)
+    split = TimeSplit(1000.0, env, FinalistPlan(2, 2), workers=1)
+    assert split.final_epochs(trials[1], trials) is None
     late = replace(split, limit=20.0)
-    assert late.final_epochs(trials[0]) == math.floor(8 * late.left / 40)
-    assert replace(split, limit=0.001).final_epochs(trials[0]) == 1
-    assert replace(split, limit=None).final_epochs(trials[0]) is None
+    assert late.final_epochs(trials[1], trials) == math.floor(8 * late.left / 40)
+    assert late.final_epochs(trials[0], trials) == math.floor(8 * late.left / 120), "its first evaluation was slow"
+    assert replace(split, limit=0.001).final_epochs(trials[0], trials) == 1
+    assert replace(split, limit=None).final_epochs(trials[0], trials) is None
 
 
 @pytest.mark.parametrize(

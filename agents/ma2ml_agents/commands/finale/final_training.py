@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,7 @@ class FinalTraining:
     Attributes:
         env: environment of the search; its evaluator may lack a final training.
         winner: trial of the pipeline to train.
+        trials: all trials of the search.
         seed: seed of the search.
         out: folder of the run.
         split: split of the time limit.
@@ -36,6 +38,7 @@ class FinalTraining:
 
     env: AutoMLEnv
     winner: Trial
+    trials: Sequence[Trial]
     seed: int
     out: Path
     split: TimeSplit
@@ -79,7 +82,7 @@ class FinalTraining:
         evaluator = self.env.evaluator
         if not isinstance(evaluator, Resumable):
             return None
-        return self.split.final_epochs(self.winner) or evaluator.retrain_epochs
+        return self.split.final_epochs(self.winner, self.trials) or evaluator.retrain_epochs
 
     def _train(self) -> tuple[Any, dict[str, Any]]:
         evaluator, epochs = self.env.evaluator, self._epochs

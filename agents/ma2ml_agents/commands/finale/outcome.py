@@ -50,7 +50,7 @@ def conclude(search: FinishedSearch, out: Path, split: TimeSplit, log: SearchLog
     say(f"\n{_in_words(search, winner)}\n\n{winner.pipeline}\n")
     save_leaderboard(rows, out)
     _draw(search, out, log, say)
-    final = FinalTraining(search.plan.env, winner, search.plan.seed, out, split, console).run()
+    final = FinalTraining(search.plan.env, winner, search.trials, search.plan.seed, out, split, console).run()
     save_result(search, winner, out, final)
     return 0
 
