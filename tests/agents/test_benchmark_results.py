@@ -143,6 +143,10 @@ def test_improvement_and_profiles_are_what_counting_gives() -> None:
     a, b, thresholds = rng.random((4, 2)), rng.random((3, 2)), np.array([0.0, 0.3, 0.9])
     counted = np.mean([np.mean([x > y for x in a[:, task] for y in b[:, task]]) for task in range(2)])
     assert improvement(a, b) == pytest.approx([counted])
+    tied = rng.integers(3, size=(6, 4)).astype(float)
+    assert improvement(tied[:, :2], tied[:, 2:]) == pytest.approx(
+        [metrics.probability_of_improvement(tied[:, :2], tied[:, 2:])]
+    )
     assert profile(thresholds)(a) == pytest.approx([np.mean(a > t) for t in thresholds])
 
 

@@ -88,11 +88,10 @@ def iqm(scores: Scores) -> NDArray[np.float64]:
 def improvement(ours: Scores, theirs: Scores) -> NDArray[np.float64]:
     """Returns the probability that a run of `ours` is better than one of `theirs`, shape (1,).
 
-    Source: rliable, `probability_of_improvement`.
+    Source: rliable, `probability_of_improvement`, without its test of significance, which takes most of its time.
     """
-    from rliable.metrics import probability_of_improvement
-
-    return np.array([probability_of_improvement(ours, theirs)])
+    better, equal = ours[:, None] > theirs[None], ours[:, None] == theirs[None]
+    return np.array([better.mean() + equal.mean() / 2])
 
 
 def middle(scores: Scores) -> NDArray[np.float64]:
