@@ -36,7 +36,7 @@ class Preset:
 
 _CONTROLLER = {"single_agent": True, "policy": "lstm"}
 _NASNET = {**_CONTROLLER, "batch_size": 20, "learning_rate": 3.5e-4, "entropy_coef": 1e-5, "value_decay": 0.95}
-_PPO_CONTROLLER = {**_CONTROLLER, "learning_rate": 0.01}
+_PPO_CONTROLLER = {**_CONTROLLER, "learning_rate": 0.001}
 _SNG = {"batch_size": 2, "utility": "piecewise", "momentum": 0.0}
 _ASNG = {"batch_size": 6, "utility": "piecewise", "momentum": 0.0, "adaptive": True}
 _AS_PUBLISHED = {"step": 1.0, "step_grows": False, "distinct": False}
@@ -48,7 +48,7 @@ PRESETS: dict[str, Preset] = {
         "REINFORCE, one LSTM for all decisions",
         "the authors' code",
         {**_CONTROLLER, "batch_size": 10, "learning_rate": 3.5e-3, "baseline_decay": 0.99},
-        {**_CONTROLLER, "learning_rate": 0.04},
+        {**_CONTROLLER, "learning_rate": 0.01},
         "weight sharing; 64 units instead of 100; entropy in the reward; bounded logits",
     ),
     "nasnet": Preset(
