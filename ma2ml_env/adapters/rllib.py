@@ -17,7 +17,7 @@ from ma2ml_env.types import AgentID
 class MaskedTokensEnv(ParallelPettingZooEnv):
     """The variant `tokens` with observations `Dict({"observations", "action_mask"})`, masks as floats.
 
-    It is what RLlib's `ActionMaskingTorchRLModule` reads, which takes the logarithm of the mask.
+    It is what RLlib's `ActionMaskingTorchRLModule` documents; it takes the logarithm of the mask.
 
     Args:
         env_id: id of a registered environment.
