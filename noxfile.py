@@ -1,6 +1,6 @@
 """The variants of the environment under each PettingZoo that is supported, and the examples of libraries.
 
-`nox`, or `nox -s "wrappers-1.24.3"`, `nox -s "clients-tianshou"`: the libraries exclude each other.
+`nox`, or `nox -s "wrappers(1.24.3)"`, `nox -s "clients(tianshou)"`: the libraries exclude each other.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ CLIENTS = {
 
 
 @nox.session
-@nox.parametrize("client", CLIENTS, ids=list(CLIENTS))
+@nox.parametrize("client", list(CLIENTS), ids=list(CLIENTS))
 def clients(session: nox.Session, client: str) -> None:
     """The example of one library, in an environment of its own."""
     session.install("-e", f".[{CLIENTS[client]}]", "pytest", "pytest-timeout", "pytest-xdist")
