@@ -11,7 +11,7 @@ import pytest
 from small_runs import untrained_classifier, write_run
 
 from ma2ml_agents.commands import main
-from ma2ml_agents.commands.finalist_facts import finalists_of_run
+from ma2ml_agents.commands.model_files.finalist_facts import finalists_of_run
 from ma2ml_agents.commands.model_files.run_facts import facts_of_run, wilson_interval
 from ma2ml_agents.runs.environment import env_of_run
 from ma2ml_agents.runs.model_card import model_card

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import tyro
 from rich.console import Console
 
-from ma2ml_agents.commands.finalist_facts import finalists_of_run
+from ma2ml_agents.commands.model_files.finalist_facts import finalists_of_run
 from ma2ml_agents.commands.model_files.run_facts import facts_of_run, machine, versions
 from ma2ml_agents.commands.model_files.saved_model import model_file, run_of
 from ma2ml_agents.commands.options import parse
