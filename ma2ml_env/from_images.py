@@ -142,7 +142,8 @@ def image_lines(evaluator: TrainEvaluator) -> list[str]:
     if report.unreadable:
         lines.append(f"left out: {report.left_out}")
     if report.duplicates:
-        lines.append(f"duplicates: {report.duplicates:,} training images are also among those to validate or test")
+        are = "1 training image is" if report.duplicates == 1 else f"{report.duplicates:,} training images are"
+        lines.append(f"duplicates: {are} also among those to validate or test")
     ratio = _ratio(task)
     unbalanced = f"; the largest class has {ratio:.1f} times the images of the smallest" if ratio > UNBALANCED else ""
     lines.append(f"metric: {evaluator.metric.replace('_', ' ')}{unbalanced}")

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from ma2ml_env.errors import DamagedFileError, MA2MLError
 from ma2ml_env.tasks.location import shortened
-from ma2ml_env.tasks.pictures import read_picture
+from ma2ml_env.tasks.pictures import in_brief, read_picture
 
 CHUNK, SIZED, CHANNELS = 4096, 1000, 3
 WATCHED = 500
@@ -120,7 +120,7 @@ def decode(
         try:
             array[row] = read_picture(files[row], image_size, channels)
         except DamagedFileError as error:
-            unreadable[row] = str(error)
+            unreadable[row] = in_brief(error)
         digests[row] = int.from_bytes(hashlib.blake2b(array[row].tobytes(), digest_size=8).digest())
 
     try:

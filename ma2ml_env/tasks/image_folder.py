@@ -17,7 +17,7 @@ from ma2ml_env.files import write_text
 from ma2ml_env.tasks.decoded import decode, make_once, mapped
 from ma2ml_env.tasks.folder_listing import PARTS, Listing, list_folder, paths, split
 from ma2ml_env.tasks.location import data_folder, shortened
-from ma2ml_env.tasks.pictures import LARGEST_SIDE, picture_form
+from ma2ml_env.tasks.pictures import LARGEST_SIDE, in_brief, picture_form
 from ma2ml_env.tasks.task import Images, Splits
 
 SHARE = 0.2
@@ -96,7 +96,7 @@ class ImageFolder:
         """
         splits, report = _load(self)
         if self.strict and report.unreadable:
-            raise DamagedFileError(f"{report.left_out}; repair or remove them, or go on without them: strict=False")
+            raise DamagedFileError(f"{report.left_out}; repair or remove them, or leave out strict")
         return splits
 
     @property
@@ -167,7 +167,7 @@ def _found(task: ImageFolder) -> dict[str, Any]:
         try:
             forms.append(picture_form(file))
         except DamagedFileError as error:
-            reasons.append(str(error))
+            reasons.append(in_brief(error))
     if reasons and not forms:
         raise DamagedFileError(f"none of {len(reasons)} pictures of {task.path} can be read: {shortened(reasons)}")
     sides = [min(form.width, form.height) for form in forms] or [task.image_size]

@@ -20,6 +20,7 @@ DEEP_MODES = ("I;16", "I;16B", "I;16L", "I;16N", "I", "F")
 DEEPEST = 2**16 - 1
 OVERSAMPLING = 2
 """A JPEG file is decoded at the smallest of its scales that has at least so many times the pixels per side."""
+CANNOT_BE_READ = " cannot be read: "
 GRAY_TOLERANCE, PROBED = 3, 64
 
 Source = str | Path | Image.Image
@@ -91,7 +92,13 @@ def _opened(source: Source, image_size: int | None) -> Iterator[Image.Image]:
             yield ImageOps.exif_transpose(picture)
     except Exception as error:  # decoders of damaged files raise all kinds
         name = "the picture" if isinstance(source, Image.Image) else str(source)
-        raise DamagedFileError(f"{name} cannot be read: {_reason(error, name)}") from error
+        raise DamagedFileError(f"{name}{CANNOT_BE_READ}{_reason(error, name)}") from error
+
+
+def in_brief(error: DamagedFileError) -> str:
+    """The name of a picture that cannot be read, and the reason in parentheses, for a list of several."""
+    name, _, reason = str(error).partition(CANNOT_BE_READ)
+    return f"{name} ({reason})"
 
 
 def _reason(error: Exception, name: str) -> str:
