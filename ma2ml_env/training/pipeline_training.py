@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,8 @@ from ma2ml_env.training.classifier import Classifier
 from ma2ml_env.training.loop import DivergedError, Fit, Fitting, Normalization, accuracy, fit
 from ma2ml_env.types import Pipeline
 
+AVERAGED = 0.1
+"""Share of the steps of a final training over which weights are averaged (`experiments/final_training.py`)."""
 MEASURED_IMAGES = 2000
 """Validation images, evenly spaced among all, of a measurement before the end of a training."""
 
@@ -119,6 +121,8 @@ class PipelineTraining:
     ) -> tuple[Classifier, float]:
         """Trains on train and validation together, from a checkpoint if there is one of the same training.
 
+        The weights are averaged over the last tenth of the steps, or over more where the recipe averages over more.
+
         Args:
             pipeline: to train.
             seed: seed of the environment.
@@ -134,7 +138,7 @@ class PipelineTraining:
         """
         both = _moved(self.task.load().train_and_validation, self.device)
         with _deterministic(pipeline.random_seed(seed), self.device, self.threads):
-            training = self._started(pipeline, seed, both, epochs, watched=True)
+            training = self._started(pipeline, seed, both, epochs, final=True)
             file = Checkpoint(checkpoint, self._identity(pipeline, seed, epochs))
             if (state := file.load()) is not None:
                 training.load_state_dict(state)
@@ -163,26 +167,38 @@ class PipelineTraining:
         with _deterministic(pipeline.random_seed(seed), self.device, self.threads):
             return fit(self._started(pipeline, seed, images, epochs), go_on_after)
 
-    def _started(self, pipeline: Pipeline, seed: int, images: Images, epochs: int, *, watched: bool = False) -> Fit:
+    def _started(self, pipeline: Pipeline, seed: int, images: Images, epochs: int, *, final: bool = False) -> Fit:
         """A training of a fresh network, before its first epoch; draws weights from torch's own generator."""
-        device, task = torch.device(self.device), self.task
+        device, task, recipe = torch.device(self.device), self.task, pipeline.get("hpo", Recipe())
+        if final:
+            recipe = averaged(recipe, epochs * (len(images) // recipe.batch_size))
         fitting = Fitting(
             images,
             Normalization.of(self.splits.train),
             pipeline.get("aug"),
-            pipeline.get("hpo", Recipe()),
+            recipe,
             epochs,
             len(task.classes),
             device,
             getattr(task, "augmentation", "none"),
         )
         generator = torch.Generator(device).manual_seed(pipeline.random_seed(seed))
-        return Fit(self.build(pipeline), fitting, generator, watched=watched)
+        return Fit(self.build(pipeline), fitting, generator, watched=final)
 
     def _identity(self, pipeline: Pipeline, seed: int, epochs: int) -> dict[str, Any]:
         """All that determines a final training, as plain values."""
         parts = {"task": str(self.task.name), "network": repr(self.skeleton), "device": self.device}
         return {"pipeline": pipeline.key, "seed": seed, "epochs": epochs, **parts}
+
+
+def averaged(recipe: Recipe, steps: int) -> Recipe:
+    """Returns a recipe that averages weights over at least `AVERAGED` of the steps.
+
+    Args:
+        recipe: recipe of the search, which may average over more.
+        steps: steps of the training.
+    """
+    return replace(recipe, ema_decay=max(recipe.ema_decay, 1 - 1 / max(1.0, AVERAGED * steps)))
 
 
 @cache

@@ -113,6 +113,31 @@ def test_a_longer_training_takes_as_many_evaluations_as_it_reads_more_images() -
     assert evaluator.retrain_length() == pytest.approx(EPOCHS / 5 * both / len(splits.train))
 
 
+def test_the_weights_are_averaged_over_a_tenth_of_the_steps_and_never_over_fewer_than_the_recipe_wants() -> None:
+    assert pipeline_training.averaged(Recipe(), 1000).ema_decay == pytest.approx(0.99)
+    assert pipeline_training.averaged(Recipe(), 1000) == Recipe(ema_decay=1 - 1 / 100)
+    assert pipeline_training.averaged(Recipe(ema_decay=0.999), 1000).ema_decay == 0.999
+    assert pipeline_training.averaged(Recipe(), 5) == Recipe()
+
+
+def test_the_final_model_holds_the_average_of_its_weights(monkeypatch: pytest.MonkeyPatch) -> None:
+    evaluator, pipeline = case(RECIPES[1])
+    started: list[pipeline_training.Fit] = []
+    start = pipeline_training.PipelineTraining._started
+
+    def note(*arguments, **options):
+        started.append(start(*arguments, **options))
+        return started[-1]
+
+    monkeypatch.setattr(pipeline_training.PipelineTraining, "_started", note)
+    model, _ = evaluator.retrain(pipeline, seed=0)
+    (training,) = started
+    last, kept = training.network.state_dict(), model.network.state_dict()
+    assert training.average is not None
+    assert model.network is training.average.module
+    assert any(not torch.equal(last[name], kept[name]) for name in kept)
+
+
 def test_no_epochs_are_refused() -> None:
     evaluator, pipeline = case(RECIPES[0])
     with pytest.raises(MA2MLError, match="epochs must be in 1"):
