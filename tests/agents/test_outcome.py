@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 import ma2ml_env
-from ma2ml_agents.commands import final_training, main
+from ma2ml_agents.commands import main
+from ma2ml_agents.commands.finale import final_training
 from ma2ml_agents.commands.finale.finale_options import duration_seconds
 from ma2ml_agents.commands.finale.time_split import MARGIN, TimeSplit
 from ma2ml_agents.search.finalists import FinalistPlan, finalist_seed
