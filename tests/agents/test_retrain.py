@@ -61,6 +61,12 @@ def test_the_best_pipelines_are_trained_under_several_seeds_and_a_stopped_comman
     for row, trial in zip(found[::2], best, strict=True):
         _, accuracy = env.evaluator.retrain(trial.pipeline, seed=training_seed(0))
         assert float(row["test_accuracy"]) == accuracy
+    models, test = sorted((run / "models").iterdir()), env.evaluator.task.load().test
+    assert len(models) == len(found)
+    answers = [ma2ml_env.load_model(model).predict(test.pixels) for model in models]
+    names = [env.evaluator.task.classes[label] for label in test.labels]
+    shares = [statistics.fmean(a == b for a, b in zip(given, names, strict=True)) for given in answers]
+    assert sorted(shares) == pytest.approx(sorted(float(row["test_accuracy"]) for row in found))
     mean = 100 * statistics.fmean(float(row["test_accuracy"]) for row in found[:2])
     assert f"{mean:.2f} ± " in capsys.readouterr().out
 

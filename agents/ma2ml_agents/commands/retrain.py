@@ -20,17 +20,18 @@ from ma2ml_agents.search.finalists import ranked_trials
 from ma2ml_agents.search.loop import CHECKPOINT_FOLDER, TRIALS_FILE
 from ma2ml_env import AutoMLEnv, Trial
 from ma2ml_env.errors import MA2MLError, UnsupportedError
-from ma2ml_env.evaluator import Preparing, Resumable, TrainsNetworks
+from ma2ml_env.evaluator import Preparing, Resumable, Savable, TrainsNetworks
 from ma2ml_env.trials import TrialStore
 
 POOL_SEED = 0x9001
+MODELS_FOLDER = "models"
 SCALES = ("repeats", "filters")
 """Fields of a network skeleton that make it deeper and wider."""
 
 
 @dataclass(frozen=True)
 class RetrainOptions:
-    """Train the best pipelines of a run several times each: mean and standard deviation of test accuracy."""
+    """Train the best pipelines of a run several times each: mean and deviation of test accuracy, and their models."""
 
     run: tyro.conf.Positional[Path]
     """Folder of the run."""
@@ -61,11 +62,15 @@ def main(argv: Sequence[str], prog: str) -> int:
         trials = _stored_trials(options.run, env)
         if isinstance(env.evaluator, Preparing):
             env.evaluator.prepare()
+        if isinstance(env.evaluator, Savable):
+            env.evaluator.check_savable()
         chosen = _chosen(options, env, trials, console)
         costs = {trial.number: env.cost(trial.pipeline) for trial in chosen}
         found = _train_all(options, env, chosen, console)
     console.print()
     console.print(retrain_table(found, costs), soft_wrap=True)
+    if any(training.error is None for training in found):
+        console.print(f"the models are in {options.run / MODELS_FOLDER}", highlight=False, markup=False, soft_wrap=True)
     return 0 if any(training.error is None for training in found) else 1
 
 
@@ -177,13 +182,15 @@ def _train(options: RetrainOptions, env: AutoMLEnv, trial: Trial, wanted: Retrai
     checkpoint = options.run / CHECKPOINT_FOLDER / f"retrain-{wanted.name}.pt"
     with TrainingProgress(label, wanted.epochs, console) as progress:
         try:
-            _, accuracy = evaluator.retrain_observed(
+            model, accuracy = evaluator.retrain_observed(
                 trial.pipeline, seed=training_seed(wanted.number), checkpoint=checkpoint, on_epoch=progress.show
             )
         except (ArithmeticError, MemoryError, RuntimeError) as failure:
             found = replace(wanted, error=str(failure).partition("\n")[0])
         else:
             found = replace(wanted, test_accuracy=float(accuracy))
+            (options.run / MODELS_FOLDER).mkdir(exist_ok=True)
+            model.save(options.run / MODELS_FOLDER / f"trial{trial.number}-{wanted.name}.safetensors")
     checkpoint.unlink(missing_ok=True)
     said = found.error or f"test accuracy {found.test_accuracy:.2%}"
     console.print(f"{label}: {said}", highlight=False, markup=False, soft_wrap=True)
