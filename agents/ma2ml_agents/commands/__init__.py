@@ -32,6 +32,8 @@ COMMANDS = {
     "learners": ("list the learners and the published systems among them", "ma2ml_agents.commands.learners"),
 }
 """{command: (summary, module with `main(argv, prog)`, which returns an exit code or None for 0)}."""
+RESUMABLE = ("train", "retrain", "benchmark")
+"""Commands that go on where they were stopped."""
 MISTAKE, INTERRUPTED = 2, 130
 DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO)
 
@@ -94,7 +96,8 @@ def run_command(name: str, argv: Sequence[str], prog: str) -> int:
             print(f"{prog}: {error}", file=sys.stderr)
             return MISTAKE
         except KeyboardInterrupt:
-            print(f"{prog}: stopped; what was evaluated is kept, the same command resumes", file=sys.stderr)
+            kept = "; what was evaluated is kept, the same command resumes" if name in RESUMABLE else ""
+            print(f"{prog}: stopped{kept}", file=sys.stderr)
             return INTERRUPTED
 
 

@@ -69,7 +69,7 @@ class FinalTraining:
         model_file = self.out / MODEL_FILE
         self._say(f"the trained model is {model_file}; load it with\n")
         self._say(f"    from ma2ml_env import load_model\n    model = load_model({str(model_file)!r})")
-        self._say("    print(model.predict(pixels))  # uint8 pixels of shape (B, C, H, W)\n")
+        self._say("    print(model.predict('picture.png'))  # also pictures, arrays and tensors\n")
         return numbers
 
     @property
