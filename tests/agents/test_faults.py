@@ -39,7 +39,19 @@ def search(budget: int, **options):
 
 def test_files_that_cannot_grow_stop_a_run_and_lose_nothing(tmp_path: Path) -> None:
     out = tmp_path / "run"
-    arguments = ["train", "--algo", "ma2ml_lite", "--env", ENV, "--budget", "400", "--out", str(out)]
+    arguments = [
+        "train",
+        "--algo",
+        "ma2ml_lite",
+        "--env",
+        ENV,
+        "--budget",
+        "400",
+        "--finalists",
+        "0",
+        "--out",
+        str(out),
+    ]
     full = subprocess.run(
         [sys.executable, "-c", UNTIL_FULL, str(2**19), *arguments], capture_output=True, text=True, check=False
     )

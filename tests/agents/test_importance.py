@@ -210,7 +210,7 @@ def test_a_surrogate_is_scored_without_its_noise() -> None:
 def run(tmp_path: Path) -> Path:
     folder = tmp_path / "run"
     command = f"train --algo random_search --env ma2ml/synthetic-v0 --budget 60 --executor inline --out {folder}"
-    assert main([*command.split(), "--set", "pairs_within=0"]) == 0
+    assert main([*command.split(), "--finalists", "0", "--set", "pairs_within=0"]) == 0
     return folder
 
 
