@@ -1,4 +1,4 @@
-"""Writes `docs/environments.md` from the registry: `python docs/generate_environments.py`."""
+"""Writes `docs/environments.md` and `docs/environments/` from the registry: `python docs/generate_environments.py`."""
 
 from __future__ import annotations
 
@@ -7,13 +7,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ma2ml_env import AutoMLEnv, registry
+from ma2ml_env import AutoMLEnv, Decision, registry
 from ma2ml_env.registration import joint_ids
 from ma2ml_env.testing.rollout import moves
 from ma2ml_env.wrappers import AEC, JOINT, PARALLEL, wrap, wrap_aec, wrap_joint
 from ma2ml_env.wrappers.codebook import DEFAULT_SIZE
 
-PAGE = Path(__file__).parent / "environments.md"
+DOCS = Path(__file__).parent
+OVERVIEW, FOLDER = DOCS / "environments.md", DOCS / "environments"
 SHIPPED = [entry.id for entry in registry.read_entries(registry.shipped_file())]
 RUN, STAND_IN, FITS = "run, see [libraries](libraries.md)", "tried on a stand-in for this game", "by its requirements"
 LIBRARIES = [
@@ -99,14 +100,16 @@ ma2ml benchmark --env ma2ml/fcnet-protein-v0 --algos random_search,ppo --seeds 2
 """
 
 
-def page() -> str:
-    """Returns the whole page."""
+def pages() -> dict[Path, str]:
+    """Returns all pages by path: an overview, and one for each environment."""
     rows = "".join(f"| {library} | {variant} | {known} |\n" for library, variant, known in LIBRARIES)
-    return INTRODUCTION + rows + OWN_LOOP + "".join(section(env_id) for env_id in SHIPPED)
+    links = [(f"[`{env_id}`](environments/{_name(env_id)}.md)", registry.entry(env_id).summary) for env_id in SHIPPED]
+    overview = INTRODUCTION + rows + OWN_LOOP + "\n## All environments\n\n" + _table(("id", ""), links)
+    return {OVERVIEW: overview} | {FOLDER / f"{_name(env_id)}.md": page(env_id) for env_id in SHIPPED}
 
 
-def section(env_id: str) -> str:
-    """Returns an environment's section: a table in PettingZoo's style, its modules, and its spaces in every variant."""
+def page(env_id: str) -> str:
+    """Returns an environment's page: a table in PettingZoo's style, its modules, its spaces in every variant."""
     entry, env = registry.entry(env_id), registry.make(env_id)
     facts = {
         "Import": f'`ma2ml_env.make("{env_id}")`',
@@ -123,13 +126,43 @@ def section(env_id: str) -> str:
         for agent, space in env.search_spaces.items()
     ]
     return (
-        f"\n## {env_id}\n\n{entry.summary}\n\n"
+        f"# {env_id}\n\nWritten by `python docs/generate_environments.py` from the registry; do not edit.\n\n"
+        f"{entry.summary}\n\n"
         + _table(("", ""), facts.items())
         + "\n"
         + _table(("module", "search space", "decisions", "actions", "choices per decision"), modules)
-        + "\n"
+        + "\n[Variants](../environments.md#variants):\n\n"
         + _table(("variant", "action space", "steps per pipeline"), _variants(env))
+        + "\n## Decisions\n\nChoices of ordered decisions are numbers in order. A conditional decision is made where "
+        "the one that it names has one of those values.\n\n"
+        + _table(("module", "decision", "choices", "ordered", "made where"), _decisions(env))
     )
+
+
+def _decisions(env: AutoMLEnv) -> list[tuple[str, str, str, str, str]]:
+    return [
+        (
+            f"`{agent}`",
+            decision.name,
+            _choices(decision.choices),
+            "yes" if decision.ordered else "",
+            _condition(decision),
+        )
+        for agent, space in env.search_spaces.items()
+        for decision in space.decisions
+    ]
+
+
+def _choices(choices: Sequence[Any]) -> str:
+    return ", ".join(str(choice).replace("|", "\\|") for choice in choices)
+
+
+def _condition(decision: Decision) -> str:
+    return "; ".join(f"{name} is {_choices(values)}" for name, values in dict(decision.active).items())
+
+
+def _name(env_id: str) -> str:
+    return env_id.rpartition("/")[2]
 
 
 def _variants(env: AutoMLEnv) -> list[tuple[str, str, str]]:
@@ -177,4 +210,6 @@ def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 
 if __name__ == "__main__":
-    PAGE.write_text(page(), encoding="utf-8")
+    FOLDER.mkdir(exist_ok=True)
+    for path, text in pages().items():
+        path.write_text(text, encoding="utf-8")
