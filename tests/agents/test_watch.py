@@ -165,7 +165,12 @@ def test_an_interrupt_ends_the_command_cleanly(ending: signal.Signals, tmp_path:
     store_run(tmp_path, some_trials())
     command = [sys.executable, "-m", "ma2ml_agents.commands", "watch", str(tmp_path), "--port", "0"]
     with subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**os.environ, "PYTHONUNBUFFERED": "1"}
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONUNBUFFERED": "1"},
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),  # ignored in background jobs
     ) as running:
         assert running.stdout is not None
         assert "http://127.0.0.1:" in running.stdout.readline()
