@@ -170,6 +170,12 @@ def _global_states() -> tuple[str, str, str]:
 def _check_resume(learner_class: type[Any], specs: Sequence[AgentSpec], seed: int, settings: dict[str, Any]) -> None:
     whole = _made(learner_class, specs, seed, settings)
     play(whole, specs, UPDATES)
+    foreign = _foreign(whole.state_dict(), "state_dict()")
+    _require(
+        foreign is None,
+        f"{foreign}; a checkpoint holds tensors, numbers, strings, and lists and dicts of them "
+        "(an array becomes a tensor by torch.from_numpy)",
+    )
     file = io.BytesIO()
     torch.save(whole.state_dict(), file)
     file.seek(0)
@@ -179,6 +185,18 @@ def _check_resume(learner_class: type[Any], specs: Sequence[AgentSpec], seed: in
         _equal(play(whole, specs, UPDATES, ahead=2), play(resumed, specs, UPDATES, ahead=2)),
         "after load_state_dict a learner must continue as if it had not been interrupted",
     )
+
+
+def _foreign(state: Any, where: str) -> str | None:
+    """Place and type of the first part of a state that no checkpoint can hold, None if there is none."""
+    if isinstance(state, dict):
+        inside = [(value, f"{where}[{name!r}]") for name, value in state.items()]
+    elif isinstance(state, list | tuple):
+        inside = [(value, f"{where}[{number}]") for number, value in enumerate(state)]
+    else:
+        plain = isinstance(state, torch.Tensor | str | bytes) or type(state) in (bool, int, float, type(None))
+        return None if plain else f"{where} is of type {type(state).__name__}"
+    return next((found for part in inside if (found := _foreign(*part)) is not None), None)
 
 
 def _equal(one: list[NDArray[np.int64]], other: list[NDArray[np.int64]]) -> bool:

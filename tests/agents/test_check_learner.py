@@ -76,6 +76,11 @@ class Stateless(RandomSearch):
         pass
 
 
+class Arrays(RandomSearch):
+    def state_dict(self):
+        return super().state_dict() | {"values": [np.zeros(3)]}
+
+
 class NoSize(RandomSearch):
     batch_size = 0
 
@@ -99,6 +104,7 @@ class NeedsSetting(RandomSearch):
         (NoSize, "batch_size must be"),
         (NeedsSetting, "Config.rate requires a default"),
         (object, "dataclass `Config`"),
+        (Arrays, r"state_dict\(\)\['values'\]\[0\] is of type ndarray; a checkpoint holds tensors"),
     ],
 )
 def test_a_fault_is_found_and_named(faulty: type, complaint: str) -> None:
