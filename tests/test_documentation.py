@@ -6,6 +6,8 @@ import contextlib
 import io
 import re
 import shlex
+import sys
+import types
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -42,9 +44,10 @@ WITH_PYTHON = [page for page in PAGES if python_of(page) and name_of(page) not i
 @pytest.mark.parametrize("page", WITH_PYTHON, ids=name_of)
 def test_the_python_of_a_page_runs_in_order(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    names: dict[str, object] = {"__name__": "page"}
+    module = types.ModuleType("page")
+    monkeypatch.setitem(sys.modules, "page", module)  # where dataclasses look up annotations
     for code in python_of(page):
-        exec(compile(code, name_of(page), "exec"), names)
+        exec(compile(code, name_of(page), "exec"), vars(module))
 
 
 def commands_of(text: str) -> Iterator[list[str]]:
