@@ -24,6 +24,8 @@ RESULTS = DOCS.parent / "experiments" / "results" / "searchers"
 SHOWN = ("ma2ml/digits-surrogate-v0", "ma2ml/fcnet-slice-v0")
 """Environments of the figures: 89 decisions, and 9."""
 BASELINE = "random_search"
+FIVE, OVERVIEW = ("ma2ml", "migo", BASELINE, "tpe", "regularized_evolution"), DOCS / "images" / "five-learners.png"
+"""Learners of the README's figure, and its file."""
 WRITTEN = "Written by `python docs/generate_learners.py` from the learner's code and stored results; do not edit.\n"
 
 
@@ -129,6 +131,7 @@ def write() -> None:
         (PAGES / f"{name}.md").write_text(page(name, results), encoding="utf-8")
         if name in set(results.runs.algo):
             draw_small(panels, results.shown_with(name), IMAGES / f"{name}.png")
+    draw_small(panels, FIVE, OVERVIEW)
 
 
 def _description(name: str) -> str:

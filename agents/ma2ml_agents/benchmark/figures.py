@@ -25,7 +25,7 @@ RIGHT, LETTER = 0.6, 0.053
 """Size of a panel in inches, with room for the longest name right of its axes."""
 THRESHOLDS = np.linspace(0.0, 1.0, 101)
 DPI, SMALL_DPI, FEW_COLORS = 150, 80, 64
-SMALL_COLORS = (COLORS[0], COLORS[1], COLORS[-1], COLORS[2])
+SMALL_COLORS = (COLORS[0], COLORS[1], COLORS[-1], COLORS[2], COLORS[3])
 TOP_LABELS = ("evaluated pipelines", f"mean true value of the top {TOP_K}")
 LEAST_ERROR = 1e-4
 """Least error on a logarithmic axis."""
@@ -91,7 +91,7 @@ def draw_figures(summary: Summary, aggregate: Mapping[str, Scores], out: Path) -
 
 
 def draw_small(panels: Mapping[str, Curves], algos: Sequence[str], file: Path) -> None:
-    """Draws the curves of an algorithm and up to three others, small.
+    """Draws the curves of an algorithm and up to four others, small.
 
     Args:
         panels: {title: curves of these algorithms and any others}.
