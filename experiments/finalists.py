@@ -16,7 +16,6 @@ Learners draw the same proposals under any budget, so one search of 300 evaluati
 from __future__ import annotations
 
 import argparse
-import csv
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -24,6 +23,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
+from csv_rows import append_rows
 
 import ma2ml_env
 from ma2ml_agents import agent_specs, make_learner, run_search
@@ -209,11 +209,7 @@ def main() -> None:
     RUNS.parent.mkdir(parents=True, exist_ok=True)
     for cell in [] if given.show else missing(given.seeds):
         rows = run(*cell)
-        with RUNS.open("a", encoding="utf-8", newline="") as text:
-            writer = csv.writer(text, lineterminator="\n")
-            if text.tell() == 0:
-                writer.writerow(COLUMNS)
-            writer.writerows(rows)
+        append_rows(RUNS, COLUMNS, rows)
         print(*cell, flush=True)
     PAGE.write_text(page(pd.read_csv(RUNS)), encoding="utf-8")
 

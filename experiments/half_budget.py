@@ -19,7 +19,6 @@ seeds. The tables go to `results/half/half.md`, the curves of the top 20 to `res
 from __future__ import annotations
 
 import argparse
-import csv
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -27,6 +26,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
+from csv_rows import append_rows
 from matplotlib.figure import Figure
 
 import ma2ml_env
@@ -235,11 +235,7 @@ def main() -> None:
     ma2ml_env.register_file(HERE / "sklearn.yaml")
     for cell in [] if given.show else missing(given.seeds, given.learners):
         row = run(*cell)
-        with RUNS.open("a", encoding="utf-8", newline="") as text:
-            writer = csv.writer(text, lineterminator="\n")
-            if text.tell() == 0:
-                writer.writerow(COLUMNS)
-            writer.writerow(row)
+        append_rows(RUNS, COLUMNS, [row])
         print(*row, flush=True)
     if given.show:
         runs = table()

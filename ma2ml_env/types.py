@@ -53,8 +53,7 @@ class Pipeline(Mapping[AgentID, Any]):
         Args:
             seed: the environment's seed.
         """
-        digest = hashlib.sha256(f"{seed}:{self.key}".encode()).digest()
-        return int.from_bytes(digest[:8], "big") >> 1
+        return derived_seed(f"{seed}:{self.key}")
 
     def __getitem__(self, agent: AgentID) -> Any:
         return self.parts[agent]
@@ -204,6 +203,11 @@ class Cost:
     params: int
 
 
+def derived_seed(text: str) -> int:
+    """Returns a seed in [0, 2**63) that depends on a text alone, the same in every process."""
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 1
+
+
 def check_seed(seed: Any) -> int:
     """Returns a seed of any integer type as an int.
 
@@ -224,4 +228,5 @@ def check_seed(seed: Any) -> int:
 
 __all__ = [
     "MAX_SEED", "AgentID", "Cost", "JointAction", "Pipeline", "Result", "RewardFn", "Trial", "check_seed",
+    "derived_seed",
 ]  # fmt: skip

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
@@ -22,6 +21,7 @@ from ma2ml_env import AutoMLEnv, Trial
 from ma2ml_env.errors import MA2MLError, UnsupportedError
 from ma2ml_env.evaluator import Preparing, Resumable, Savable, TrainsNetworks
 from ma2ml_env.trials import TrialStore
+from ma2ml_env.types import derived_seed
 
 POOL_SEED = 0x9001
 MODELS_FOLDER = "models"
@@ -80,7 +80,7 @@ def training_seed(number: int) -> int:
     Args:
         number: number of the training, from 0.
     """
-    return int.from_bytes(hashlib.sha256(f"retrain {number}".encode()).digest()[:8], "big") >> 1
+    return derived_seed(f"retrain {number}")
 
 
 def _check(options: RetrainOptions) -> None:

@@ -5,7 +5,6 @@ The highest of many noisy rewards is mostly a lucky one. New evaluations of a fe
 
 from __future__ import annotations
 
-import hashlib
 import math
 import time
 from collections import deque
@@ -19,6 +18,7 @@ from ma2ml_agents.search.shrinkage import Estimate, expected_values
 from ma2ml_env import AutoMLEnv, Result, Trial
 from ma2ml_env.errors import MA2MLError
 from ma2ml_env.trials import TrialStore, top_k
+from ma2ml_env.types import derived_seed
 
 FINALISTS_FILE = "finalists.db"
 REPEATS = 2
@@ -110,7 +110,7 @@ def finalist_seed(seed: int, repeat: int) -> int:
         seed: seed of the search.
         repeat: number of the evaluation, from 0.
     """
-    return int.from_bytes(hashlib.sha256(f"finalist {seed}:{repeat}".encode()).digest()[:8], "big") >> 1
+    return derived_seed(f"finalist {seed}:{repeat}")
 
 
 def run_finalists(

@@ -1,4 +1,4 @@
-"""What a finished search leaves in its folder besides its trials: figures, a leaderboard, its result."""
+"""Files of a finished search besides its trials: figures, a leaderboard, its result."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class FinishedSearch:
         return next((trial for trial in self.trials if trial.pipeline.key == key), None)
 
     def result(self, winner: Trial) -> dict[str, Any]:
-        """What `result.json` holds of the search."""
+        """Returns the part of `result.json` that describes the search."""
         said = next((f.accuracy for f in self.finalists if f.trial.number == winner.number), None)
         recommended = self.recommended
         return {

@@ -1,0 +1,17 @@
+"""CSV files that experiments append to, so that an interrupted one goes on."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+
+def append_rows(file: Path, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+    """Appends rows to a CSV file; a new one begins with the names of its columns."""
+    with file.open("a", encoding="utf-8", newline="") as text:
+        writer = csv.writer(text, lineterminator="\n")
+        if text.tell() == 0:
+            writer.writerow(columns)
+        writer.writerows(rows)
