@@ -15,7 +15,6 @@ from small_runs import untrained_classifier
 
 from ma2ml_agents.commands import main
 from ma2ml_agents.commands.predict import classify, picture_files
-from ma2ml_env.errors import MA2MLError
 from ma2ml_env.tasks.digits import Digits
 from ma2ml_env.training import pixels
 from ma2ml_env.training.export import export
@@ -56,8 +55,7 @@ def test_files_folders_and_patterns_are_found_in_order(shelf: Path) -> None:
     assert names("empty", "shelf/*.jpg") == []
     Path("[a].png").write_bytes(b"")
     assert names("[a].png") == ["[a].png"], "a file that exists is no pattern"
-    with pytest.raises(MA2MLError, match=r"there is no file or folder nowhere\.png"):
-        names("shelf", "nowhere.png")
+    assert names("nowhere.png", "shelf/b/1.png") == ["nowhere.png", "shelf/b/1.png"], "it is named when it is read"
 
 
 def test_every_picture_has_a_line_with_its_class_and_probability(
@@ -106,6 +104,20 @@ def test_a_damaged_picture_is_named_and_skipped(shelf: Path, capsys: pytest.Capt
     assert "2 pictures were skipped" in said.err
 
 
+def test_missing_and_corrupt_pictures_are_named_and_the_others_classified(
+    shelf: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("bad.png").write_bytes(b"no picture")
+    assert main(["predict", "model.safetensors", IN_A[0], "missing.png", "bad.png", IN_B[0]]) == 1
+    said = capsys.readouterr()
+    assert [line.partition(":")[0] for line in said.out.splitlines()] == [IN_A[0], IN_B[0]]
+    assert said.err.splitlines() == [
+        "ma2ml predict: skipped: missing.png cannot be read: there is no such file",
+        "ma2ml predict: skipped: bad.png cannot be read: it is no picture",
+        "ma2ml predict: 2 pictures were skipped, as above",
+    ]
+
+
 def test_pictures_of_which_none_can_be_read_are_an_empty_list(shelf: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["predict", "model.safetensors", "shelf/notes.txt", "--out", "json"]) == 1
     assert json.loads(capsys.readouterr().out) == []
@@ -123,7 +135,6 @@ def test_pictures_are_read_as_their_predictions_are_used(shelf: Path, monkeypatc
     [
         (["model.safetensors"], "name the pictures: files, folders, or patterns"),
         (["model.safetensors", "empty"], "no pictures found in empty; they end in .jpg"),
-        (["model.safetensors", "nowhere"], "there is no file or folder nowhere"),
         (["nowhere", "shelf"], "there is no run and no model nowhere"),
         (["empty", "shelf"], "empty holds no model.safetensors"),
         (["model.pt2", "shelf"], "name the run, a safetensors or an ONNX file"),

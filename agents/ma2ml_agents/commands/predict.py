@@ -17,6 +17,7 @@ import tyro
 from ma2ml_agents.commands.model_files.prediction_writers import WRITERS, Prediction
 from ma2ml_agents.commands.model_files.saved_model import read_predictor
 from ma2ml_agents.commands.options import parse
+from ma2ml_agents.runs.words import counted
 from ma2ml_env.errors import MA2MLError, nearest, require_range
 from ma2ml_env.files import replacing
 from ma2ml_env.tasks.folder_listing import SUFFIXES
@@ -27,12 +28,16 @@ if TYPE_CHECKING:
     from ma2ml_env.training.predictor import Predictor
 
 UNREADABLE = 1
-"""Exit code if some pictures could not be read."""
+"""Exit code if some pictures could not be found or read."""
 
 
 @dataclass(frozen=True)
 class PredictOptions:
-    """Classify pictures by a trained model: one line for each, with its class and the probability of it."""
+    """Classify pictures by a trained model: one line for each, with its class and the probability of it.
+
+    Pictures that cannot be found or read are named on the error stream, the others are classified; the exit code is 1
+    then, 0 if all were classified, 2 for a mistake in the command.
+    """
 
     model: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="MODEL")]
     """Folder of a run, or a safetensors or ONNX file."""
@@ -45,7 +50,7 @@ class PredictOptions:
 
 
 def main(argv: Sequence[str], prog: str) -> int:
-    """Classifies pictures as they are found; returns 1 if some could not be read."""
+    """Classifies pictures as they are found; returns 1 if some could not be found or read."""
     options: PredictOptions = parse(PredictOptions, argv, prog)
     if not options.pictures:
         raise MA2MLError("name the pictures: files, folders, or patterns such as 'shelf/*.png'")
@@ -66,8 +71,8 @@ def main(argv: Sequence[str], prog: str) -> int:
         ):
             WRITERS[form](predictions, stream, options.top)
     if skipped:
-        counted = "1 picture was" if len(skipped) == 1 else f"{len(skipped)} pictures were"
-        print(f"{prog}: {counted} skipped, as above", file=sys.stderr)
+        were = "was" if len(skipped) == 1 else "were"
+        print(f"{prog}: {counted(len(skipped), 'picture')} {were} skipped, as above", file=sys.stderr)
     return UNREADABLE if skipped else 0
 
 
@@ -77,20 +82,14 @@ def picture_files(names: Iterable[str]) -> Iterator[Path]:
     In folders, pictures are the files that end in `SUFFIXES`; a file that is named itself may end in anything.
 
     Args:
-        names: a name that exists is no pattern.
-
-    Raises:
-        MA2MLError: for a name that does not exist and is no pattern.
+        names: a name that exists is no pattern; one that does not and is none is that of a missing picture.
     """
-    checked = list(names)
-    for name in checked:
-        if not (os.path.exists(name) or glob.has_magic(name)):
-            raise MA2MLError(f"there is no file or folder {name}")
-    return (file for name in checked for file in _named(name))
+    return (file for name in names for file in _named(name))
 
 
 def _named(name: str) -> Iterator[Path]:
-    found = [name] if os.path.exists(name) else sorted(glob.glob(name, recursive=True))
+    single = os.path.exists(name) or not glob.has_magic(name)
+    found = [name] if single else sorted(glob.glob(name, recursive=True))
     for path in found:
         if os.path.isdir(path):
             yield from _below(path)
