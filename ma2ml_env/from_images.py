@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 import re
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import fields
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -16,9 +16,13 @@ from ma2ml_env import catalog, registry
 from ma2ml_env.env import AutoMLEnv
 from ma2ml_env.errors import MA2MLError, require_range
 from ma2ml_env.evaluators.train import TrainEvaluator
+from ma2ml_env.image_proxy import GOOD_EPOCHS, LEAST_EPOCHS, Proxy, SearchTime, fitting_proxy, proxy_lines
 from ma2ml_env.search_space import decode_joint
 from ma2ml_env.tasks.image_folder import ImageFolder
 from ma2ml_env.tasks.location import shortened
+
+if TYPE_CHECKING:
+    from ma2ml_env.training.timing import Speed
 
 SECONDS = 20.0
 """Default time of one evaluation."""
@@ -28,11 +32,14 @@ UNBALANCED = 1.5
 STRIDES = (1, 2, 4)
 SMALLEST_STEM, LARGEST_STEM = 12, 40
 """Rows and columns after the stem, on a CPU, in which skeletons are tried; smaller images keep their size."""
-LEAST_EPOCHS, USUAL_EPOCHS, GOOD_EPOCHS, MOST_EPOCHS = 5, 8, 12, 100
 RETRAIN, LEAST_RETRAIN = 3, 30
-RANDOM_PIPELINES, TIMED = 33, (8, 16, 24)
+RANDOM_PIPELINES, TIMED = 33, (16, 8, 24)
 """Random pipelines, and the ranks by FLOPs of those among them that are timed."""
 TIMING_SECONDS = 0.6
+TIMING_SHARE = 0.1
+"""Share of the time for a search after which no further pipeline of a skeleton is timed."""
+NEARLY = 0.9
+"""Share of the time asked for an evaluation below which it is said to be shortened."""
 WIDTHS = {
     20: ((16, 24, 32), (24, 32, 48), (48, 64, 96)),
     40: ((8, 12, 16), (16, 24, 32), (32, 48, 64)),
@@ -44,20 +51,18 @@ BATCH_SIZES = {500: (16, 32, 48), 5_000: (32, 48, 64), 10**9: (64, 96, 128)}
 """Batch sizes by the largest number of training images."""
 
 
-class Proxy(NamedTuple):
-    """Training that stands for the final one in a search.
+class FolderEntry(NamedTuple):
+    """Environment for the images of a folder.
 
     Attributes:
-        stem_stride: of the skeleton.
-        epochs: number of epochs.
-        train_images: number of training images, 0 for all.
-        seconds: expected time of an evaluation; NaN if it was not measured.
+        entry: its parts.
+        lines: a description of what was found and measured, a sentence each.
+        seconds: expected seconds of an evaluation by the clock; NaN if nothing was measured.
     """
 
-    stem_stride: int
-    epochs: int
-    train_images: int = 0
-    seconds: float = math.nan
+    entry: registry.EnvEntry
+    lines: list[str]
+    seconds: float
 
 
 def make_from_images(
@@ -87,7 +92,7 @@ def make_from_images(
     Raises:
         MA2MLError: if the folder cannot be used, or a setting is unknown or out of range.
     """
-    entry, lines = entry_from_images(folder, seconds_per_pipeline, **overrides)
+    entry, lines, _ = entry_from_images(folder, seconds_per_pipeline, **overrides)
     for line in lines:
         if line.startswith(WARNINGS):
             warnings.warn(line, stacklevel=2)
@@ -95,13 +100,20 @@ def make_from_images(
 
 
 def entry_from_images(
-    folder: str | Path, seconds_per_pipeline: float = SECONDS, **overrides: Any
-) -> tuple[registry.EnvEntry, list[str]]:
+    folder: str | Path,
+    seconds_per_pipeline: float = SECONDS,
+    *,
+    search_time: SearchTime | None = None,
+    on_step: Callable[[str], None] = lambda step: None,
+    **overrides: Any,
+) -> FolderEntry:
     """Returns the parts of the environment that `make_from_images` makes, and what was found, in a few lines.
 
     Args:
         folder: as of `make_from_images`, like the other arguments.
         seconds_per_pipeline: time of one evaluation, in seconds.
+        search_time: time that there is for a search; where too few pipelines fit into it, an evaluation is shortened.
+        on_step: receives what is done next, in a few words.
         **overrides: settings that replace what is found.
     """
     require_range("seconds_per_pipeline", seconds_per_pipeline, SHORTEST, LONGEST)
@@ -110,19 +122,17 @@ def entry_from_images(
     of_task = {name: value for name, value in overrides.items() if name in own}
     others = {name: value for name, value in overrides.items() if name not in own}
     spec = {"kind": "image_folder", "path": str(folder), **of_task, **strict}
+    on_step(f"reading the images of {folder}")
     task: ImageFolder = catalog.build(spec, catalog.TASKS, "the images")
     task.load()
     device = others.get("device") or _device()
     usual = _entry(task, Proxy(_usual_stride(task.image_size, device), LEAST_EPOCHS), device)
     usual.override(**others).build()  # refuses a setting before anything is timed
-    proxy = _proxy(task, device, others, seconds_per_pipeline)
+    proxy = _proxy(task, device, others, seconds_per_pipeline, search_time or SearchTime(), on_step)
     entry = _entry(task, proxy, device).override(**overrides)
     evaluator = entry.build().evaluator
     lines = image_lines(evaluator) if isinstance(evaluator, TrainEvaluator) else []
-    if not math.isnan(proxy.seconds):
-        core = "a core of this machine" if device == "cpu" else "this GPU"
-        lines.append(f"measured: an evaluation takes about {proxy.seconds:.0f} s of {core}")
-    return entry, lines
+    return FolderEntry(entry, lines + proxy_lines(proxy, device), proxy.wall)
 
 
 WARNINGS = ("left out: ", "duplicates: ")
@@ -211,18 +221,37 @@ def _recipe_space(images: int) -> dict[str, Any]:
     }
 
 
-def _proxy(task: ImageFolder, device: str, others: Mapping[str, Any], seconds: float) -> Proxy:
+def _proxy(
+    task: ImageFolder,
+    device: str,
+    others: Mapping[str, Any],
+    seconds: float,
+    search_time: SearchTime,
+    on_step: Callable[[str], None],
+) -> Proxy:
     """The training of the search: as it is given, else of the richest skeleton with which enough epochs fit."""
     stride = others.get("stem_stride")
     if "epochs" in others:
         return Proxy(stride or _usual_stride(task.image_size, device), int(others["epochs"]))
     proxy: Proxy | None = None
+    splits = task.load()
     for candidate in [stride] if stride else _strides(task.image_size, device):
-        training, measuring = _speed(_entry(task, Proxy(candidate, LEAST_EPOCHS), device).override(**others))
-        splits = task.load()
-        fixed = measuring * len(splits.validation) + 2 * measuring * min(len(splits.validation), 2000)
-        epochs = (seconds - fixed) / (training * len(splits.train))
-        proxy = _fitting(candidate, epochs, training, fixed, task)
+        on_step(f"measuring how fast networks of stem stride {candidate} train on this machine")
+        entry = _entry(task, Proxy(candidate, LEAST_EPOCHS), device).override(**others)
+        speed = _speed(entry, search_time.share(TIMING_SHARE))
+        slowdown = search_time.slowdown(speed.busy)
+        affordable = search_time.affordable(seconds, slowdown)
+        fixed = speed.measuring * (len(splits.validation) + 2 * min(len(splits.validation), 2000))
+        proxy, epochs = fitting_proxy(
+            candidate,
+            affordable,
+            speed.training,
+            fixed,
+            images=len(splits.train),
+            classes=len(task.classes),
+            all_images=task.train_images > 0,
+        )
+        proxy = proxy._replace(slowdown=slowdown, shortened_from=seconds if affordable < NEARLY * seconds else math.nan)
         if epochs >= GOOD_EPOCHS:
             break
     if proxy is None:
@@ -230,26 +259,8 @@ def _proxy(task: ImageFolder, device: str, others: Mapping[str, Any], seconds: f
     return proxy
 
 
-def _fitting(stride: int, epochs: float, training: float, fixed: float, task: ImageFolder) -> Proxy:
-    """The proxy where so many epochs on all images would fit: fewer images if these are too few.
-
-    Args:
-        stride: of the stem.
-        epochs: that fit into the time of one evaluation, may be below 0.
-        training: seconds per image and epoch.
-        fixed: seconds of the measurements of accuracy.
-        task: the images.
-    """
-    images, least = len(task.load().train), 10 * len(task.classes)
-    if epochs >= LEAST_EPOCHS or task.train_images or images <= least:
-        whole = min(MOST_EPOCHS, max(LEAST_EPOCHS, int(epochs)))
-        return Proxy(stride, whole, 0, fixed + whole * images * training)
-    some = max(least, int(images * epochs / USUAL_EPOCHS))
-    return Proxy(stride, USUAL_EPOCHS, some, fixed + USUAL_EPOCHS * some * training)
-
-
-def _speed(entry: registry.EnvEntry) -> tuple[float, float]:
-    """Seconds per training image and per image whose class is predicted, of middling random pipelines."""
+def _speed(entry: registry.EnvEntry, until: float = math.inf) -> Speed:
+    """Mean speed of middling random pipelines; none but the first is timed after `until` of `time.monotonic()`."""
     from ma2ml_env.training.pipeline_training import PipelineTraining
     from ma2ml_env.training.timing import mean_speed
 
@@ -259,7 +270,7 @@ def _speed(entry: registry.EnvEntry) -> tuple[float, float]:
     pipelines = sorted((decode_joint(spaces, action) for action in actions), key=lambda one: env.cost(one).flops)
     evaluator: Any = env.evaluator
     training = PipelineTraining(evaluator.task, evaluator.network, evaluator.device, evaluator.threads)
-    return mean_speed(training, [pipelines[rank] for rank in TIMED], TIMING_SECONDS)
+    return mean_speed(training, [pipelines[rank] for rank in TIMED], TIMING_SECONDS, until)
 
 
 def _strides(image_size: int, device: str) -> Iterator[int]:

@@ -184,7 +184,7 @@ class TrainEvaluator:
     def retrain_length(self) -> float:
         """Duration of the final training divided by that of an evaluation, by the images that each trains on."""
         splits = self.task.load()
-        more = (len(splits.train) + len(splits.validation)) / len(splits.train)
+        more: float = splits.final_images / len(splits.train)
         return self.retrain_epochs / self.epochs * more
 
     def sample_images(self, count: int) -> Any:

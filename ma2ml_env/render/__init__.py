@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 SAMPLES = 8
 
 
-def draw(env: AutoMLEnv, trial: Trial | None) -> NDArray[np.uint8]:
+def draw(env: AutoMLEnv, trial: Trial | None, remark: str = "") -> NDArray[np.uint8]:
     """Draws a trial: cells as graphs, augmentations on sample images, settings as tables, cost against the constraint.
 
     Parts are drawn by `ma2ml_env.render.panels.panel`, according to their type. Sample images come from
@@ -28,14 +28,15 @@ def draw(env: AutoMLEnv, trial: Trial | None) -> NDArray[np.uint8]:
     Args:
         env: environment of the trial.
         trial: trial to draw, None before the first one.
+        remark: for the subtitle, beside the reward.
 
     Returns:
         An RGB image, (height, width, 3); its size depends on what there is to show.
     """
-    return compose(env, trial).pixels()
+    return compose(env, trial, remark).pixels()
 
 
-def compose(env: AutoMLEnv, trial: Trial | None) -> Page:
+def compose(env: AutoMLEnv, trial: Trial | None, remark: str = "") -> Page:
     """The page that `draw` draws, before it becomes pixels."""
     from ma2ml_env.render.page import Page
     from ma2ml_env.render.panels import overview, panel, result_panel
@@ -48,7 +49,8 @@ def compose(env: AutoMLEnv, trial: Trial | None) -> Page:
     outcome = (
         "too large" if trial.result.infeasible else "failed" if trial.result.failed else f"reward {trial.reward:.4f}"
     )
-    return Page(env.name, f"pipeline {trial.number}: {outcome}", columns)
+    beside = f" ({remark})" if remark else ""
+    return Page(env.name, f"pipeline {trial.number}: {outcome}{beside}", columns)
 
 
 __all__ = ["compose", "draw"]

@@ -156,6 +156,11 @@ class SearchedInPart(Splits):
         """All images to train on, those that no search trains on among them."""
         return self.everything
 
+    @property
+    def final_images(self) -> int:
+        """Number of images of the final training, those that no search trains on among them."""
+        return len(self.everything)
+
 
 def _found(task: ImageFolder) -> dict[str, Any]:
     """Form, classes and content of a task that does not state all of them."""

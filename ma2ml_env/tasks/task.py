@@ -47,6 +47,11 @@ class Splits:
         labels = torch.cat([self.train.labels, self.validation.labels])
         return Images(_joined(self.train.pixels, self.validation.pixels), labels)
 
+    @property
+    def final_images(self) -> int:
+        """Number of images of the final training: those of `train_and_validation`."""
+        return len(self.train) + len(self.validation)
+
 
 class HasImageForm(Protocol):
     """Any object that states the form of images and of the answers to them, such as a task.

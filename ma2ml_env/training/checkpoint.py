@@ -6,13 +6,39 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 
 from ma2ml_env.files import replacing
 
 SECONDS = 20.0
+
+
+class BegunTraining(NamedTuple):
+    """Training in a checkpoint.
+
+    Attributes:
+        pipeline: key of its pipeline.
+        epochs: epochs of the whole training.
+        epoch: epochs that are done.
+    """
+
+    pipeline: str
+    epochs: int
+    epoch: int
+
+
+def begun_training(path: Path) -> BegunTraining | None:
+    """Returns the final training of which a file is the checkpoint; None if there is none, or it is damaged."""
+    if not path.exists():
+        return None
+    try:
+        document = torch.load(path, map_location="cpu", weights_only=True)
+        identity = document["identity"]
+        return BegunTraining(str(identity["pipeline"]), int(identity["epochs"]), int(document["state"]["epoch"]))
+    except Exception:  # as in `Checkpoint.load`
+        return None
 
 
 @dataclass

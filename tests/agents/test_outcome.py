@@ -131,7 +131,7 @@ def slow_trials(*seconds: float) -> tuple[AutoMLEnv, list[Trial]]:
 
 def test_the_time_for_finalists_and_final_training_is_kept_by_what_evaluations_took() -> None:
     env, trials = slow_trials(500.0, 900.0, 10.0, 30.0, 20.0)
-    split = TimeSplit(1000.0, env, FinalistPlan(3, 2), workers=2)
+    split = TimeSplit(1000.0, env, FinalistPlan(3, 2), workers=2, fixed_finalists=True)
     assert split.finalist_seconds(trials) == pytest.approx(MARGIN * 3 * 20), "the first of each worker is not usual"
     assert split.final_seconds(trials) == pytest.approx(MARGIN * 4 * 30)
     assert split.after_search(trials) == pytest.approx(MARGIN * (60 + 120))
@@ -146,8 +146,9 @@ def test_a_final_training_that_does_not_fit_has_fewer_epochs() -> None:
     split = TimeSplit(1000.0, env, FinalistPlan(2, 2), workers=1)
     assert split.final_epochs(trials[1], trials) is None
     late = replace(split, limit=20.0)
-    assert late.final_epochs(trials[1], trials) == math.floor(8 * late.left / 40)
-    assert late.final_epochs(trials[0], trials) == math.floor(8 * late.left / 120), "its first evaluation was slow"
+    assert late.final_epochs(trials[1], trials) == math.floor(8 * late.left / 40 / MARGIN)
+    slow = math.floor(8 * late.left / 120 / MARGIN)
+    assert late.final_epochs(trials[0], trials) == slow, "its first evaluation was slow"
     assert replace(split, limit=0.001).final_epochs(trials[0], trials) == 1
     assert replace(split, limit=None).final_epochs(trials[0], trials) is None
 

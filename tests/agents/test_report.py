@@ -83,6 +83,21 @@ def test_progress_away_from_a_terminal_is_about_ten_plain_lines() -> None:
     assert "\x1b" not in text.getvalue()
 
 
+def test_an_evaluation_that_takes_long_has_a_plain_line_of_its_own() -> None:
+    text = io.StringIO()
+    with SearchProgress(40, Console(file=text, width=30), limit=lambda trials: 100.0 - len(trials)) as progress:
+        progress.show(slow(0, 60.0), fresh=False)
+        progress.show(slow(2, 60.0), fresh=True)
+        failed = slow(1, 7.0)
+        progress.show(replace(failed, result=replace(failed.result, error="out of memory")), fresh=True)
+        paid = slow(3, 60.0)
+        progress.show(replace(paid, reward=0.9), fresh=True)
+    first, second, third = text.getvalue().splitlines()
+    assert first == "pipeline 2 (2/40): accuracy 50.00%, best so far 50.00%, 60.0 s, 0:01:38 left"
+    assert second == "pipeline 1 (3/40): failed: out of memory, 7.0 s, 0:01:37 left"
+    assert third.startswith("pipeline 3 (4/40): accuracy 50.00%, reward 0.9000, best so far reward 0.9000, 60.0 s")
+
+
 def slow(number: int, seconds: float) -> Trial:
     done = trial(number, 0.5)
     return replace(done, result=replace(done.result, seconds=seconds))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from dataclasses import asdict
 
 import pytest
@@ -13,10 +14,12 @@ import ma2ml_env
 from ma2ml_env import catalog, from_images, registry
 from ma2ml_env.errors import MA2MLError, UnknownNameError
 from ma2ml_env.from_images import entry_from_images, image_lines
+from ma2ml_env.image_proxy import SearchTime
 from ma2ml_env.models import count
 from ma2ml_env.models.residual import ResidualSkeleton
 from ma2ml_env.tasks import image_folder
 from ma2ml_env.testing import check_env, check_evaluator
+from ma2ml_env.training.timing import Speed
 
 
 @pytest.fixture
@@ -32,8 +35,8 @@ def place(tmp_path, monkeypatch):
 def speed(monkeypatch):
     """Sets the measured seconds per training image and per measured image."""
 
-    def set_to(training: float, measuring: float = 0.0) -> None:
-        monkeypatch.setattr(from_images, "_speed", lambda entry: (training, measuring))
+    def set_to(training: float, measuring: float = 0.0, busy: float = 1.0) -> None:
+        monkeypatch.setattr(from_images, "_speed", lambda entry, until: Speed(training, measuring, busy))
 
     return set_to
 
@@ -49,7 +52,7 @@ def test_the_environment_conforms(place) -> None:
 
 
 def test_the_entry_is_plain_data_that_makes_the_same_environment_again(place) -> None:
-    entry, _ = entry_from_images(place, epochs=3)
+    entry, *_ = entry_from_images(place, epochs=3)
     again = registry.EnvEntry(**json.loads(json.dumps(asdict(entry))))
     assert again.build().definition == entry.build().definition
     assert again.build().evaluator == entry.build().evaluator
@@ -72,39 +75,62 @@ def test_epochs_follow_from_the_measured_speed(place, speed) -> None:
 
 def test_where_few_epochs_fit_a_search_trains_on_fewer_images(place, speed) -> None:
     speed(20 / 36 / 4.5)
-    entry, lines = entry_from_images(place)
+    entry, lines, _ = entry_from_images(place)
     assert entry.evaluator["epochs"] == 8
     assert entry.evaluator["task"]["train_images"] == 36 * 4.5 // 8
     assert "training: 8 epochs on 20 of the training images in the search, 30 at the end, on cpu" in lines
     assert "measured: an evaluation takes about 20 s of a core of this machine" in lines
     splits = entry.build().evaluator.task.load()
-    assert (len(splits.train), len(splits.train_and_validation)) == (20, 48)
+    assert (len(splits.train), len(splits.train_and_validation), splits.final_images) == (20, 48, 48)
+    assert entry.build().evaluator.retrain_length() == pytest.approx(30 / 8 * 48 / 20)
 
 
 def test_a_coarser_stem_is_taken_where_too_few_epochs_fit(place, tmp_path, monkeypatch) -> None:
     write_pictures(tmp_path / "large", {"a": 30, "b": 30}, size=32)
     seconds = {1: 20 / 36 / 11, 2: 20 / 36 / 40}
-    monkeypatch.setattr(from_images, "_speed", lambda entry: (seconds[entry.evaluator["network"]["stem_stride"]], 0.0))
-    entry, _ = entry_from_images(tmp_path / "large")
+
+    def speed(entry: registry.EnvEntry, until: float) -> Speed:
+        return Speed(seconds[entry.evaluator["network"]["stem_stride"]], 0.0)
+
+    monkeypatch.setattr(from_images, "_speed", speed)
+    entry, *_ = entry_from_images(tmp_path / "large")
     assert (entry.evaluator["network"]["stem_stride"], entry.evaluator["epochs"]) == (2, 40)
-    entry, _ = entry_from_images(tmp_path / "large", stem_stride=1)
+    entry, *_ = entry_from_images(tmp_path / "large", stem_stride=1)
     assert (entry.evaluator["network"]["stem_stride"], entry.evaluator["epochs"]) == (1, 11)
-    entry, _ = entry_from_images(tmp_path / "large", 25)
+    entry, *_ = entry_from_images(tmp_path / "large", 25)
     assert (entry.evaluator["network"]["stem_stride"], entry.evaluator["epochs"]) == (1, 13)
 
 
 def test_the_speed_is_measured_by_training(place) -> None:
-    entry, lines = entry_from_images(place, 0.5)
+    entry, lines, _ = entry_from_images(place, 0.5)
     assert 5 <= entry.evaluator["epochs"] <= 100
     assert lines[-1].startswith("measured: an evaluation takes about ")
-    training, measuring = from_images._speed(entry)
+    training, measuring, busy = from_images._speed(entry)
     assert 0 < measuring < 1
     assert 0 < training < 1
+    assert 1 <= busy < 1000
+
+
+def test_evaluations_are_shortened_where_too_few_would_fit_in_the_time(place, speed) -> None:
+    speed(20 / 36 / 12, busy=2.0)
+    ends, steps = time.monotonic() + 1000.0, list[str]()
+    entry, lines, seconds = entry_from_images(
+        place, search_time=SearchTime(ends, workers=2, pipelines=100, cores=2), on_step=steps.append
+    )
+    # 1000 s for two workers, 100 pipelines at 2.5 s by the clock for each of the processor: 8 s of 20
+    assert entry.evaluator["epochs"] == 8
+    assert entry.evaluator["task"]["train_images"] == pytest.approx(36 * 12 * 8 / 20 / 8, abs=1)
+    assert seconds == pytest.approx(20, rel=0.05)
+    assert "shortened: from 20 s, since too few would fit in the time limit to choose from" in lines
+    assert steps == [
+        f"reading the images of {place}",
+        "measuring how fast networks of stem stride 1 train on this machine",
+    ]
 
 
 def test_balanced_accuracy_is_measured_where_classes_are_unbalanced(tmp_path, place) -> None:
     write_pictures(tmp_path / "rare", {"a": 40, "b": 20}, size=8)
-    entry, lines = entry_from_images(tmp_path / "rare", epochs=1)
+    entry, lines, _ = entry_from_images(tmp_path / "rare", epochs=1)
     assert entry.evaluator["metric"] == "balanced_accuracy"
     assert "metric: balanced accuracy; the largest class has 2.0 times the images of the smallest" in lines
     assert entry_from_images(tmp_path / "rare", epochs=1, metric="accuracy")[0].evaluator["metric"] == "accuracy"

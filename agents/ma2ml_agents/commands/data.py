@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 
 from ma2ml_agents.commands.train_options import SearchOptions, TrainOptions
 from ma2ml_agents.runs.environment import entry_of_run
@@ -16,12 +20,15 @@ from ma2ml_env.errors import MA2MLError
 from ma2ml_env.evaluator import Preparing
 from ma2ml_env.evaluators.train import TrainEvaluator
 from ma2ml_env.from_images import SECONDS, entry_from_images, image_lines
+from ma2ml_env.image_proxy import SearchTime
 from ma2ml_env.tasks.image_folder import ImageFolder
 
 KIND = "image_folder"
 
 
-def with_data(options: TrainOptions, console: Console) -> TrainOptions:
+def with_data(
+    options: TrainOptions, console: Console, search_time: SearchTime | None = None
+) -> tuple[TrainOptions, float]:
     """Returns options that name the environment of `--data` by an id; those of another environment as they are.
 
     A new run measures this machine and prints what was found. A run that is resumed keeps what was chosen then, after a
@@ -30,6 +37,10 @@ def with_data(options: TrainOptions, console: Console) -> TrainOptions:
     Args:
         options: options of the command.
         console: console to write to.
+        search_time: time that there is for the search.
+
+    Returns:
+        The options, and the expected seconds of an evaluation by the clock, NaN if it was not measured.
 
     Raises:
         MA2MLError: if the folder cannot be used or has changed, or options are incompatible.
@@ -37,7 +48,7 @@ def with_data(options: TrainOptions, console: Console) -> TrainOptions:
     data, search = options.data, options.search
     if data.data is None:
         _require_no_data(options)
-        return options
+        return options, math.nan
     if data.download:
         raise MA2MLError("--data and --download exclude each other: your own images are there")
     if search.env != SearchOptions.env:
@@ -45,15 +56,29 @@ def with_data(options: TrainOptions, console: Console) -> TrainOptions:
     overrides = options.overrides() | ({} if data.image_size is None else {"image_size": data.image_size})
     seconds = SECONDS if data.seconds_per_pipeline is None else data.seconds_per_pipeline
     if (options.folder() / CONFIG_FILE).exists():
+        console.print(f"reading the images of {data.data}", highlight=False, markup=False, soft_wrap=True)
         entry, lines = _resumed(options.folder(), data.data, data.strict, overrides)
+        expected = math.nan
     else:
-        with console.status("reading the images, and measuring how fast networks train on them"):
-            entry, lines = entry_from_images(data.data, seconds, strict=data.strict, **overrides)
+        with _steps(console) as step:
+            entry, lines, expected = entry_from_images(
+                data.data, seconds, search_time=search_time, on_step=step, strict=data.strict, **overrides
+            )
     for line in lines:
         console.print(line, highlight=False, markup=False, soft_wrap=True)
     registry.add_entries([entry])
     settled = replace(data, seconds_per_pipeline=seconds)
-    return replace(options, search=replace(search, env=entry.id, set=()), data=settled)
+    return replace(options, search=replace(search, env=entry.id, set=()), data=settled), expected
+
+
+@contextmanager
+def _steps(console: Console) -> Iterator[Callable[[str], None]]:
+    """Yields a function that shows a step which takes a while: in a live line on a terminal, else in a line each."""
+    if not console.is_terminal:
+        yield lambda step: console.print(step, highlight=False, markup=False, soft_wrap=True)
+        return
+    with console.status("") as status:
+        yield lambda step: status.update(escape(step))
 
 
 def _require_no_data(options: TrainOptions) -> None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import math
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack, closing
 from dataclasses import replace
 from pathlib import Path
@@ -16,34 +17,26 @@ import ma2ml_env
 from ma2ml_agents.commands.cost_check import check_bounds
 from ma2ml_agents.commands.data import with_data
 from ma2ml_agents.commands.finale.outcome import conclude
-from ma2ml_agents.commands.finale.time_split import TimeSplit
-from ma2ml_agents.commands.options import flat, register_environments
+from ma2ml_agents.commands.finale.time_split import LEAST_SEARCH, TimeSplit
+from ma2ml_agents.commands.options import cores, flat, register_environments
+from ma2ml_agents.commands.session import Session
 from ma2ml_agents.commands.train_options import TrainOptions, parse_train
 from ma2ml_agents.executors import Executor, InlineExecutor, ProcessExecutor
 from ma2ml_agents.learner import agent_specs
 from ma2ml_agents.learners import learner_from_config
 from ma2ml_agents.runs.folder import check_folder, run_folder
 from ma2ml_agents.runs.loggers import SearchLog, check_loggers
-from ma2ml_agents.runs.progress import CountProgress
-from ma2ml_agents.runs.report import TOP_K
-from ma2ml_agents.search import Callbacks, SearchPlan, run_plan
-from ma2ml_agents.search.finalists import Finalist, run_finalists
-from ma2ml_agents.search.outcome import FinishedSearch
+from ma2ml_agents.search import SearchPlan
 from ma2ml_agents.search.plan import GIVE_UP_AFTER
 from ma2ml_agents.search.pruner import make_pruner
-from ma2ml_agents.search.run import shown_progress
 from ma2ml_agents.search.warm_start import read_warm_start
-from ma2ml_env import AutoMLEnv, Trial
+from ma2ml_env import AutoMLEnv
 from ma2ml_env.evaluator import Preparing, Savable, is_instant
 from ma2ml_env.files import write_text
-from ma2ml_env.trials import top_k_mean
+from ma2ml_env.image_proxy import PIPELINES, SearchTime
 from ma2ml_env.types import JointAction
 
 WARM_START_FILE = "warm_start.json"
-WORKERS_WAIT = (
-    "{workers} workers, but proposals run ahead of results by a window of {window}: some workers will wait; a larger "
-    "--window keeps them busy and makes each proposal less informed"
-)
 
 
 def main(argv: Sequence[str], prog: str) -> int:
@@ -69,17 +62,13 @@ def train(options: TrainOptions, console: Console) -> int:
     started = time.monotonic()
     options.check()
     register_environments([options.search.registry])
-    options = with_data(options, console)
+    options, expected = with_data(options, console, _search_time(options, started))
     identity, out = _identity(options)
     check_loggers(options.loggers())
     env = ma2ml_env.make(options.search.env, **options.overrides())
-    split = TimeSplit(
-        options.time_limit(),
-        env,
-        options.finalists(),
-        1 if _in_process(env, options) else options.evaluation.workers,
-        started,
-    )
+    workers = 1 if _in_process(env, options) else options.evaluation.workers
+    fixed = options.finale.finalists is not None
+    split = TimeSplit(options.time_limit(), env, options.finalists(), workers, started, expected, fixed)
     plan = _plan(env, options, out, split, console)
     if isinstance(env.evaluator, Preparing):
         env.evaluator.prepare()
@@ -90,7 +79,23 @@ def train(options: TrainOptions, console: Console) -> int:
         if plan.warm_start:
             _keep_warm_start(plan.warm_start, out)
         plan = replace(plan, time_limit=split.search_limit())
-        return conclude(_search(plan, options, split, log, console), out, split, log, console)
+        with ExitStack() as stack:
+            executor = _executor(env, options)
+            stack.callback(executor.shutdown)
+            title = f"{options.search.algo} on {options.search.env}"
+            search = Session(plan, out, title, split, executor, console).run(log)
+        return conclude(search, out, split, log, console)
+
+
+def _search_time(options: TrainOptions, started: float) -> SearchTime:
+    """Returns the least time that there is for the search, before its environment is known."""
+    limit = options.time_limit()
+    return SearchTime(
+        ends=math.inf if limit is None else started + LEAST_SEARCH * limit,
+        workers=1 if options.evaluation.executor == "inline" else options.evaluation.workers,
+        pipelines=min(PIPELINES, options.search.budget),
+        cores=cores(),
+    )
 
 
 def _identity(options: TrainOptions) -> tuple[dict[str, Any], Path]:
@@ -112,6 +117,7 @@ def _plan(env: AutoMLEnv, options: TrainOptions, out: Path, split: TimeSplit, co
         seed=search.seed,
         time_limit=split.search_limit(),
         reserve=split.after_search,
+        pace=split.pace,
         warm_start=_warm_start(options, env, out, console),
         bounds=options.bounds(),
         cache=options.evaluation.cache,
@@ -151,60 +157,6 @@ def _log(options: TrainOptions, console: Console) -> SearchLog:
     return SearchLog(options.loggers(), options.folder(), about, notice)
 
 
-def _search(
-    plan: SearchPlan, options: TrainOptions, split: TimeSplit, log: SearchLog, console: Console
-) -> FinishedSearch:
-    """Runs the search, then its finalists, on the same executor."""
-    title = f"{options.search.algo} on {options.search.env}"
-    with ExitStack() as stack:
-        executor = _executor(plan.env, options)
-        stack.callback(executor.shutdown)
-        _announce(plan, title, split, executor.capacity, console)
-        with shown_progress(plan, executor, console) as shown:
-            if executor.capacity > options.search.window and not plan.learner.on_policy:
-                shown.on_notice(WORKERS_WAIT.format(workers=executor.capacity, window=options.search.window))
-            callbacks = shown.chained(Callbacks(on_update=_log_updates(log)))
-            trials = run_plan(plan, executor=executor, callbacks=callbacks)
-        if split.limit is not None:
-            console.print(split.in_words(trials), highlight=False, markup=False, soft_wrap=True)
-        return FinishedSearch(plan, trials, _finalists(plan, trials, split, executor, console), title)
-
-
-def _announce(plan: SearchPlan, title: str, split: TimeSplit, workers: int, console: Console) -> None:
-    """Prints the extent of the run."""
-    finalists = f" and {split.finalists.in_words}" if split.finalists.count else ""
-    extent = f"{plan.budget} pipelines{finalists}, {workers} worker{'s' * (workers > 1)}"
-    console.print(f"{title}: {extent}, in {plan.out}", highlight=False, markup=False, soft_wrap=True)
-
-
-def _finalists(
-    plan: SearchPlan, trials: Sequence[Trial], split: TimeSplit, executor: Executor, console: Console
-) -> list[Finalist]:
-    """Evaluates the finalists of a search."""
-    extent = split.finalists
-    distinct = len({trial.pipeline.key for trial in trials if not trial.result.failed})
-    total = min(extent.count, distinct) * extent.repeats
-    if not total:
-        return []
-    with CountProgress("finalists", total, console) as progress:
-        found = run_finalists(
-            plan.env,
-            trials,
-            extent,
-            executor,
-            seed=plan.seed,
-            out=plan.out,
-            deadline=split.finalists_deadline(trials),
-            retry_failed=plan.retry_failed,
-            on_trial=lambda trial, fresh: progress.advance(trial.summary),
-        )
-    rounds = len(found[0].again) if found else 0
-    if rounds < extent.repeats:
-        line = f"the time limit came first: finalists have {rounds} of {extent.repeats} evaluations each"
-        console.print(line, highlight=False, markup=False, soft_wrap=True)
-    return found
-
-
 def _in_process(env: AutoMLEnv, options: TrainOptions) -> bool:
     """True if evaluations run in this process: worker processes are only for those that take time."""
     return options.evaluation.executor == "inline" or is_instant(env.evaluator)
@@ -227,22 +179,3 @@ def _executor(env: AutoMLEnv, options: TrainOptions) -> Executor:
         return InlineExecutor(env.evaluate)
     memory_limit = None if evaluation.memory_limit is None else round(evaluation.memory_limit * 2**30)
     return ProcessExecutor(env.evaluate, evaluation.workers, timeout=evaluation.timeout, memory_limit=memory_limit)
-
-
-def _log_updates(log: SearchLog) -> Callable[[int, Sequence[Trial], Mapping[str, float]], None]:
-    seen: list[Trial] = []
-
-    def update(updates: int, batch: Sequence[Trial], numbers: Mapping[str, float]) -> None:
-        seen.extend(batch)
-        if not log:
-            return
-        figures = {
-            "reward/batch_mean": sum(trial.reward for trial in batch) / len(batch),
-            f"reward/top_{TOP_K}_mean": top_k_mean(seen, TOP_K),
-            "reward/best": max(trial.reward for trial in seen),
-            "accuracy/best": max(trial.result.accuracy for trial in seen),
-            "updates": float(updates),
-        }
-        log.log(len(seen), figures | {f"learner/{name}": value for name, value in numbers.items()})
-
-    return update

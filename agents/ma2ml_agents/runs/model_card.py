@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from ma2ml_agents.runs.words import percent
+
 CLASSES = 50
 """Most classes that are listed."""
 USE = {
@@ -80,6 +82,8 @@ def _quality(about: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
     for label, name, interval in rows:
         if name in about:
             yield label, f"{about[name]:.2%}{_interval(about.get(interval))}"
+    if "chance" in about:
+        yield f"{metric} of guessing", percent(about["chance"])
     if "export_difference" in about:
         yield "largest difference of a logit from the original", f"{about['export_difference']:.2g}"
 

@@ -1,9 +1,10 @@
-"""Progress of a running search: a live bar on a terminal, a few plain lines elsewhere."""
+"""Progress of a running search: a live bar on a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 
+import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from types import TracebackType
 from typing import Self
@@ -12,9 +13,13 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn
 from rich.text import Text
 
+from ma2ml_agents.runs.words import counted
 from ma2ml_env import Trial
 
 PLAIN_LINES = 10
+"""Number of plain lines about many items, of which none takes long."""
+LONG = 0.5
+"""Seconds from which an evaluation has a plain line of its own."""
 
 
 class RemainingColumn(ProgressColumn):
@@ -90,16 +95,27 @@ class CountProgress(LiveBar):
 class SearchProgress(LiveBar):
     """Progress of a search: evaluated pipelines, best reward and accuracy so far, seconds per pipeline, time left.
 
+    Away from a terminal each evaluation of this session that takes long has a line; of others there are about ten.
+
     Args:
         budget: budget of the search.
         console: console to show it on; live if it is a terminal.
         workers: number of pipelines evaluated in parallel, at least 1.
         simulated: whether the seconds of results are those of a simulated clock, so that the remaining time is
             estimated from this process's clock alone.
+        limit: returns the seconds that a time limit leaves for the search, from the trials so far; infinite without.
     """
 
-    def __init__(self, budget: int, console: Console, workers: int = 1, simulated: bool = False) -> None:
-        self._budget, self._workers, self._simulated = budget, workers, simulated
+    def __init__(
+        self,
+        budget: int,
+        console: Console,
+        workers: int = 1,
+        simulated: bool = False,
+        limit: Callable[[Sequence[Trial]], float] = lambda trials: math.inf,
+    ) -> None:
+        self._budget, self._workers, self._simulated, self._limit = budget, workers, simulated, limit
+        self._trials: list[Trial] = []
         self._best: Trial | None = None
         self._done = self._failed = self._too_large = self._fresh = 0
         self._seconds: dict[str, float] = {}
@@ -110,6 +126,7 @@ class SearchProgress(LiveBar):
     def show(self, trial: Trial, fresh: bool) -> None:
         """Adds a finished trial; `fresh` is true if it was evaluated in this session."""
         self._done += 1
+        self._trials.append(trial)
         self._fresh += fresh
         infeasible = trial.result.infeasible
         self._too_large += infeasible
@@ -118,11 +135,14 @@ class SearchProgress(LiveBar):
         if not trial.result.failed and (self._best is None or trial.reward > self._best.reward):
             self._best = trial
         self._bar.update(self._task, completed=self._done, description=self.summary())
-        step = max(1, self._budget // PLAIN_LINES)
-        if not self._console.is_terminal and (self._done % step == 0 or self._done == self._budget):
-            left = self.seconds_left()
-            remaining = f", {duration(left)} left" if left is not None and left >= 1 else ""
-            self._print(f"{self._done}/{self._budget} pipelines, {self.summary()}{remaining}")
+        if self._console.is_terminal:
+            return
+        left, step = self.seconds_left(), max(1, self._budget // PLAIN_LINES)
+        remaining = f", {duration(left)} left" if left is not None and left >= 1 else ""
+        if fresh and not self._simulated and trial.result.seconds >= LONG:
+            self._print(f"{self._line(trial)}{remaining}")
+        elif self._done % step == 0 or self._done == self._budget:
+            self._print(f"{self._done}/{counted(self._budget, 'pipeline')}, {self.summary()}{remaining}")
 
     def notice(self, sentence: str) -> None:
         """Shows a message that the user should read."""
@@ -135,14 +155,16 @@ class SearchProgress(LiveBar):
         return sum(self._seconds.values()) / self._done if self._done else None
 
     def seconds_left(self) -> float | None:
-        """Estimated seconds until the budget is spent: remaining pipelines times the mean of the finished ones."""
+        """Estimated seconds until the search ends: remaining pipelines times their mean, at most to a time limit."""
         mean = self.seconds_per_pipeline()
-        return None if mean is None else (self._budget - self._done) * mean / self._workers
+        if mean is None:
+            return None
+        return min((self._budget - self._done) * mean / self._workers, max(0.0, self._limit(self._trials)))
 
     def summary(self) -> str:
         """Returns a one-line summary of the search so far."""
         if not self._done:
-            return f"starting {self._workers} worker{'s' * (self._workers > 1)}"
+            return f"starting {counted(self._workers, 'worker')}"
         parts = ["none yet"]
         if self._best:
             parts = [f"best reward {self._best.reward:.4f}, accuracy {self._best.result.accuracy:.2%}"]
@@ -152,6 +174,17 @@ class SearchProgress(LiveBar):
         counts = ((self._failed, "failed"), (self._too_large, "too large"))
         parts += [f"{count} {word}" for count, word in counts if count]
         return ", ".join(parts)
+
+    def _line(self, trial: Trial) -> str:
+        """Returns a line on one trial: its accuracy, the best so far, and its seconds."""
+        place = f"pipeline {trial.number} ({self._done}/{self._budget})"
+        seconds = f"{trial.result.seconds:.1f} s"
+        if trial.result.failed or self._best is None:
+            return f"{place}: {trial.summary}, {seconds}"
+        of_rewards = self._best.reward != self._best.result.accuracy
+        reward = f", reward {trial.reward:.4f}" if of_rewards else ""
+        highest = f"reward {self._best.reward:.4f}" if of_rewards else f"{self._best.result.accuracy:.2%}"
+        return f"{place}: accuracy {trial.result.accuracy:.2%}{reward}, best so far {highest}, {seconds}"
 
     def _print(self, line: str) -> None:
         self._console.print(line, highlight=False, markup=False, soft_wrap=True)

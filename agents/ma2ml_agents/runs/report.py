@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from ma2ml_agents.runs.words import counted
 from ma2ml_env import AutoMLEnv, Trial
 from ma2ml_env.files import replacing
 from ma2ml_env.trials import top_k
@@ -36,7 +37,9 @@ def best_in_words(trials: Sequence[Trial], count: int = 3) -> str:
         too_large = sum(trial.result.infeasible for trial in trials)
         reasons = sorted({str(trial.result.error) for trial in trials if not trial.result.infeasible})
         reasons += [f"{too_large} too large"] if too_large else []
-        return f"no pipeline succeeded in {len(trials)} trials: {'; '.join(reasons) or 'none was finished'}"
+        if not trials:
+            return "no pipeline was finished"
+        return f"no pipeline succeeded in {counted(len(trials), 'trial')}: {'; '.join(reasons)}"
     return "\n\n".join(str(trial) for trial in top_k(complete, count))
 
 
@@ -129,20 +132,20 @@ def _draw_progress(axes: Axes, trials: Sequence[Trial], k: int) -> None:
         axes.scatter(failed, [0.015] * len(failed), s=14, marker="x", color=FAILED, transform=foot, label="failed")
     axes.set_xlabel("pipelines")
     axes.set_ylabel("reward")
-    axes.legend(frameon=False, fontsize=8, loc="lower right")
 
 
 def _ordered(trials: Sequence[Trial]) -> list[Trial]:
     return sorted(trials, key=lambda trial: trial.number)
 
 
-def draw_best(env: AutoMLEnv, trial: Trial, folder: Path) -> tuple[Path, NDArray[np.uint8]]:
+def draw_best(env: AutoMLEnv, trial: Trial, folder: Path, remark: str = "") -> tuple[Path, NDArray[np.uint8]]:
     """Draws a pipeline on sample images of its task.
 
     Args:
         env: environment of the search.
         trial: trial to draw.
         folder: receives `best.png`.
+        remark: for its subtitle.
 
     Returns:
         The file, and its pixels, (height, width, 3).
@@ -151,7 +154,7 @@ def draw_best(env: AutoMLEnv, trial: Trial, folder: Path) -> tuple[Path, NDArray
 
     from ma2ml_env.render import draw
 
-    pixels = draw(env, trial)
+    pixels = draw(env, trial, remark)
     with replacing(folder / BEST_FIGURE) as temporary:
         imsave(temporary, pixels, format="png")
     return folder / BEST_FIGURE, pixels
@@ -164,6 +167,8 @@ def _figure(file: Path, title: str, draw: Callable[[Axes], None]) -> None:
     figure = Figure(figsize=(6.4, 4.0), dpi=150, layout="constrained")
     axes = figure.subplots()
     draw(axes)
+    if axes.get_legend_handles_labels()[0]:
+        figure.legend(frameon=False, fontsize=8, loc="outside lower center", ncols=4)
     axes.set_title(title, fontsize=10)
     axes.set_xlim(0, None)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))

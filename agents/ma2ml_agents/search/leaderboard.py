@@ -98,9 +98,15 @@ def save_leaderboard(rows: Sequence[Standing], folder: Path) -> Path:
     return folder / LEADERBOARD_FILE
 
 
-def leaderboard_table(rows: Sequence[Standing]) -> Table:
-    """Returns the leaderboard for a console; costs that mean nothing, 0 throughout, are left out."""
-    table = Table(title="leaderboard", title_justify="left", title_style="bold", box=None, pad_edge=False)
+def leaderboard_table(rows: Sequence[Standing], caption: str = "") -> Table:
+    """Returns the leaderboard for a console; costs that mean nothing, 0 throughout, are left out.
+
+    Args:
+        rows: the pipelines.
+        caption: what accuracies are to be compared with, for the title.
+    """
+    title = f"leaderboard ({caption})" if caption else "leaderboard"
+    table = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False)
     columns = {
         "rank": [str(one.rank) for one in rows],
         "pipeline": [str(one.trial) for one in rows],

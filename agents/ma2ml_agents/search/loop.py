@@ -165,10 +165,12 @@ class SearchLoop:
             self._finish(known)
 
     def _evaluate(self, numbers: range) -> bool:
-        """Waits until these trials are finished; False on timeout."""
+        """Waits until these trials are finished; False if time does not suffice."""
         self._collect(timeout=0.0)
         self._submit()
         while any(number not in self.trials for number in numbers):
+            if not self.running:
+                return False  # none was begun
             left = self._seconds_left()
             self._collect(timeout=None if left is None else max(0.0, left))
             if left is not None and left <= 0:
@@ -194,7 +196,7 @@ class SearchLoop:
                 twins.append(number)
             elif (known := self.known.find(pipeline)) is not None:
                 self._record(number, known)
-            elif self._late():
+            elif not self._has_room():
                 twins.append(number)
                 break
             else:
@@ -219,6 +221,11 @@ class SearchLoop:
     def _late(self) -> bool:
         left = self._seconds_left()
         return left is not None and left <= 0
+
+    def _has_room(self) -> bool:
+        """Returns whether an evaluation that is begun now can be expected to end within the time limit."""
+        left = self._seconds_left()
+        return left is None or left > self.plan.pace(list(self.trials.values()))
 
     def _record(self, number: int, result: Result) -> None:
         """Stores a finished evaluation on disk, then passes it to the search."""

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from ma2ml_agents.learner import Recommender
 from ma2ml_agents.runs.report import draw_best, draw_figures, figure_batch
+from ma2ml_agents.search.chance import chance_level
 from ma2ml_agents.search.finalists import Finalist
 from ma2ml_agents.search.leaderboard import leaderboard, save_leaderboard
 from ma2ml_agents.search.plan import SearchPlan
@@ -116,7 +117,8 @@ def draw_outcome(search: FinishedSearch, folder: Path) -> tuple[list[Path], NDAr
     files = draw_figures(search.trials, figure_batch(learner.batch_size), folder, title)
     if winner is None:
         return files, None
-    file, pixels = draw_best(search.plan.env, winner, folder)
+    chance = chance_level(search.plan.env.evaluator)
+    file, pixels = draw_best(search.plan.env, winner, folder, remark=str(chance or ""))
     return [*files, file], pixels
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ma2ml_agents.learner import Learner
+from ma2ml_agents.runs.words import counted
 from ma2ml_agents.search.cost import CostBounds
 from ma2ml_agents.search.pruner import Pruner
 from ma2ml_env import AutoMLEnv, Trial
@@ -31,6 +32,7 @@ class SearchPlan:
         seed: seed of the environment, in [0, 2**63).
         time_limit: seconds after which no evaluation is begun or waited for; None for no limit.
         reserve: returns the seconds of the time limit to keep for what follows the search, from the trials so far.
+        pace: returns the expected seconds of an evaluation, from the trials so far; none is begun in less time.
         warm_start: joint actions that are evaluated first.
         bounds: bounds on cost; pipelines above them are never evaluated.
         cache: folder of results shared among searches.
@@ -53,6 +55,7 @@ class SearchPlan:
     seed: int = 0
     time_limit: float | None = None
     reserve: Callable[[Sequence[Trial]], float] = lambda trials: 0.0
+    pace: Callable[[Sequence[Trial]], float] = lambda trials: 0.0
     warm_start: Sequence[JointAction] = ()
     bounds: CostBounds = field(default_factory=CostBounds)
     cache: Path | None = None
@@ -72,9 +75,10 @@ class SearchPlan:
             raise MA2MLError(f"give_up_after must be at least 1, or None, not {self.give_up_after}")
         object.__setattr__(self, "seed", check_seed(self.seed))
         if len(self.warm_start) > self.budget:
-            raise MA2MLError(f"the warm start has {len(self.warm_start)} pipelines, the budget is {self.budget}")
-        given = tuple(self.env.decode(action).action for action in self.warm_start)
-        object.__setattr__(self, "warm_start", given)
+            given = counted(len(self.warm_start), "pipeline")
+            raise MA2MLError(f"the warm start has {given}, the budget is {self.budget}")
+        first = tuple(self.env.decode(action).action for action in self.warm_start)
+        object.__setattr__(self, "warm_start", first)
         self._check_abilities()
 
     def _check_abilities(self) -> None:

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from ma2ml_agents.runs.words import counted
 from ma2ml_agents.search.identity import SOURCE, describe_problem, differences
 from ma2ml_agents.search.plan import SearchPlan
 from ma2ml_agents.search.results import StoredTrials
@@ -62,9 +63,10 @@ def open_record(
             _compare(found, record, plan, notice)
         record = replace(record, given=found.given, replaceable=found.replaceable)
     if stored:
-        notice(f"{len(stored)} trials taken over from {stored.path}")
+        notice(f"{counted(len(stored), 'trial')} taken over from {stored.path}")
     if stored.retried:
-        notice(f"{len(stored.retried)} failed trials are evaluated again; the learner gets all trials there as data")
+        again = f"{counted(len(stored.retried), 'failed trial')} will be evaluated again"
+        notice(f"{again}; the learner gets all trials there as data")
         record = replace(record, given=stored.first_missing, replaceable=stored.next_number)
     if plan.out is not None and record != found:
         _save(plan.out, record)

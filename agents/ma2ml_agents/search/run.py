@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -66,7 +68,8 @@ def run_search(
         cache: folder of results shared among searches: pipelines that another one evaluated are not evaluated again.
         pruner: early stopping of trainings whose accuracy lags behind; None trains all to the end.
         callbacks: callbacks to invoke.
-        progress: show the progress as `ma2ml train` does: a bar on a terminal, about ten lines elsewhere.
+        progress: show the progress as `ma2ml train` does: a bar on a terminal, a line per evaluation elsewhere,
+            about ten in all where they take no time.
         report: write figures, `leaderboard.csv` and `result.json` to `out` at the end, as `ma2ml train` does.
         retry_failed: evaluate the failed trials in `out` again, as after a fix of the evaluator. All trials there
             become data for the learner, like a warm start, and the search resumes from them with the new results.
@@ -113,12 +116,19 @@ def shown_progress(plan: SearchPlan, executor: Executor, console: Console) -> It
     Args:
         plan: plan of the search.
         executor: its executor.
-        console: console to show it on; a live bar if it is a terminal, else about ten lines.
+        console: console to show it on; a live bar if it is a terminal, else plain lines.
 
     Yields:
         The callbacks that update it.
     """
-    with SearchProgress(plan.budget, console, executor.capacity, is_instant(plan.env.evaluator)) as bar:
+    started = time.monotonic()
+
+    def limit(trials: Sequence[Trial]) -> float:
+        if plan.time_limit is None:
+            return math.inf
+        return started + plan.time_limit - plan.reserve(trials) - time.monotonic()
+
+    with SearchProgress(plan.budget, console, executor.capacity, is_instant(plan.env.evaluator), limit) as bar:
         yield Callbacks(on_trial=bar.show, on_notice=bar.notice)
 
 

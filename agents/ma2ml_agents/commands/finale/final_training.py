@@ -7,19 +7,36 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
 from ma2ml_agents.commands.finale.time_split import TimeSplit
 from ma2ml_agents.runs.training_progress import TrainingProgress, save_curve
+from ma2ml_agents.runs.words import counted
+from ma2ml_agents.search.chance import chance_level
 from ma2ml_agents.search.loop import CHECKPOINT_FOLDER
 from ma2ml_agents.search.outcome import RESULT_FILE
 from ma2ml_env import AutoMLEnv, Trial
 from ma2ml_env.evaluator import Resumable, Retrainable
 
+if TYPE_CHECKING:
+    from ma2ml_env.training.checkpoint import BegunTraining
+
 MODEL_FILE, WEIGHTS_FILE = "model.safetensors", "weights.safetensors"
 FINAL_CHECKPOINT = "final.pt"
+MORE = 1.25
+"""Ratio of the epochs for which there is time to those of the model from which it is trained again."""
+
+
+def begun_final_training(out: Path) -> BegunTraining | None:
+    """Returns the final training that was begun in a run's folder and not finished; None if there is none."""
+    file = out / CHECKPOINT_FOLDER / FINAL_CHECKPOINT
+    if not file.exists():
+        return None
+    from ma2ml_env.training.checkpoint import begun_training
+
+    return begun_training(file)
 
 
 @dataclass(frozen=True)
@@ -48,11 +65,12 @@ class FinalTraining:
         """Trains and saves the model, unless the folder has it; returns numbers for the result, none if it failed."""
         if not isinstance(self.env.evaluator, Retrainable):
             return {}
-        numbers = self._earlier()
+        epochs = self._epochs()
+        numbers = self._earlier(epochs)
         if numbers is None:
             started = time.monotonic()
             try:
-                model, numbers = self._train()
+                model, numbers = self._train(epochs)
             except (ArithmeticError, MemoryError, RuntimeError) as failure:
                 self._say(
                     f"the longer training of pipeline {self.winner.number} failed, so there is no model: {failure}"
@@ -61,37 +79,52 @@ class FinalTraining:
             saved = self._save(model)
             self._checkpoint.unlink(missing_ok=True)
             self._say(f"retrained pipeline {self.winner.number} in {time.monotonic() - started:.0f} s")
-            self._say(f"retrained on train + validation: test accuracy {numbers['test_accuracy']:.2%}")
+            self._say(self._test_accuracy(numbers))
             if not saved:
                 return numbers
         else:
-            self._say(f"retrained on train + validation: test accuracy {numbers['test_accuracy']:.2%}")
+            self._say(f"the model of pipeline {self.winner.number} is there already, and is kept")
+            self._say(self._test_accuracy(numbers))
         model_file = self.out / MODEL_FILE
         self._say(f"the trained model is {model_file}; load it with\n")
         self._say(f"    from ma2ml_env import load_model\n    model = load_model({str(model_file)!r})")
         self._say("    print(model.predict('picture.png'))  # also pictures, arrays and tensors\n")
         return numbers
 
+    def _test_accuracy(self, numbers: dict[str, Any]) -> str:
+        chance = chance_level(self.env.evaluator, "test")
+        beside = f" ({chance})" if chance else ""
+        return f"retrained on train + validation: test accuracy {numbers['test_accuracy']:.2%}{beside}"
+
     @property
     def _checkpoint(self) -> Path:
         return self.out / CHECKPOINT_FOLDER / FINAL_CHECKPOINT
 
-    @property
     def _epochs(self) -> int | None:
-        """Epochs of the training, those for which time is left; None where the evaluator does not state any."""
+        """Epochs of the training, those for which time is left; None where the evaluator does not state any.
+
+        A training that was begun goes on as long as it was meant to be, if there is time for the rest of it.
+        """
         evaluator = self.env.evaluator
         if not isinstance(evaluator, Resumable):
             return None
-        return self.split.final_epochs(self.winner, self.trials) or evaluator.retrain_epochs
+        whole, fitting = evaluator.retrain_epochs, self.split.final_epochs(self.winner, self.trials)
+        begun = begun_final_training(self.out)
+        if fitting is None or begun is None or begun.pipeline != self.winner.pipeline.key or begun.epochs > whole:
+            return fitting or whole
+        seconds = self.split.final_training_seconds(self.winner, self.trials)
+        rest = seconds * (begun.epochs - begun.epoch) / whole
+        return begun.epochs if rest <= self.split.left else fitting
 
-    def _train(self) -> tuple[Any, dict[str, Any]]:
-        evaluator, epochs = self.env.evaluator, self._epochs
+    def _train(self, epochs: int | None) -> tuple[Any, dict[str, Any]]:
+        evaluator = self.env.evaluator
         if not isinstance(evaluator, Resumable) or epochs is None:
             assert isinstance(evaluator, Retrainable)
             model, accuracy = evaluator.retrain(self.winner.pipeline, seed=self.seed)
             return model, {"test_accuracy": float(accuracy)}
         if epochs < evaluator.retrain_epochs:
             self._say(f"the time limit leaves {epochs} of {evaluator.retrain_epochs} epochs for the final training")
+        self._say_begun(epochs)
         with TrainingProgress("final training", epochs, self.console) as progress:
             model, accuracy = evaluator.retrain_observed(
                 self.winner.pipeline,
@@ -102,6 +135,19 @@ class FinalTraining:
             )
         self._draw(progress)
         return model, {"test_accuracy": float(accuracy), "epochs": epochs}
+
+    def _say_begun(self, epochs: int) -> None:
+        """Says whether a training that was interrupted goes on."""
+        begun = begun_final_training(self.out)
+        if begun is None:
+            return
+        there = f"of {begun.epoch} of {counted(begun.epochs, 'epoch')}"
+        if begun.pipeline != self.winner.pipeline.key:
+            self._say(f"the checkpoint {there} is of another pipeline, so the final training begins anew")
+        elif begun.epochs != epochs:
+            self._say(f"the checkpoint {there} is of another length than {epochs}, so the final training begins anew")
+        else:
+            self._say(f"the final training goes on from its checkpoint {there}")
 
     def _draw(self, progress: TrainingProgress) -> None:
         """Saves the learning curve; a failure to write it does not cost the model."""
@@ -124,17 +170,26 @@ class FinalTraining:
             return False
         return True
 
-    def _earlier(self) -> dict[str, Any] | None:
-        """Numbers of the model in the folder, None if there is none of this pipeline and of so many epochs."""
+    def _earlier(self, wanted: int | None) -> dict[str, Any] | None:
+        """Numbers of the model in the folder, None if there is none of this pipeline, or it would be trained longer."""
         if not ((self.out / RESULT_FILE).exists() and (self.out / MODEL_FILE).exists()):
             return None
         earlier = json.loads((self.out / RESULT_FILE).read_text(encoding="utf-8"))
-        if earlier.get("trial") != self.winner.number or "test_accuracy" not in earlier:
+        if "test_accuracy" not in earlier:
             return None
-        epochs, wanted = earlier.get("epochs"), self._epochs
-        if epochs is not None and wanted is not None and epochs < wanted:
+        if earlier.get("trial") != self.winner.number:
+            self._say(f"the model there is of pipeline {earlier.get('trial')}; it is replaced")
+            return None
+        epochs = earlier.get("epochs")
+        if epochs is not None and wanted is not None and epochs < wanted and self._worth(epochs, wanted):
+            self._say(f"the model there was trained for {epochs} epochs; there is time for {wanted}, so it is replaced")
             return None
         return {name: earlier[name] for name in ("test_accuracy", "epochs") if name in earlier}
+
+    def _worth(self, earlier: int, wanted: int) -> bool:
+        """Whether more epochs are worth a whole training: all of them, or many more."""
+        evaluator = self.env.evaluator
+        return wanted >= MORE * earlier or (isinstance(evaluator, Resumable) and wanted == evaluator.retrain_epochs)
 
     def _say(self, text: str) -> None:
         self.console.print(text, highlight=False, markup=False, soft_wrap=True)

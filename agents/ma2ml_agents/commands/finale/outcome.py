@@ -11,12 +11,15 @@ from ma2ml_agents.commands.finale.final_training import MODEL_FILE, FinalTrainin
 from ma2ml_agents.commands.finale.time_split import TimeSplit
 from ma2ml_agents.runs.loggers import SearchLog
 from ma2ml_agents.runs.report import best_in_words
+from ma2ml_agents.runs.words import counted
+from ma2ml_agents.search.chance import ChanceLevel, chance_level
 from ma2ml_agents.search.leaderboard import leaderboard, leaderboard_table, save_leaderboard
 from ma2ml_agents.search.outcome import RESULT_FILE, FinishedSearch, draw_outcome, save_result
 from ma2ml_env import Trial
 from ma2ml_env.trials import best
 
 TABLE_WIDTH = 160
+NO_TIME = ": allow more time (--time-limit), or shorter evaluations"
 Say = Callable[[str], None]
 
 
@@ -37,17 +40,16 @@ def conclude(search: FinishedSearch, out: Path, split: TimeSplit, log: SearchLog
     def say(text: str) -> None:
         console.print(text, highlight=False, markup=False, soft_wrap=True)
 
-    if len(search.trials) < search.plan.budget:
-        say(f"the time limit came first: {len(search.trials)} of {search.plan.budget} pipelines were evaluated")
     winner = search.winner
     if winner is None:
-        say(f"\n{best_in_words(search.trials)}\n")
+        say(f"\n{best_in_words(search.trials)}{'' if search.trials else NO_TIME}\n")
         _draw(search, out, log, say)
         return 1
     rows = leaderboard(search.trials, finalists=search.finalists)
     wide = Console(file=console.file, width=max(console.width, TABLE_WIDTH), force_terminal=console.is_terminal)
-    wide.print(leaderboard_table(rows), new_line_start=True)
-    say(f"\n{_in_words(search, winner)}\n\n{winner.pipeline}\n")
+    chance = chance_level(search.plan.env.evaluator)
+    wide.print(leaderboard_table(rows, caption=str(chance or "")), new_line_start=True)
+    say(f"\n{winner_in_words(search, winner, chance)}\n\n{winner.pipeline}\n")
     save_leaderboard(rows, out)
     _draw(search, out, log, say)
     final = FinalTraining(search.plan.env, winner, search.trials, search.plan.seed, out, split, console).run()
@@ -55,9 +57,19 @@ def conclude(search: FinishedSearch, out: Path, split: TimeSplit, log: SearchLog
     return 0
 
 
-def _in_words(search: FinishedSearch, winner: Trial) -> str:
-    """Sentences on the winner, the luckiest pipeline of the search, and the critic's favorite."""
-    lines = [f"winner: {_sentence(search, winner)}"]
+def winner_in_words(search: FinishedSearch, winner: Trial, chance: ChanceLevel | None = None) -> str:
+    """Returns sentences on the winner, the luckiest pipeline of the search, and the critic's favorite.
+
+    A pipeline that was compared with no other, or is no better than guessing, is not called a winner.
+
+    Args:
+        search: the search and its finalists.
+        winner: its winner.
+        chance: accuracy of guessing; None where it is not known.
+    """
+    if doubt := doubt_in_words(search, winner, chance):
+        return f"best so far: {_sentence(search, winner, chance)}\n{doubt}"
+    lines = [f"winner: {_sentence(search, winner, chance)}"]
     luckiest, recommended = best(search.trials), search.recommended
     if luckiest is not None and luckiest.pipeline != winner.pipeline:
         lines.append(f"highest observed reward: {_sentence(search, luckiest)}")
@@ -68,15 +80,36 @@ def _in_words(search: FinishedSearch, winner: Trial) -> str:
     return "\n".join(lines)
 
 
-def _sentence(search: FinishedSearch, trial: Trial) -> str:
+def doubt_in_words(search: FinishedSearch, winner: Trial, chance: ChanceLevel | None) -> str | None:
+    """Returns why the best pipeline is no winner, and what to do; None if it is one.
+
+    Args:
+        search: the search and its finalists.
+        winner: its best pipeline.
+        chance: accuracy of guessing; None where it is not known.
+    """
+    compared = {trial.pipeline.key for trial in search.trials if not trial.result.failed}
+    again = next((f for f in search.finalists if f.trial.pipeline == winner.pipeline), None)
+    accuracy = again.accuracy.expected if again else winner.result.accuracy
+    if chance and chance.explains(accuracy, len(search.finalists) if again else len(compared)):
+        what = "train longer in the search (a larger --seconds-per-pipeline, or --set epochs=), and allow more time"
+        return f"this is no better than guessing ({chance}), within the error of so few images: {what}"
+    if len(compared) == 1:
+        return "only one pipeline was evaluated, so it was compared with none: allow more time, or a larger --budget"
+    return None
+
+
+def _sentence(search: FinishedSearch, trial: Trial, chance: ChanceLevel | None = None) -> str:
     text = f"pipeline {trial.number}, {trial.summary}"
+    if chance:
+        accuracy = f"accuracy {trial.result.accuracy:.2%}"
+        text = text.replace(accuracy, f"{accuracy} ({chance})", 1)
     finalist = next((f for f in search.finalists if f.trial.pipeline == trial.pipeline), None)
     if finalist is None:
         return text
     said = finalist.accuracy
     ends = "" if said.low is None or said.high is None else f" ({said.low:.2%} to {said.high:.2%})"
-    more = len(finalist.again)
-    seeds = f"{more} evaluation{'s' * (more > 1)} under other seeds"
+    seeds = f"{counted(len(finalist.again), 'evaluation')} under other seeds"
     return f"{text}; expected accuracy {said.expected:.2%}{ends} by {seeds}"
 
 

@@ -6,7 +6,7 @@ import math
 import statistics
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from ma2ml_agents.runs.progress import duration
 from ma2ml_agents.search.finalists import FinalistPlan
@@ -17,6 +17,11 @@ MARGIN = 1.1
 """Factor of caution on estimated seconds."""
 MOST_FINALISTS, MOST_FINAL = 0.15, 0.4
 """Largest shares of the limit that are kept for the finalists and for the final training."""
+LEAST_SEARCH = 1 - MOST_FINALISTS - MOST_FINAL
+LATEST = 10
+"""Number of the latest evaluations that predict the next one."""
+FEW = 20
+"""Number of pipelines below which a search is little more than a guess."""
 
 
 @dataclass(frozen=True)
@@ -24,14 +29,16 @@ class TimeSplit:
     """Split of a time limit, from the seconds that evaluations took so far.
 
     The search has what finalists and final training are not expected to need, but at least 45 % of the limit. A final
-    training that does not fit has fewer epochs.
+    training that does not fit has fewer epochs, finalists that do not fit are fewer.
 
     Attributes:
         limit: seconds of the whole command, None for no limit.
         env: environment of the search.
-        finalists: extent of the finalists' evaluations.
+        finalists: extent of the finalists' evaluations if the whole budget is spent.
         workers: number of parallel evaluations.
         started: `time.monotonic()` when the command began.
+        expected: seconds of an evaluation by the clock, measured beforehand; NaN if it was not.
+        fixed_finalists: whether their number was asked for, so that it does not follow from that of the pipelines.
     """
 
     limit: float | None
@@ -39,6 +46,8 @@ class TimeSplit:
     finalists: FinalistPlan
     workers: int
     started: float = field(default_factory=time.monotonic)
+    expected: float = math.nan
+    fixed_finalists: bool = False
 
     @property
     def left(self) -> float:
@@ -49,25 +58,55 @@ class TimeSplit:
         """Seconds for search, finalists and final training together, at least a moment."""
         return None if self.limit is None else max(self.left, 1e-3)
 
+    def pace(self, trials: Sequence[Trial]) -> float:
+        """Returns the expected seconds of the next evaluation: the mean of the latest ones; 0 before the first."""
+        if is_instant(self.env.evaluator) or not (seconds := self._usual_seconds(trials)):
+            return 0.0
+        return statistics.fmean(seconds[-LATEST:])
+
     def after_search(self, trials: Sequence[Trial]) -> float:
         """Returns the seconds to keep for finalists and final training, 0 before the first result."""
         return self.finalist_seconds(trials) + self.final_seconds(trials)
 
     def finalist_seconds(self, trials: Sequence[Trial]) -> float:
-        """Returns the seconds to keep for the finalists' evaluations."""
-        seconds = self._usual_seconds(trials)
-        if is_instant(self.env.evaluator) or not seconds:
-            return 0.0
-        rounds = math.ceil(self.finalists.cost / self.workers)
-        return self._within(MARGIN * rounds * statistics.fmean(seconds), MOST_FINALISTS)
+        """Returns the seconds to keep for the finalists' evaluations, as many as suit the pipelines that fit."""
+        pace = self.pace(trials)
+        return self._finalist_seconds(pace, self._reachable(len(trials), pace)) if pace else 0.0
 
     def final_seconds(self, trials: Sequence[Trial]) -> float:
         """Returns the seconds to keep for the final training, enough for nine pipelines of ten."""
-        seconds = self._usual_seconds(trials)
-        if not isinstance(self.env.evaluator, Resumable) or not seconds:
-            return 0.0
-        needed = MARGIN * sorted(seconds)[math.ceil(0.9 * len(seconds)) - 1] * self.env.evaluator.retrain_length()
-        return self._within(needed, MOST_FINAL)
+        return self._final_seconds(self._usual_seconds(trials))
+
+    def fitting(self, trials: Sequence[Trial] = ()) -> int | None:
+        """Returns the number of pipelines that the search can evaluate within the limit; None if that is not known.
+
+        Args:
+            trials: trials of the search so far.
+        """
+        pace = self.pace(trials) or self.expected
+        if self.limit is None or is_instant(self.env.evaluator) or math.isnan(pace):
+            return None
+        kept = self._finalist_seconds(pace, self._reachable(len(trials), pace))
+        kept += self._final_seconds(self._usual_seconds(trials) or [pace])
+        return len(trials) + max(0, math.floor((self.left - kept) / pace)) * self.workers
+
+    def extent(self, trials: Sequence[Trial], budget: int) -> FinalistPlan:
+        """Returns the extent of the finalists' evaluations that suits the trials and fits into the time.
+
+        Args:
+            trials: all trials of the search.
+            budget: number of trials that were wanted.
+        """
+        plan = self.finalists if len(trials) >= budget else self._suiting(len(trials))
+        pace = self.pace(trials)
+        deadline = self.finalists_deadline(trials)
+        if deadline is None or not pace or not plan.count:
+            return plan
+        fit = max(0, math.floor((deadline - time.monotonic()) / pace)) * self.workers
+        repeats = min(plan.repeats, max(1, fit // plan.count))
+        count = plan.count if self.fixed_finalists else min(plan.count, fit // repeats)
+        enough = count * repeats <= fit and (count > 1 or self.fixed_finalists)
+        return replace(plan, count=count if enough else 0, repeats=repeats)
 
     def finalists_deadline(self, trials: Sequence[Trial]) -> float | None:
         """Returns the `time.monotonic()` at which the finalists' evaluations must end."""
@@ -78,11 +117,40 @@ class TimeSplit:
         evaluator = self.env.evaluator
         if self.limit is None or not isinstance(evaluator, Resumable):
             return None
-        slowest = max(self._usual_seconds(trials), default=winner.result.seconds)
-        needed = min(winner.result.seconds, slowest) * evaluator.retrain_length()
+        needed = self.final_training_seconds(winner, trials)
         if needed <= self.left:
             return None
         return max(1, math.floor(evaluator.retrain_epochs * self.left / needed))
+
+    def final_training_seconds(self, winner: Trial, trials: Sequence[Trial]) -> float:
+        """Returns the expected seconds of all epochs of the final training of a pipeline."""
+        assert isinstance(self.env.evaluator, Resumable)
+        slowest = max(self._usual_seconds(trials), default=winner.result.seconds)
+        return MARGIN * min(winner.result.seconds, slowest) * self.env.evaluator.retrain_length()
+
+    def _reachable(self, done: int, pace: float) -> int:
+        """Number of trials at which the search ends, if it had the least share of the limit from now on."""
+        if self.limit is None:
+            return self.finalists.cost * 10**6
+        left = max(0.0, self.left - (1 - LEAST_SEARCH) * self.limit)
+        return done + math.floor(left / pace) * self.workers
+
+    def _suiting(self, trials: int) -> FinalistPlan:
+        """The finalists that suit so many trials."""
+        if self.fixed_finalists or not self.finalists.count:
+            return self.finalists
+        suiting = FinalistPlan.of_budget(max(1, trials), None, self.finalists.repeats)
+        return replace(suiting, count=min(suiting.count, self.finalists.count))
+
+    def _finalist_seconds(self, pace: float, trials: int) -> float:
+        rounds = math.ceil(self._suiting(trials).cost / self.workers)
+        return self._within(MARGIN * rounds * pace, MOST_FINALISTS)
+
+    def _final_seconds(self, seconds: Sequence[float]) -> float:
+        if not isinstance(self.env.evaluator, Resumable) or not seconds:
+            return 0.0
+        needed = MARGIN * sorted(seconds)[math.ceil(0.9 * len(seconds)) - 1] * self.env.evaluator.retrain_length()
+        return self._within(needed, MOST_FINAL)
 
     def _usual_seconds(self, trials: Sequence[Trial]) -> list[float]:
         """Seconds of the evaluations that succeeded, without the first of each worker, which loads libraries."""
@@ -93,11 +161,17 @@ class TimeSplit:
         """Seconds, at most a share of the limit."""
         return seconds if self.limit is None else min(seconds, share * self.limit)
 
-    def in_words(self, trials: Sequence[Trial]) -> str:
-        """Returns one line about the split, after the search."""
+    def in_words(self, trials: Sequence[Trial], extent: FinalistPlan) -> str:
+        """Returns one line about the split, after the search.
+
+        Args:
+            trials: all trials of the search.
+            extent: of the finalists' evaluations that follow.
+        """
         parts = [f"search {duration(time.monotonic() - self.started)}"]
-        if self.finalists.count:
-            parts.append(f"finalists about {duration(self.finalist_seconds(trials))}")
+        if extent.count:
+            seconds = MARGIN * math.ceil(extent.cost / self.workers) * self.pace(trials)
+            parts.append(f"finalists about {duration(seconds)}")
         if isinstance(self.env.evaluator, Resumable):
             parts.append(f"final training about {duration(self.final_seconds(trials))}")
         return f"time limit {duration(self.limit)}: {', '.join(parts)}"

@@ -11,6 +11,7 @@ from ma2ml_agents.commands.finale.outcome import RESULT_FILE
 from ma2ml_agents.runs.environment import env_of_run
 from ma2ml_agents.runs.folder import CONFIG_FILE
 from ma2ml_agents.runs.version import project_version
+from ma2ml_agents.search.chance import chance_level
 from ma2ml_agents.search.loop import TRIALS_FILE
 from ma2ml_env.errors import DamagedFileError, MA2MLError
 from ma2ml_env.evaluators.train import TrainEvaluator
@@ -31,7 +32,8 @@ def facts_of_run(folder: Path) -> dict[str, Any]:
 
     Keys: `environment`, `learner`, `seed`, `budget`, `trials`, `trial`, `epochs` (of the final training), `pipeline`
     (in words), `action`, `flops`, `params`, `observed_accuracy`, `expected_accuracy`, `interval`, `test_accuracy`,
-    `test_interval` (Wilson's, 95 %), `metric`, `images` (numbers per split), `training_versions`.
+    `test_interval` (Wilson's, 95 %), `metric`, `chance` (accuracy of guessing on the test images), `images` (numbers
+    per split), `training_versions`.
 
     Args:
         folder: of the run.
@@ -134,4 +136,5 @@ def _of_task(folder: Path) -> dict[str, Any]:
     except (MA2MLError, OSError):
         return {}
     images = {"train": len(splits.train), "validation": len(splits.validation), "test": len(splits.test)}
-    return {"metric": evaluator.metric, "images": images}
+    chance = chance_level(evaluator, "test")
+    return {"metric": evaluator.metric, "images": images, "chance": chance and chance.accuracy}

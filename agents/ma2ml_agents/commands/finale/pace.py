@@ -1,0 +1,89 @@
+"""Plan of a search under a time limit in words: before it, when evaluations are slower than planned, and after it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+
+from ma2ml_agents.commands.finale.time_split import FEW, TimeSplit
+from ma2ml_agents.runs.progress import duration
+from ma2ml_agents.runs.words import counted
+from ma2ml_env import Trial
+from ma2ml_env.image_proxy import in_seconds
+
+SLOWER = 2.0
+"""Ratio of the measured to the expected seconds of an evaluation from which a warning is printed."""
+
+
+class PlanWatch:
+    """Says how many pipelines fit in the time limit: before the search, and again if evaluations are slower.
+
+    Args:
+        split: split of the time limit.
+        budget: number of pipelines of the search.
+        say: prints a line.
+    """
+
+    def __init__(self, split: TimeSplit, budget: int, say: Callable[[str], None]) -> None:
+        self._split, self._budget, self._say = split, budget, say
+        self._expected = split.expected
+        self._trials: list[Trial] = []
+        self._fresh, self._settled = 0, False
+
+    def announce(self, stored: Sequence[Trial] = ()) -> None:
+        """Prints the plan, if the speed of evaluations is known already.
+
+        Args:
+            stored: trials of earlier sessions, which tell the speed.
+        """
+        self._expected = self._split.pace(stored) or self._split.expected
+        self._print("plan: ", self._split.fitting(stored))
+
+    def see(self, trial: Trial, fresh: bool) -> None:
+        """Compares a trial's seconds with the plan; its arguments are those of `Callbacks.on_trial`."""
+        self._trials.append(trial)
+        self._fresh += fresh
+        workers = self._split.workers
+        if self._settled or not fresh or self._fresh not in (workers, 2 * workers):
+            return
+        pace = self._split.pace(self._trials)
+        if math.isnan(self._expected) and pace:
+            self._print("plan: ", self._split.fitting(self._trials))
+        elif pace <= SLOWER * self._expected or not pace:
+            return
+        else:
+            slower = f"slower than planned: an evaluation takes {in_seconds(pace)}, not {in_seconds(self._expected)}; "
+            fitting = self._split.fitting(self._trials)
+            if fitting is None:
+                self._say(slower.removesuffix("; "))
+            self._print(slower, fitting)
+        self._settled = True
+
+    def _print(self, start: str, fitting: int | None) -> None:
+        """Prints how many pipelines fit, unless that is not known."""
+        if fitting is None:
+            return
+        limit = f"the time limit of {duration(self._split.limit)}"
+        if fitting >= self._budget:
+            self._say(f"{start}{limit} suffices for {counted(self._budget, 'pipeline')}")
+            return
+        few = "; so few tell little, a longer limit tells more" if fitting < min(FEW, self._budget) else ""
+        self._say(f"{start}about {fitting} of {counted(self._budget, 'pipeline')} fit in {limit}{few}")
+
+
+def ended_early(split: TimeSplit, trials: Sequence[Trial], fresh: int, budget: int) -> str:
+    """Returns a line on a search that the time limit ended.
+
+    Args:
+        split: split of the time limit.
+        trials: all trials of the search.
+        fresh: number of those that were evaluated in this session.
+        budget: number of pipelines that were wanted.
+    """
+    were = "was" if len(trials) == 1 else "were"
+    text = f"the time limit came first: {len(trials)} of {counted(budget, 'pipeline')} {were} evaluated"
+    if fresh:
+        return text
+    pace = split.pace(trials)
+    takes = f", of which each takes about {in_seconds(pace)}" if pace else ""
+    return f"{text}, and it leaves no room for another one{takes}; a longer --time-limit goes on from here"

@@ -1,0 +1,112 @@
+"""Plan of a search under a time limit: pipelines and finalists that fit, and what is said about them."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import pytest
+from test_outcome import slow_trials
+
+from ma2ml_agents.commands.finale.pace import PlanWatch, ended_early
+from ma2ml_agents.commands.finale.time_split import MARGIN, TimeSplit
+from ma2ml_agents.search.finalists import FinalistPlan
+
+
+def split_of(limit: float | None, *seconds: float, **settings) -> tuple[TimeSplit, list]:
+    """A split for two workers whose time begins now, and trials that took so many seconds."""
+    env, trials = slow_trials(*seconds)
+    return TimeSplit(limit, env, settings.pop("finalists", FinalistPlan(4, 2)), workers=2, **settings), trials
+
+
+def test_the_pipelines_that_fit_leave_the_share_of_the_final_training() -> None:
+    split, _ = split_of(1000.0, expected=20.0)
+    # 49 fit at 20 s for two workers in the search's least share, which 2 finalists of 2 evaluations suit
+    kept = MARGIN * 20 * 2 + MARGIN * 20 * 4
+    assert split.fitting() == 2 * math.floor((1000 - 1 - kept) / 20)
+    assert replace(split, expected=math.nan).fitting() is None
+    assert replace(split, limit=None).fitting() is None
+
+
+def test_the_pace_of_finished_evaluations_replaces_the_expected_one() -> None:
+    split, trials = split_of(1000.0, 300.0, 300.0, 100.0, 100.0, expected=20.0)
+    kept = MARGIN * 100 * 4
+    assert split.pace(trials) == 100
+    assert split.fitting(trials) == 4 + 2 * math.floor((1000 - 1 - min(kept, 400)) / 100)
+
+
+def test_finalists_follow_from_the_pipelines_there_are_and_the_time_that_is_left() -> None:
+    split, trials = split_of(1000.0, 10.0, 10.0, 10.0)
+    assert split.extent(trials, budget=3) == FinalistPlan(4, 2), "the whole budget is spent"
+    assert split.extent(trials, budget=72).count == 0, "three pipelines are too few"
+    late = replace(split, limit=50.0)  # 30 s are left beside the final training, less a moment: 2 rounds of two
+    assert late.extent(trials, budget=3) == FinalistPlan(4, 1)
+    assert replace(split, limit=12.0).extent(trials, budget=3).count == 0
+    asked = replace(late, finalists=FinalistPlan(4, 2), fixed_finalists=True)
+    assert asked.extent(trials, budget=72) == FinalistPlan(4, 1)
+    assert replace(asked, finalists=FinalistPlan(6, 2)).extent(trials, budget=72).count == 0
+
+
+def watch_of(split: TimeSplit, budget: int) -> tuple[PlanWatch, list[str]]:
+    said: list[str] = []
+    return PlanWatch(split, budget, said.append), said
+
+
+def test_the_plan_says_how_many_pipelines_fit() -> None:
+    for limit, budget, text in (
+        (1000.0, 72, "plan: the time limit of 0:16:40 suffices for 72 pipelines"),
+        (1000.0, 1, "plan: the time limit of 0:16:40 suffices for 1 pipeline"),
+        (300.0, 72, "plan: about 20 of 72 pipelines fit in the time limit of 0:05:00"),
+        (100.0, 72, "plan: about 4 of 72 pipelines fit in the time limit of 0:01:40; so few tell little, "),
+    ):
+        split, _ = split_of(limit, expected=20.0)
+        watch, said = watch_of(split, budget)
+        watch.announce()
+        assert len(said) == 1
+        assert said[0].startswith(text)
+
+
+def test_evaluations_that_are_much_slower_than_planned_are_said_once() -> None:
+    split, trials = split_of(1000.0, *[100.0] * 8, expected=20.0)
+    watch, said = watch_of(split, 72)
+    for trial in trials:
+        watch.see(trial, True)
+    assert len(said) == 1
+    assert said[0].startswith("slower than planned: an evaluation takes 100 s, not 20 s; about ")
+
+
+def test_evaluations_of_the_planned_length_are_not_worth_a_line() -> None:
+    split, trials = split_of(1000.0, *[30.0] * 8, expected=20.0)
+    watch, said = watch_of(split, 72)
+    for trial in trials:
+        watch.see(trial, True)
+    assert said == []
+
+
+def test_without_a_measurement_the_plan_follows_the_first_evaluations() -> None:
+    split, trials = split_of(1000.0, *[100.0] * 8)
+    watch, said = watch_of(split, 72)
+    watch.announce()
+    assert said == []
+    for trial in trials:
+        watch.see(trial, True)
+    assert len(said) == 1
+    assert said[0].startswith("plan: about ")
+
+
+def test_a_search_that_the_limit_ended_says_whether_anything_was_added() -> None:
+    split, trials = split_of(100.0, 40.0, 40.0, 40.0)
+    text = "the time limit came first: 3 of 72 pipelines were evaluated"
+    assert ended_early(split, trials, fresh=1, budget=72) == text
+    assert ended_early(split, trials, fresh=0, budget=72) == (
+        f"{text}, and it leaves no room for another one, of which each takes about 40 s; "
+        "a longer --time-limit goes on from here"
+    )
+    assert ended_early(split, trials[:1], 1, 2) == "the time limit came first: 1 of 2 pipelines was evaluated"
+
+
+@pytest.mark.parametrize("limit", [None, 1000.0])
+def test_the_split_is_said_in_one_line(limit: float | None) -> None:
+    split, trials = split_of(limit, 10.0, 10.0, 10.0)
+    said = split.in_words(trials, FinalistPlan(3, 2))
+    assert said.endswith("search 0:00:00, finalists about 0:00:33, final training about 0:00:44")
