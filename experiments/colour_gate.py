@@ -15,7 +15,7 @@ import argparse
 import itertools
 import json
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,8 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.stats import spearmanr
+from scipy.stats import bootstrap, spearmanr
+from variance_components import AGENTS, components
 
 from ma2ml_env.evaluators.train import TrainEvaluator
 from ma2ml_env.models.residual import ResidualSkeleton
@@ -33,7 +34,6 @@ from ma2ml_env.search_spaces.recipe import recipe
 from ma2ml_env.search_spaces.residual import residual
 from ma2ml_env.tasks.cifar import CIFAR10
 
-AGENTS = ("aug", "nas", "hpo")
 SIDE = 3
 LONGER, MORE = 3, 2
 CHANGES: tuple[dict[str, int], ...] = ({"seed": 1}, {"epochs": LONGER}, {"images": MORE})
@@ -176,43 +176,6 @@ def rows(name: str, out: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for file in files for line in file.read_text().splitlines()]
 
 
-def components(table: NDArray[np.float64]) -> dict[str, float]:
-    """Variance components of crossed random effects, by expected mean squares.
-
-    Args:
-        table: accuracies, shape (blocks, augmentations, architectures, recipes).
-
-    Returns:
-        {effect: variance}; `rest` is the three-way interaction and noise. Estimates below 0 stay.
-    """
-    axes = dict(zip(AGENTS, (1, 2, 3), strict=True))
-    sizes = {agent: table.shape[axis] for agent, axis in axes.items()}
-    effects: dict[tuple[str, ...], NDArray[np.float64]] = {}
-    squares: dict[tuple[str, ...], float] = {}
-    for order in (0, 1, 2, 3):
-        for names in itertools.combinations(AGENTS, order):
-            others = tuple(axis for agent, axis in axes.items() if agent not in names)
-            effect = table.mean(axis=others, keepdims=True) if others else table
-            for smaller in effects:
-                if set(smaller) < set(names):
-                    effect = effect - effects[smaller]
-            effects[names] = effect
-            freedom = len(table) * np.prod([sizes[name] - 1 for name in names])
-            repeated = np.prod([sizes[agent] for agent in AGENTS if agent not in names])
-            squares[names] = float((effect**2).sum() * repeated / freedom) if names else 0.0
-    rest = squares[AGENTS]
-    found: dict[str, float] = {}
-    for pair in itertools.combinations(AGENTS, 2):
-        (third,) = set(AGENTS) - set(pair)
-        found[" x ".join(pair)] = (squares[pair] - rest) / sizes[third]
-    for agent in AGENTS:
-        others = [name for name in AGENTS if name != agent]
-        pairs = [tuple(sorted((agent, other), key=AGENTS.index)) for other in others]
-        own = squares[agent,] - sum(squares[pair] for pair in pairs) + rest
-        found[agent] = own / (sizes[others[0]] * sizes[others[1]])
-    return {**{agent: found[agent] for agent in AGENTS}, **found, "rest": rest}
-
-
 def report(name: str, out: Path) -> None:
     """Prints statistics of a design's trainings so far."""
     found = rows(name, out)
@@ -230,21 +193,50 @@ def report(name: str, out: Path) -> None:
         pairs = [(base[row["block"], *row["cell"]], row["accuracy"]) for row in found if row[member] == value]
         if len(pairs) > 2:
             one, other = np.array(pairs).T
-            print(f"  other {label}: {len(pairs)} pairs, Spearman {spearmanr(one, other).statistic:.2f}, sd of a "
-                  f"single one {(one - other).std(ddof=1) / 2**0.5:.4f}, {one.mean():.3f} -> {other.mean():.3f}, "
+            print(f"  other {label}: {len(pairs)} pairs, Spearman {_interval(_spearman, one, other, 2)}, sd of a "
+                  f"single one {_interval(_deviation, one, other, 4)}, {one.mean():.3f} -> {other.mean():.3f}, "
                   f"sd {one.std():.4f} -> {other.std():.4f}")  # fmt: skip
+
+
+def _spearman(one: NDArray[np.float64], other: NDArray[np.float64]) -> float:
+    return float(spearmanr(one, other).statistic)
+
+
+def _deviation(one: NDArray[np.float64], other: NDArray[np.float64]) -> float:
+    """Standard deviation of a single training, from pairs."""
+    return float((one - other).std(ddof=1) / 2**0.5)
+
+
+def _interval(
+    statistic: Callable[..., float], one: NDArray[np.float64], other: NDArray[np.float64], digits: int
+) -> str:
+    """A statistic of pairs, and its 95 % bootstrap interval, in words."""
+    drawn = bootstrap((one, other), statistic, paired=True, vectorized=False, n_resamples=2000, method="percentile",
+                      rng=np.random.default_rng(0)).confidence_interval  # fmt: skip
+    return f"{statistic(one, other):.{digits}f} [{drawn.low:.{digits}f}, {drawn.high:.{digits}f}]"
 
 
 def _report_components(plain: Sequence[Mapping[str, Any]]) -> None:
     tables = list(_tables(plain))
     if not tables:
         return
-    found = {label: max(0.0, value) for label, value in components(np.stack(tables)).items()}
-    total = sum(found.values())
-    print(f"  {len(tables)} blocks, shares:", {label: round(value / total, 2) for label, value in found.items()})
-    between = total - found["rest"]
-    of = {a: sum(value for label, value in found.items() if a in label.split(" x ")) for a in AGENTS}
-    print("  with interactions, without the rest:", {a: round(value / between, 2) for a, value in of.items()})
+    whole = components(np.stack(tables))
+    print(f"  {len(tables)} blocks, shares:", _rounded(whole, sum(max(0.0, value) for value in whole.values())))
+    print("  with interactions, without the rest:", _with_interactions(whole))
+    for left_out in range(len(tables)) if len(tables) > 2 else ():
+        some = components(np.stack([table for number, table in enumerate(tables) if number != left_out]))
+        print(f"    without block {left_out}:", _with_interactions(some))
+
+
+def _with_interactions(found: Mapping[str, float]) -> dict[str, float]:
+    """Shares of the agents in the variance between pipelines, interactions counted to each agent in them."""
+    between = {label: max(0.0, value) for label, value in found.items() if label != "rest"}
+    of = {a: sum(value for label, value in between.items() if a in label.split(" x ")) for a in AGENTS}
+    return _rounded(of, sum(between.values()))
+
+
+def _rounded(found: Mapping[str, float], total: float) -> dict[str, float]:
+    return {label: round(max(0.0, value) / total, 2) for label, value in found.items()}
 
 
 def _tables(plain: Sequence[Mapping[str, Any]]) -> Iterator[NDArray[np.float64]]:
