@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from scipy.stats import rankdata
 
 Floats = NDArray[np.float64]
+SMALLEST = 1e-12
 
 
 class Categoricals:
@@ -85,6 +86,35 @@ class Categoricals:
         """Entropy of the joint distribution, in nats."""
         positive = self.theta[self.theta > 0]
         return float(-(positive * np.log(positive)).sum())
+
+
+def limited_step(old: Floats, new: Floats, length: float, groups: NDArray[np.int64]) -> Floats:
+    """Distributions on the way from old to new ones, along which logits change in proportion.
+
+        log pi_d = log old_d + t_g (log new_d - log old_d) + const,    t_g = min(1, length sqrt(D_g) / F_g)
+
+    with F_g the Fisher length, at the old ones, of the whole way of the D_g decisions in group g. Where the new ones
+    are proportional to old_d exp(u_d), this is the natural gradient step on the expectation of u, of limited length.
+
+    Args:
+        old: probabilities, padded with 0, shape (D, n).
+        new: likewise.
+        length: Fisher length per square root of a group's size, above 0.
+        groups: group of each decision, numbered from 0, shape (D,).
+
+    Returns:
+        Shape (D, n).
+    """
+    exists = old + new > 0
+    way = np.where(exists, np.log(np.maximum(new, SMALLEST)) - np.log(np.maximum(old, SMALLEST)), 0.0)
+    way = way - (old * way).sum(axis=1, keepdims=True)
+    whole = np.sqrt(np.bincount(groups, (old * way**2).sum(axis=1)))
+    allowed = length * np.sqrt(np.bincount(groups))
+    share = np.minimum(1.0, allowed / np.maximum(whole, SMALLEST))
+    logits = np.where(exists, np.log(np.maximum(old, SMALLEST)) + share[groups][:, None] * way, -np.inf)
+    weights = np.exp(logits - logits.max(axis=1, keepdims=True))
+    moved: Floats = weights / weights.sum(axis=1, keepdims=True)
+    return moved
 
 
 def log_utility(rewards: Floats, scale: float) -> Floats:

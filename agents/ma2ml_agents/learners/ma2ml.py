@@ -11,14 +11,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ma2ml_agents.building_blocks.actor_critic import ActorCriticConfig, ActorCriticLearner
+from ma2ml_agents.building_blocks.actor_critic import ActorCriticLearner
 from ma2ml_agents.building_blocks.feasibility import Feasibility
+from ma2ml_agents.building_blocks.gaussian_process.actor import ProcessActor
 from ma2ml_agents.building_blocks.gaussian_process.candidates import covering_design
 from ma2ml_agents.building_blocks.gaussian_process.critic import ProcessCritic
-from ma2ml_agents.building_blocks.gaussian_process.expected_value import ExpectedValue
 from ma2ml_agents.building_blocks.gaussian_process.kernel import Floats
-from ma2ml_agents.building_blocks.gaussian_process.process import KernelName
 from ma2ml_agents.building_blocks.gaussian_process.promising import most_promising
+from ma2ml_agents.building_blocks.gaussian_process.settings import ProcessConfig
 from ma2ml_agents.building_blocks.joint_action import rows_of
 from ma2ml_agents.building_blocks.losses import kl_penalty
 from ma2ml_agents.building_blocks.new_proposals import Joint, NewProposals
@@ -44,7 +44,8 @@ class MA2ML(ActorCriticLearner):
     factor. The expectation, every agent's counterfactual baseline and the ascent are then closed forms, without
     samples; that a baseline does not change the gradient's mean is exact too, so credit assignment makes no difference
     here. Proposals are samples of the policies; the fewer the decisions, the more of them are the best expected
-    improvement among neighbors of good pipelines and distant ones instead, which leaves a wrong region.
+    improvement among neighbors of good pipelines and distant ones instead, which leaves a wrong region. An upper limit
+    of the policies' entropy, which falls with the number of results, lowers lambda.
 
     The other critic is an ensemble of networks. Every update trains it on all transitions so far, then takes steps of
     the policies on fresh samples of theirs, which it scores: nothing is evaluated for them, and no importance weights
@@ -60,7 +61,7 @@ class MA2ML(ActorCriticLearner):
     """
 
     @dataclass
-    class Config(ActorCriticConfig):
+    class Config(ProcessConfig):
         """Settings of MA2ML."""
 
         critic: CriticName = "auto"
@@ -68,26 +69,6 @@ class MA2ML(ActorCriticLearner):
         `auto` takes it wherever it can."""
         batch_size: int = 1
         """Pipelines per update. 5 suits the ensemble (`experiments/tuning.py`), whose updates are slow."""
-        kernel: KernelName = "mixed"
-        """Kernel of the Gaussian process: main effects and interactions, or `additive` or `product` alone."""
-        ordered: bool = True
-        """The Gaussian process expects near choices of ordered decisions to be alike."""
-        policy_scale: int = 60
-        """Decisions from which on every proposal is a sample of the policies, with a Gaussian process; with fewer, a
-        share in proportion. The others, and those whose sample is known, maximize expected improvement."""
-        pool: int = 352
-        """Candidates whose expected improvement is compared; the learner's time grows with them."""
-        policy_sweeps: int = 2
-        """Passes of the exact ascent over all decisions per update, with a Gaussian process."""
-        gp_kl_coef: float = 1.5
-        """As `kl_coef`, with a Gaussian process; above 0."""
-        gp_target_rate: float = 0.0
-        """As `target_rate`, per update, with a Gaussian process. At 0 the targets stay uniform: the divergence is then
-        what the policies lack in entropy."""
-        fit_steps: int = 5
-        """Gradient steps of the Gaussian process's weights whenever the data have grown by five percent."""
-        gp_limit: int = 600
-        """Most results that the Gaussian process is conditioned on: of more, the best and the newest, half each."""
         learning_rate: float = 0.2
         """Learning rate (Adam) of the policies. Source: tuned."""
         critic_learning_rate: float = 1e-3
@@ -126,13 +107,9 @@ class MA2ML(ActorCriticLearner):
             super().__post_init__()
             check_range(self, 0, names=["warmup", "actor_steps", "kl_coef", "optimism"])
             check_range(self, 1, names=["actor_samples", "candidates"])
-            check_range(self, 0.0, 1.0, names=["target_rate", "gp_target_rate"])
-            check_range(self, 1, names=["pool", "policy_scale", "policy_sweeps", "fit_steps"])
-            check_range(self, 2, names=["gp_limit"])
-            check_range(self, 1e-6, names=["gp_kl_coef"])
+            check_range(self, 0.0, 1.0, names=["target_rate"])
             check_choice(self, "target", get_args(TargetName))
             check_choice(self, "critic", get_args(CriticName))
-            check_choice(self, "kernel", get_args(KernelName))
             if self.critic == "gp" and not self._factored:
                 raise MA2MLError(
                     "critic 'gp' needs policy 'independent' and off_policy; take critic 'auto' or 'ensemble'"
@@ -158,6 +135,7 @@ class MA2ML(ActorCriticLearner):
             self.process = ProcessCritic(
                 self.layout, config.fit_steps, config.gp_limit, kernel=config.kernel, ordered=config.ordered
             )
+        self.actor = ProcessActor(self.layout, config)
         distinct = self.config.distinct and self.config.off_policy
         self.proposals = NewProposals(self.layout, candidates=self.config.candidates, enabled=distinct)
         self.seed = seed
@@ -224,8 +202,9 @@ class MA2ML(ActorCriticLearner):
             "seed": self.seed,
             "rng": self.rng.bit_generator.state,
         }
-        process = {} if self.process is None else {"process": self.process.state_dict()}
-        return super().state_dict() | own | process
+        if self.process is not None:
+            own |= {"process": self.process.state_dict(), "kl_weight": self.actor.kl_weight}
+        return super().state_dict() | own
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Become the learner whose `state_dict` this is."""
@@ -236,6 +215,7 @@ class MA2ML(ActorCriticLearner):
         self.seed, self.rng.bit_generator.state = state["seed"], state["rng"]
         if self.process is not None:
             self.process.load_state_dict(state["process"])
+            self.actor.kl_weight = state["kl_weight"]
             if len(self.replay):
                 self.process.condition(*self._data())
 
@@ -272,11 +252,8 @@ class MA2ML(ActorCriticLearner):
             self.target_policy.follow(self.policy, self.config.gp_target_rate)
         targets = independent(self.target_policy).probabilities().numpy()
         policies = independent(self.policy).probabilities().numpy()
-        expected = ExpectedValue(self.layout, process.posterior)
-        kl_coef = self.config.gp_kl_coef / len(self.layout)
-        policies = expected.ascend(policies, targets, kl_coef, self.config.policy_sweeps)
+        policies, value = self.actor.improve(policies, targets, process.posterior, len(self.replay))
         independent(self.policy).set_probabilities(torch.from_numpy(policies))
-        value = expected.value(policies)
         return numbers | {"value": value, "entropy": self.entropy_at(self.policy.sample(16, self.generator))}
 
     @torch.no_grad()
