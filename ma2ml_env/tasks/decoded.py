@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import math
 import shutil
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -19,8 +21,8 @@ from ma2ml_env.tasks.location import shortened
 from ma2ml_env.tasks.pictures import in_brief, read_picture
 
 CHUNK, SIZED, CHANNELS = 4096, 1000, 3
-WATCHED = 500
-"""Number of images from which decoding them shows its progress."""
+WATCHED, PLAIN_LINES = 500, 10
+"""Number of images from which decoding them shows its progress, and of lines away from a terminal."""
 
 
 def decoded(files: Sequence[Path], root: Path, folder: Path, image_size: int) -> NDArray[np.uint8]:
@@ -138,14 +140,30 @@ def decode(
 
 @contextmanager
 def _progress(images: int) -> Iterator[Callable[[], None]]:
-    """Yields a function to be called after each image; of many images a bar is shown on standard error."""
+    """Yields a function to be called after each image; of many images a bar or lines are shown on standard error."""
     from rich.console import Console
     from rich.progress import MofNCompleteColumn, Progress, TimeRemainingColumn
 
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield _plain_progress(images)
+        return
     columns = (*Progress.get_default_columns()[:-1], MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True, disable=images < WATCHED) as progress:
+    with Progress(*columns, console=console, transient=True, disable=images < WATCHED) as progress:
         bar = progress.add_task("decoding the images", total=images)
         yield lambda: progress.advance(bar)
+
+
+def _plain_progress(images: int) -> Callable[[], None]:
+    """Returns a function to be called after each image, which prints about ten lines on standard error if many."""
+    done, step = itertools.count(1), max(WATCHED, -(-images // PLAIN_LINES))
+
+    def advance() -> None:
+        number = next(done)
+        if images >= WATCHED and (number % step == 0 or number == images):
+            print(f"decoding the images: {number:,} of {images:,}", file=sys.stderr, flush=True)
+
+    return advance
 
 
 def _fingerprint(files: Sequence[Path], root: Path) -> str:

@@ -9,12 +9,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
+from rich.console import Console
 
 import ma2ml_env
 from ma2ml_agents.commands import main
 from ma2ml_agents.commands.finale import final_training
 from ma2ml_agents.commands.finale.finale_options import duration_seconds
+from ma2ml_agents.commands.finale.resumed import resumed_in_words, trials_of_run
 from ma2ml_agents.commands.finale.time_split import MARGIN, TimeSplit
+from ma2ml_agents.runs import progress
+from ma2ml_agents.runs.environment import env_of_run
 from ma2ml_agents.search.finalists import FinalistPlan, finalist_seed
 from ma2ml_env import AutoMLEnv, Decision, Result, SearchSpace, Trial
 from ma2ml_env.errors import MA2MLError
@@ -85,6 +90,45 @@ def test_the_final_training_leaves_a_curve_and_no_checkpoint_and_is_not_repeated
     monkeypatch.setattr(TrainEvaluator, "retrain_observed", None)
     assert main(command) == 0
     assert result_of(tmp_path) == first
+    said = capsys.readouterr().out
+    assert "resumed: 2 of 2 pipelines and a trained model are there" in said
+    assert f"the model of pipeline {first['trial']} is there already, and is kept" in said
+
+
+def test_a_final_training_that_was_interrupted_goes_on_with_its_epochs_and_says_so(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = [*SMALL, "--budget", "2", "--out", str(tmp_path)]
+    assert main(command) == 0
+    env = env_of_run(tmp_path)
+    trials = trials_of_run(env, tmp_path)
+    winner = trials[result_of(tmp_path)["trial"]]
+    file = tmp_path / "checkpoint" / final_training.FINAL_CHECKPOINT
+    state = {"identity": {"pipeline": winner.pipeline.key, "epochs": 2}, "state": {"epoch": 1}}
+    torch.save(state, file)
+    assert resumed_in_words(env, trials, 3, tmp_path) == (
+        "resumed: 2 of 3 pipelines, 1 of 2 epochs of a final training and a trained model are there"
+    )
+    split = TimeSplit(1000.0, env, FinalistPlan(0, 1), workers=1)
+    final = final_training.FinalTraining(env, winner, trials, 0, tmp_path, split, Console())
+    capsys.readouterr()
+    for epochs, said in ((2, "the final training goes on from its checkpoint of 1 of 2 epochs"), (1, "begins anew")):
+        final._say_begun(epochs)
+        assert said in capsys.readouterr().out
+    torch.save(state | {"identity": {"pipeline": "another", "epochs": 2}}, file)
+    final._say_begun(2)
+    assert "is of another pipeline, so the final training begins anew" in capsys.readouterr().out
+
+
+def test_a_run_away_from_a_terminal_has_a_line_for_each_evaluation_and_no_control_characters(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(progress, "LONG", 0.0)
+    assert main([*SMALL, "--budget", "3", "--out", str(tmp_path)]) == 0
+    said = capsys.readouterr().out
+    assert [number for number in range(3) if f"pipeline {number} ({number + 1}/3): accuracy " in said] == [0, 1, 2]
+    assert "(chance " in said
+    assert not set(said) & set("\x1b\r\b")
 
 
 def test_a_final_training_shortened_by_a_time_limit_is_made_up_for_without_one(

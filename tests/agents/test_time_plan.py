@@ -9,7 +9,7 @@ import pytest
 from test_outcome import slow_trials
 
 from ma2ml_agents.commands.finale.pace import PlanWatch, ended_early
-from ma2ml_agents.commands.finale.time_split import MARGIN, TimeSplit
+from ma2ml_agents.commands.finale.time_split import LOADING, MARGIN, TimeSplit
 from ma2ml_agents.search.finalists import FinalistPlan
 
 
@@ -33,6 +33,14 @@ def test_the_pace_of_finished_evaluations_replaces_the_expected_one() -> None:
     kept = MARGIN * 100 * 4
     assert split.pace(trials) == 100
     assert split.fitting(trials) == 4 + 2 * math.floor((1000 - 1 - min(kept, 400)) / 100)
+
+
+def test_the_first_evaluation_of_each_worker_which_loads_libraries_does_not_count_alone() -> None:
+    split, trials = split_of(1000.0, 50.0, 60.0, expected=20.0)
+    assert split.pace(trials) == 20
+    assert replace(split, expected=5.0).pace(trials) == pytest.approx(50 / LOADING)
+    assert replace(split, expected=math.nan).pace(trials) == 55
+    assert split.pace([]) == 0
 
 
 def test_finalists_follow_from_the_pipelines_there_are_and_the_time_that_is_left() -> None:

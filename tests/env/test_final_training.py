@@ -14,7 +14,7 @@ from ma2ml_env.errors import MA2MLError
 from ma2ml_env.evaluator import Resumable
 from ma2ml_env.search_spaces.recipe import Recipe
 from ma2ml_env.training import pipeline_training
-from ma2ml_env.training.checkpoint import Checkpoint
+from ma2ml_env.training.checkpoint import Checkpoint, begun_training
 
 EPOCHS = 3
 RECIPES = [
@@ -93,6 +93,7 @@ def test_checkpoints_of_other_trainings_and_damaged_ones_are_not_used(tmp_path: 
         evaluator.retrain_observed(pipeline, seed=1, checkpoint=file, on_epoch=stop_after(1))
     assert evaluator.retrain_observed(pipeline, seed=2, epochs=1, checkpoint=file)[1] == alone
     file.write_bytes(file.read_bytes()[:100])
+    assert begun_training(file) is None
     assert evaluator.retrain_observed(pipeline, seed=2, epochs=1, checkpoint=file)[1] == alone
 
 
@@ -100,6 +101,7 @@ def test_a_checkpoint_is_no_pickle_of_objects(tmp_path: Path) -> None:
     evaluator, pipeline = case(RECIPES[0])
     with pytest.raises(StoppedError):
         evaluator.retrain_observed(pipeline, seed=1, checkpoint=tmp_path / "final.pt", on_epoch=stop_after(1))
+    assert begun_training(tmp_path / "final.pt") == (pipeline.key, EPOCHS, 1)
     document = torch.load(tmp_path / "final.pt", weights_only=True)
     assert document["identity"]["seed"] == 1
     assert document["state"]["epoch"] == 1

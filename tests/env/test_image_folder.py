@@ -12,7 +12,7 @@ from picture_files import write_pictures
 from PIL import Image
 
 from ma2ml_env.errors import DamagedFileError, MA2MLError, MissingDataError
-from ma2ml_env.tasks import image_folder
+from ma2ml_env.tasks import decoded, image_folder
 from ma2ml_env.tasks.image_folder import ImageFolder
 
 
@@ -90,6 +90,17 @@ def test_the_content_identifies_the_task_and_the_place_does_not(tmp_path) -> Non
     assert "copy" not in repr(ImageFolder(str(copy)))
     (copy / "a" / "0_000.png").rename(copy / "a" / "other.png")
     assert ImageFolder(str(copy)).content != task.content
+
+
+def test_away_from_a_terminal_decoding_many_images_is_about_ten_lines(capsys) -> None:
+    with decoded._progress(2000) as advance:
+        for _ in range(2000):
+            advance()
+    lines = capsys.readouterr().err.splitlines()
+    assert lines == [f"decoding the images: {done:,} of 2,000" for done in (500, 1000, 1500, 2000)]
+    with decoded._progress(499) as advance:
+        advance()
+    assert capsys.readouterr().err == ""
 
 
 def test_images_are_decoded_once_and_a_changed_folder_is_noticed(tmp_path, monkeypatch) -> None:

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
-from rich.markup import escape
 
 from ma2ml_agents.commands.train_options import SearchOptions, TrainOptions
 from ma2ml_agents.runs.environment import entry_of_run
@@ -53,32 +50,25 @@ def with_data(
         raise MA2MLError("--data and --download exclude each other: your own images are there")
     if search.env != SearchOptions.env:
         raise MA2MLError("--data and --env exclude each other: an environment has its own images")
+
+    def say(line: str) -> None:
+        console.print(line, highlight=False, markup=False, soft_wrap=True)
+
     overrides = options.overrides() | ({} if data.image_size is None else {"image_size": data.image_size})
     seconds = SECONDS if data.seconds_per_pipeline is None else data.seconds_per_pipeline
     if (options.folder() / CONFIG_FILE).exists():
-        console.print(f"reading the images of {data.data}", highlight=False, markup=False, soft_wrap=True)
+        say(f"reading the images of {data.data}")
         entry, lines = _resumed(options.folder(), data.data, data.strict, overrides)
         expected = math.nan
     else:
-        with _steps(console) as step:
-            entry, lines, expected = entry_from_images(
-                data.data, seconds, search_time=search_time, on_step=step, strict=data.strict, **overrides
-            )
+        entry, lines, expected = entry_from_images(
+            data.data, seconds, search_time=search_time, on_step=say, strict=data.strict, **overrides
+        )
     for line in lines:
-        console.print(line, highlight=False, markup=False, soft_wrap=True)
+        say(line)
     registry.add_entries([entry])
     settled = replace(data, seconds_per_pipeline=seconds)
     return replace(options, search=replace(search, env=entry.id, set=()), data=settled), expected
-
-
-@contextmanager
-def _steps(console: Console) -> Iterator[Callable[[str], None]]:
-    """Yields a function that shows a step which takes a while: in a live line on a terminal, else in a line each."""
-    if not console.is_terminal:
-        yield lambda step: console.print(step, highlight=False, markup=False, soft_wrap=True)
-        return
-    with console.status("") as status:
-        yield lambda step: status.update(escape(step))
 
 
 def _require_no_data(options: TrainOptions) -> None:

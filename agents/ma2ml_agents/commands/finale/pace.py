@@ -43,21 +43,18 @@ class PlanWatch:
         """Compares a trial's seconds with the plan; its arguments are those of `Callbacks.on_trial`."""
         self._trials.append(trial)
         self._fresh += fresh
-        workers = self._split.workers
-        if self._settled or not fresh or self._fresh not in (workers, 2 * workers):
+        if self._settled or self._fresh < 2 * self._split.workers:
             return
+        self._settled = True
         pace = self._split.pace(self._trials)
         if math.isnan(self._expected) and pace:
             self._print("plan: ", self._split.fitting(self._trials))
-        elif pace <= SLOWER * self._expected or not pace:
-            return
-        else:
-            slower = f"slower than planned: an evaluation takes {in_seconds(pace)}, not {in_seconds(self._expected)}; "
+        elif pace > SLOWER * self._expected:
+            slower = f"slower than planned: an evaluation takes {in_seconds(pace)}, not {in_seconds(self._expected)}"
             fitting = self._split.fitting(self._trials)
             if fitting is None:
-                self._say(slower.removesuffix("; "))
-            self._print(slower, fitting)
-        self._settled = True
+                self._say(slower)
+            self._print(f"{slower}; ", fitting)
 
     def _print(self, start: str, fitting: int | None) -> None:
         """Prints how many pipelines fit, unless that is not known."""

@@ -18,6 +18,8 @@ MARGIN = 1.1
 MOST_FINALISTS, MOST_FINAL = 0.15, 0.4
 """Largest shares of the limit that are kept for the finalists and for the final training."""
 LEAST_SEARCH = 1 - MOST_FINALISTS - MOST_FINAL
+LOADING = 3.0
+"""Largest usual ratio of a worker's first evaluation, which loads libraries, to a later one."""
 LATEST = 10
 """Number of the latest evaluations that predict the next one."""
 FEW = 20
@@ -153,9 +155,16 @@ class TimeSplit:
         return self._within(needed, MOST_FINAL)
 
     def _usual_seconds(self, trials: Sequence[Trial]) -> list[float]:
-        """Seconds of the evaluations that succeeded, without the first of each worker, which loads libraries."""
+        """Seconds of the evaluations that succeeded, without the first of each worker, which loads libraries.
+
+        If there are no others, the expected seconds count, unless even those first ones are much longer.
+        """
         done = [trial.result.seconds for trial in trials if not trial.result.failed]
-        return done[self.workers :] or done
+        if len(done) > self.workers:
+            return done[self.workers :]
+        if not done or math.isnan(self.expected):
+            return done
+        return [max(self.expected, min(done) / LOADING)]
 
     def _within(self, seconds: float, share: float) -> float:
         """Seconds, at most a share of the limit."""
