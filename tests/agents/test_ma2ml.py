@@ -8,6 +8,7 @@ import torch
 
 from ma2ml_agents.building_blocks.critic import Critic
 from ma2ml_agents.building_blocks.joint_action import Layout
+from ma2ml_agents.building_blocks.policy import independent
 from ma2ml_agents.building_blocks.replay import Replay
 from ma2ml_agents.building_blocks.standardize import standardize
 from ma2ml_agents.learner import AgentSpec
@@ -148,6 +149,34 @@ def test_agents_share_one_advantage_without_credit_assignment_and_with_a_single_
     torch.testing.assert_close(single, shared[:, :1])
 
 
+def test_the_baseline_of_a_decision_that_is_an_agent_varies_that_decision_alone() -> None:
+    learner = MA2ML(SPECS, MA2ML.Config(decision_agents=True))
+    actions, samples = random_actions(5), random_actions(4, seed=1)
+    values = learner.critic(learner.critic.one_hot(actions)).mean(dim=0)
+    advantages = learner.advantages(actions, samples)
+    assert advantages.shape == (5, 6)
+    for d in range(6):
+        varied = actions.repeat_interleave(4, dim=0)
+        varied[:, d] = samples[:, d].repeat(5)
+        others = learner.critic(learner.critic.one_hot(varied)).mean(dim=0).view(5, 4)
+        torch.testing.assert_close(advantages[:, d], values - others.mean(dim=1))
+    with pytest.raises(ValueError, match="single agent and agents of their own"):
+        MA2ML(SPECS, MA2ML.Config(decision_agents=True, single_agent=True))
+
+
+@pytest.mark.parametrize("settings", [{"critic": "ensemble", **SMALL, "actor_steps": 0}, {"policy_step": 1e-9}])
+def test_an_agent_starts_again_when_the_best_has_not_moved(settings: dict) -> None:
+    learner = MA2ML(SPECS, MA2ML.Config(**{**settings, "batch_size": 10, "restart_after": 8}), seed=0)
+    learner.policy.logits.data[:, 0] = 2.0
+    joint = learner.layout.uniform(10, np.random.default_rng(0))
+    best = np.argmax(batch_of(SPECS, joint).rewards)
+    learner.update(batch_of(SPECS, joint[[best] * 10]))
+    probabilities = independent(learner.policy).probabilities().numpy()
+    for row, size in zip(probabilities[:2], (4, 3), strict=True):
+        np.testing.assert_allclose(row[:size], 1 / size, rtol=1e-6)
+    assert (probabilities[2:, 0] > 0.5).all()
+
+
 def test_lite_prefers_what_was_better_than_its_baseline() -> None:
     learner = MA2MLLite(SPECS, MA2MLLite.Config(baseline_decay=0.95), seed=0)
     good, bad = [3, 2, 1, 4, 2, 5], [0, 0, 0, 0, 0, 0]
@@ -170,6 +199,8 @@ def _after_first() -> list[tuple[int, float]]:
         (MA2ML, {"target": "polyakk"}, "did you mean 'polyak'"),
         (MA2ML, {"target_rate": 2.0}, "target_rate"),
         (MA2ML, {"kl_coef": -1.0}, "kl_coef"),
+        (MA2ML, {"restart_after": 20, "policy": "lstm"}, "restart_after"),
+        (MA2ML, {"policy_step": -0.1}, "policy_step"),
         (MA2ML, {"critics": 0}, "critics"),
         (MA2ML, {"learning_rate": "fast"}, "learning_rate"),
         (MA2MLLite, {"baseline_decay": float("nan")}, "baseline_decay"),

@@ -19,20 +19,25 @@ class Layout:
     Args:
         specs: the agents, in order.
         single_agent: whether one policy makes all decisions, as if there were a single agent; MA2ML's baseline.
+        decision_agents: whether each decision has a policy of its own, as if it were an agent.
 
     Attributes:
         nvec: choices per decision, shape (D,).
         owner: index of the policy that makes each decision, shape (D,), values in 0..N-1.
-        policies: N, the number of policies: one per agent, or 1.
+        policies: N, the number of policies: one per agent, or 1, or D.
         ordered: mask of decisions whose choices are monotone numbers, shape (D,), bool.
         conditions: activation conditions: (decision, earlier decision, mask over the choices of the latter).
         conditional: whether any decision can be inactive.
 
     Raises:
-        ValueError: if there is no agent, or two have the same name.
+        ValueError: if there is no agent, or two have the same name, or decisions are to be both one and many agents.
     """
 
-    def __init__(self, specs: Sequence[AgentSpec], *, single_agent: bool = False) -> None:
+    def __init__(
+        self, specs: Sequence[AgentSpec], *, single_agent: bool = False, decision_agents: bool = False
+    ) -> None:
+        if single_agent and decision_agents:
+            raise MA2MLError("decisions cannot be a single agent and agents of their own; drop one of the two")
         names = [spec.name for spec in specs]
         if not names or len(set(names)) < len(names):
             raise MA2MLError(f"a learner needs at least one agent, each with a name of its own, not {names}")
@@ -40,9 +45,9 @@ class Layout:
         ends = np.cumsum(sizes)
         self._slices = {n: slice(end - size, end) for n, end, size in zip(names, ends.tolist(), sizes, strict=True)}
         self.nvec: NDArray[np.int64] = np.concatenate([np.array(spec.nvec, dtype=np.int64) for spec in specs])
-        owner = np.repeat(np.arange(len(specs)), sizes)
+        owner = np.arange(sum(sizes)) if decision_agents else np.repeat(np.arange(len(specs)), sizes)
         self.owner: NDArray[np.int64] = np.zeros_like(owner) if single_agent else owner
-        self.policies = 1 if single_agent else len(specs)
+        self.policies = 1 if single_agent else sum(sizes) if decision_agents else len(specs)
         self.ordered: NDArray[np.bool_] = np.concatenate([spec.ordered or [False] * len(spec.nvec) for spec in specs])
         self._specs = tuple(specs)
         self.conditions: list[tuple[int, int, NDArray[np.bool_]]] = [

@@ -146,6 +146,11 @@ class IndependentPolicy(JointPolicy):
         """Sets the probabilities of every choice, padded with 0, shape (D, n)."""
         self.logits.copy_(probabilities.clamp(min=1e-12).log())
 
+    @torch.no_grad()
+    def restart(self, policy: int) -> None:
+        """Makes one agent's policy uniform again."""
+        self.logits[self.membership[:, policy] > 0] = 0.0
+
     def _table(self) -> Tensor:
         return masked_log_softmax(self.logits, self.padded)
 

@@ -31,6 +31,9 @@ class PolicyConfig:
     learning rate about ten times smaller. Source: NASNet's controller for the LSTM; the default measured better."""
     single_agent: bool = False
     """One policy for all decisions instead of one per agent. Source: the single agent that MA2ML is compared with."""
+    decision_agents: bool = False
+    """Each decision is an agent of its own: baselines are counterfactual per decision. Takes time with many decisions.
+    Source: COMA's baseline, as far down as it goes."""
 
     def __post_init__(self) -> None:
         check_range(self, 1, names=["batch_size"])
@@ -51,7 +54,7 @@ class PolicyLearner:
 
     def __init__(self, specs: Sequence[AgentSpec], config: PolicyConfig, seed: int = 0) -> None:
         self.batch_size = config.batch_size
-        self.layout = Layout(specs, single_agent=config.single_agent)
+        self.layout = Layout(specs, single_agent=config.single_agent, decision_agents=config.decision_agents)
         self.generator = torch.Generator().manual_seed(seed)
         self.policy = make_policy(config.policy, self.layout, self.generator)
         self.optimizer = torch.optim.Adam(self.policy.parameters(), lr=config.learning_rate, fused=True)

@@ -24,6 +24,7 @@ from ma2ml_agents.building_blocks.losses import kl_penalty
 from ma2ml_agents.building_blocks.new_proposals import Joint, NewProposals
 from ma2ml_agents.building_blocks.policy import independent
 from ma2ml_agents.building_blocks.replay import Replay
+from ma2ml_agents.building_blocks.restarts import agent_to_restart
 from ma2ml_agents.building_blocks.settings import check_choice, check_range
 from ma2ml_agents.learner import Actions, AgentSpec, Batch, CostFunction, Observations
 from ma2ml_env.errors import MA2MLError
@@ -67,6 +68,9 @@ class MA2ML(ActorCriticLearner):
         critic: CriticName = "auto"
         """Gaussian process or ensemble of networks. The process needs independent policies and off-policy learning;
         `auto` takes it wherever it can."""
+        restart_after: int = 0
+        """Pipelines without a new best after which one agent's policy, the agents in turn, starts again from a uniform
+        one; 0 for never. It needs independent policies."""
         batch_size: int = 1
         """Pipelines per update. 5 suits the ensemble (`experiments/tuning.py`), whose updates are slow."""
         learning_rate: float = 0.2
@@ -105,7 +109,7 @@ class MA2ML(ActorCriticLearner):
 
         def __post_init__(self) -> None:
             super().__post_init__()
-            check_range(self, 0, names=["warmup", "actor_steps", "kl_coef", "optimism"])
+            check_range(self, 0, names=["warmup", "actor_steps", "kl_coef", "optimism", "restart_after"])
             check_range(self, 1, names=["actor_samples", "candidates"])
             check_range(self, 0.0, 1.0, names=["target_rate"])
             check_choice(self, "target", get_args(TargetName))
@@ -114,6 +118,9 @@ class MA2ML(ActorCriticLearner):
                 raise MA2MLError(
                     "critic 'gp' needs policy 'independent' and off_policy; take critic 'auto' or 'ensemble'"
                 )
+
+            if self.restart_after and self.policy != "independent":
+                raise MA2MLError("restart_after needs policy 'independent', or 0 for no restarts")
 
         @property
         def _factored(self) -> bool:
@@ -162,6 +169,10 @@ class MA2ML(ActorCriticLearner):
         actions, rewards = self.transitions(batch)
         self.replay.add(actions, rewards)
         self.proposals.learn(actions.numpy())
+        settings = (len(batch), self.config.restart_after, self.layout.policies)
+        restarted = agent_to_restart(self.replay.rewards.numpy(), *settings)
+        if restarted is not None:
+            independent(self.policy).restart(restarted)
         if self.process is not None:
             return self._update_process(self.process)
         if self.config.off_policy:

@@ -60,7 +60,7 @@ def test_a_misspelled_critic_is_named_with_the_right_one() -> None:
         MA2ML.Config(critic="ensembel")
 
 
-@pytest.mark.parametrize("settings", [{"single_agent": True}, {"credit_assignment": False}])
+@pytest.mark.parametrize("settings", [{"single_agent": True}, {"decision_agents": True}, {"credit_assignment": False}])
 def test_closed_forms_leave_nothing_to_credit(settings) -> None:
     rounds = [play(MA2ML(SPECS, MA2ML.Config(**more), seed=0), SPECS, updates=20) for more in ({}, settings)]
     assert np.array_equal(*rounds)
