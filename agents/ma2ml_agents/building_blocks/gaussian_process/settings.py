@@ -39,7 +39,7 @@ class ProcessConfig(ActorCriticConfig):
     many, with a Gaussian process: the weight of the divergence falls as far as that takes. 0 for no limit."""
     policy_step: float = 0.0
     """Longest Fisher length of an update of the policies, per square root of the number of decisions, with a Gaussian
-    process; 0 for no limit. Source: natural-gradient methods fix it; no limit measured better."""
+    process; 0 for no limit. Source: natural-gradient methods fix it."""
     step_by_agent: bool = False
     """Limit the step of each agent by itself instead of that of all agents together."""
 
