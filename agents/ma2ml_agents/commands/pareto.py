@@ -15,6 +15,7 @@ from ma2ml_agents.benchmark.styles import COLORS
 from ma2ml_agents.commands.options import parse
 from ma2ml_agents.runs.front import Point, best_within, pareto_front, parse_bounds, points_of
 from ma2ml_agents.runs.front_page import draw_front, front_csv, front_table
+from ma2ml_agents.runs.words import counted
 from ma2ml_agents.search.finalists import FINALISTS_FILE
 from ma2ml_agents.search.loop import TRIALS_FILE
 from ma2ml_env.errors import MA2MLError
@@ -45,7 +46,7 @@ def main(argv: Sequence[str], prog: str) -> None:
     out = options.out or folder
     out.mkdir(parents=True, exist_ok=True)
     picture, table = out / "pareto.png", out / "pareto.csv"
-    draw_front(points, front, picked, bounds, picture, f"{folder.name}: {len(points)} pipelines", COLORS)
+    draw_front(points, front, picked, bounds, picture, f"{folder.name}: {counted(len(points), 'pipeline')}", COLORS)
     write_text(table, front_csv(front))
     console = Console(highlight=False)
     console.print(front_table(front, picked))

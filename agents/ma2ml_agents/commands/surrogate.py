@@ -12,6 +12,7 @@ import tyro
 from numpy.typing import NDArray
 
 import ma2ml_env
+from ma2ml_agents.runs.words import counted
 from ma2ml_env import AutoMLEnv, Trial
 from ma2ml_env.errors import MA2MLError
 from ma2ml_env.evaluators.surrogate import SurrogateEvaluator
@@ -52,7 +53,8 @@ def _fit(
     """
     made = ma2ml_env.make(env)
     data = gather(made, _runs(made, trials))
-    print(f"{len(data.distinct)} evaluations of {len(set(data.key))} pipelines in {len(set(data.run))} runs")
+    evaluations, pipelines = counted(len(data.distinct), "evaluation"), counted(len(set(data.key)), "pipeline")
+    print(f"{evaluations} of {pipelines} in {counted(len(set(data.run)), 'run')}")
     figures = _measure(data) if quality else {}
     fit(made, data, {"evaluations": len(data.distinct), **figures}).save(out)
     print(f"{out}: {out.stat().st_size / 1e3:.0f} kB")

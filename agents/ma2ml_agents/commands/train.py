@@ -64,6 +64,7 @@ def train(options: TrainOptions, console: Console) -> int:
     register_environments([options.search.registry])
     options, expected = with_data(options, console, _search_time(options, started))
     identity, out = _identity(options)
+    console.print("preparing the search", highlight=False)
     check_loggers(options.loggers())
     env = ma2ml_env.make(options.search.env, **options.overrides())
     workers = 1 if _in_process(env, options) else options.evaluation.workers

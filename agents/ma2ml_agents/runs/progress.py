@@ -135,14 +135,10 @@ class SearchProgress(LiveBar):
         if not trial.result.failed and (self._best is None or trial.reward > self._best.reward):
             self._best = trial
         self._bar.update(self._task, completed=self._done, description=self.summary())
-        if self._console.is_terminal:
-            return
-        left, step = self.seconds_left(), max(1, self._budget // PLAIN_LINES)
-        remaining = f", {duration(left)} left" if left is not None and left >= 1 else ""
-        if fresh and not self._simulated and trial.result.seconds >= LONG:
-            self._print(f"{self._line(trial)}{remaining}")
-        elif self._done % step == 0 or self._done == self._budget:
-            self._print(f"{self._done}/{counted(self._budget, 'pipeline')}, {self.summary()}{remaining}")
+        line = None if self._console.is_terminal else self._plain_line(trial, fresh)
+        if line is not None:
+            left = self.seconds_left()
+            self._print(f"{line}, {duration(left)} left" if left is not None and left >= 1 else line)
 
     def notice(self, sentence: str) -> None:
         """Shows a message that the user should read."""
@@ -174,6 +170,14 @@ class SearchProgress(LiveBar):
         counts = ((self._failed, "failed"), (self._too_large, "too large"))
         parts += [f"{count} {word}" for count, word in counts if count]
         return ", ".join(parts)
+
+    def _plain_line(self, trial: Trial, fresh: bool) -> str | None:
+        """Returns the line on a trial, or on all so far; None for none."""
+        if fresh and not self._simulated and trial.result.seconds >= LONG:
+            return self._line(trial)
+        if self._done % max(1, self._budget // PLAIN_LINES) == 0 or self._done == self._budget:
+            return f"{self._done}/{counted(self._budget, 'pipeline')}, {self.summary()}"
+        return None
 
     def _line(self, trial: Trial) -> str:
         """Returns a line on one trial: its accuracy, the best so far, and its seconds."""

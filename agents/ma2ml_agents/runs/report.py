@@ -23,6 +23,8 @@ TOP_K = 20
 FIGURE_BATCH = 10
 POINTS, BEST, MEAN, FAILED = "#9aa5b1", "#0072b2", "#d55e00", "#b4232a"
 BEST_FIGURE = "best.png"
+MANY = 30
+"""Number of trials above which their points are small."""
 
 
 def best_in_words(trials: Sequence[Trial], count: int = 3) -> str:
@@ -123,7 +125,8 @@ def _draw_progress(axes: Axes, trials: Sequence[Trial], k: int) -> None:
     failed = [x for x in numbers if ordered[x - 1].result.failed]
     if shown:
         rewards = [ordered[x - 1].reward for x in shown]
-        axes.scatter(shown, rewards, s=9, color=POINTS, alpha=0.7, linewidths=0, label="pipeline")
+        size = 9 if len(trials) > MANY else 28
+        axes.scatter(shown, rewards, s=size, color=POINTS, alpha=0.7, linewidths=0, label="pipeline")
         axes.step(numbers, best_curve(trials), where="post", color=BEST, linewidth=1.8, label="best so far")
     if shown and len({trial.pipeline.key for trial in trials}) >= k:
         axes.plot(numbers, top_k_curve(trials, k), color=MEAN, linewidth=1.8, label=f"mean of the best {k}")
