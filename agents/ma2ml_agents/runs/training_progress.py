@@ -27,18 +27,19 @@ class TrainingProgress(LiveBar):
 
     Attributes:
         curve: the epochs so far.
+        seconds: of the latest epoch, 0 before the first.
     """
 
     def __init__(self, label: str, epochs: int, console: Console) -> None:
         self._label, self._epochs = label, epochs
         self.curve: list[Point] = []
-        self._last, self._seconds = time.monotonic(), 0.0
+        self._last, self.seconds = time.monotonic(), 0.0
         super().__init__(label, epochs, console, RemainingColumn(self.seconds_left))
 
     def show(self, epoch: int, loss: float, accuracy: float) -> None:
         """Adds a finished epoch."""
         now = time.monotonic()
-        self._seconds, self._last = now - self._last, now
+        self.seconds, self._last = now - self._last, now
         self.curve.append((epoch, loss, accuracy))
         summary = f"loss {loss:.3f}, training accuracy {accuracy:.2%}"
         self._bar.update(self._task, completed=epoch, description=summary)
@@ -51,7 +52,7 @@ class TrainingProgress(LiveBar):
 
     def seconds_left(self) -> float | None:
         """Estimated seconds until the last epoch at the pace of the latest one, None before the second one."""
-        return (self._epochs - len(self.curve)) * self._seconds if len(self.curve) > 1 else None
+        return (self._epochs - len(self.curve)) * self.seconds if len(self.curve) > 1 else None
 
 
 def save_curve(curve: list[Point], folder: Path, title: str) -> None:

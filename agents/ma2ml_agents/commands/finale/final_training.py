@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -25,8 +26,22 @@ if TYPE_CHECKING:
 
 MODEL_FILE, WEIGHTS_FILE = "model.safetensors", "weights.safetensors"
 FINAL_CHECKPOINT = "final.pt"
+MEASURED_EPOCH, SHORTER = 2, 0.75
+"""The epoch by which the time of the others is measured, and the share of them that must fit."""
 MORE = 1.25
 """Ratio of the epochs for which there is time to those of the model from which it is trained again."""
+
+
+class _TooSlowError(Exception):
+    """Ends a training of which too few epochs fit into the time.
+
+    Args:
+        epochs: number of those that fit.
+    """
+
+    def __init__(self, epochs: int) -> None:
+        super().__init__(epochs)
+        self.epochs = epochs
 
 
 def begun_final_training(out: Path) -> BegunTraining | None:
@@ -125,13 +140,24 @@ class FinalTraining:
         if epochs < evaluator.retrain_epochs:
             self._say(f"the time limit leaves {epochs} of {evaluator.retrain_epochs} epochs for the final training")
         self._say_begun(epochs)
+        try:
+            return self._observed(evaluator, epochs, shorten=True)
+        except _TooSlowError as slow:
+            self._say(f"epochs are slower than planned: the final training begins anew, with {slow.epochs} of {epochs}")
+            return self._observed(evaluator, slow.epochs, shorten=False)
+
+    def _observed(self, evaluator: Resumable, epochs: int, *, shorten: bool) -> tuple[Any, dict[str, Any]]:
+        """Trains with a bar and a curve; raises `_TooSlowError` after two epochs if it may be shortened and must be."""
         with TrainingProgress("final training", epochs, self.console) as progress:
+
+            def on_epoch(epoch: int, loss: float, accuracy: float) -> None:
+                progress.show(epoch, loss, accuracy)
+                fitting = math.floor(min(epochs, self.split.left / max(progress.seconds, 1e-9)))
+                if shorten and epoch == MEASURED_EPOCH and 0 < fitting < SHORTER * epochs:
+                    raise _TooSlowError(fitting)
+
             model, accuracy = evaluator.retrain_observed(
-                self.winner.pipeline,
-                seed=self.seed,
-                epochs=epochs,
-                checkpoint=self._checkpoint,
-                on_epoch=progress.show,
+                self.winner.pipeline, seed=self.seed, epochs=epochs, checkpoint=self._checkpoint, on_epoch=on_epoch
             )
         self._draw(progress)
         return model, {"test_accuracy": float(accuracy), "epochs": epochs}
