@@ -36,10 +36,9 @@ RETRAIN, LEAST_RETRAIN = 3, 30
 RANDOM_PIPELINES, TIMED = 33, (16, 8, 24)
 """Random pipelines, and the ranks by FLOPs of those among them that are timed."""
 TIMING_SECONDS = 0.6
-TIMING_SHARE = 0.1
-"""Share of the time for a search after which no further pipeline of a skeleton is timed."""
-NEARLY = 0.9
-"""Share of the time asked for an evaluation below which it is said to be shortened."""
+TIMING_SHARE, NEARLY = 0.1, 0.9
+"""Share of the time for a search after which no further pipeline of a skeleton is timed; share of the time asked for an
+evaluation below which it is said to be shortened."""
 WIDTHS = {
     20: ((16, 24, 32), (24, 32, 48), (48, 64, 96)),
     40: ((8, 12, 16), (16, 24, 32), (32, 48, 64)),
@@ -58,11 +57,13 @@ class FolderEntry(NamedTuple):
         entry: its parts.
         lines: a description of what was found and measured, a sentence each.
         seconds: expected seconds of an evaluation by the clock; NaN if nothing was measured.
+        slowdown: seconds by the clock per second of processor time, while all workers are at work.
     """
 
     entry: registry.EnvEntry
     lines: list[str]
     seconds: float
+    slowdown: float = 1.0
 
 
 def make_from_images(
@@ -92,7 +93,7 @@ def make_from_images(
     Raises:
         MA2MLError: if the folder cannot be used, or a setting is unknown or out of range.
     """
-    entry, lines, _ = entry_from_images(folder, seconds_per_pipeline, **overrides)
+    entry, lines, *_ = entry_from_images(folder, seconds_per_pipeline, **overrides)
     for line in lines:
         if line.startswith(WARNINGS):
             warnings.warn(line, stacklevel=2)
@@ -132,7 +133,7 @@ def entry_from_images(
     entry = _entry(task, proxy, device).override(**overrides)
     evaluator = entry.build().evaluator
     lines = image_lines(evaluator) if isinstance(evaluator, TrainEvaluator) else []
-    return FolderEntry(entry, lines + proxy_lines(proxy, device), proxy.wall)
+    return FolderEntry(entry, lines + proxy_lines(proxy, device), proxy.wall, proxy.slowdown)
 
 
 WARNINGS = ("left out: ", "duplicates: ")

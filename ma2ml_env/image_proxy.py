@@ -50,12 +50,14 @@ class SearchTime(NamedTuple):
         workers: number of evaluations in parallel.
         pipelines: number of pipelines that it should be able to evaluate.
         cores: number of processor cores.
+        loading: processor time that a worker needs before its first evaluation.
     """
 
     ends: float = math.inf
     workers: int = 1
     pipelines: int = PIPELINES
     cores: int = 1
+    loading: float = 0.0
 
     def slowdown(self, busy: float) -> float:
         """Returns the expected seconds by the clock per second of processor time, while all workers are at work.
@@ -80,7 +82,7 @@ class SearchTime(NamedTuple):
             seconds: processor time that was asked for.
             slowdown: seconds by the clock per second of processor time.
         """
-        left = max(0.0, self.ends - time.monotonic())
+        left = max(0.0, self.ends - time.monotonic() - self.loading * slowdown)
         return max(seconds / LARGEST_CUT, min(seconds, left * self.workers / self.pipelines / slowdown))
 
 

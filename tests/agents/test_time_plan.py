@@ -24,6 +24,7 @@ def test_the_pipelines_that_fit_leave_the_share_of_the_final_training() -> None:
     # 49 fit at 20 s for two workers in the search's least share, which 2 finalists of 2 evaluations suit
     kept = MARGIN * 20 * 2 + MARGIN * 20 * 4
     assert split.fitting() == 2 * math.floor((1000 - 1 - kept) / 20)
+    assert replace(split, loading=100.0).fitting() == 2 * math.floor((1000 - 1 - 100 - kept) / 20)
     assert replace(split, expected=math.nan).fitting() is None
     assert replace(split, limit=None).fitting() is None
 

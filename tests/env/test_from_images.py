@@ -75,7 +75,7 @@ def test_epochs_follow_from_the_measured_speed(place, speed) -> None:
 
 def test_where_few_epochs_fit_a_search_trains_on_fewer_images(place, speed) -> None:
     speed(20 / 36 / 4.5)
-    entry, lines, _ = entry_from_images(place)
+    entry, lines, *_ = entry_from_images(place)
     assert entry.evaluator["epochs"] == 8
     assert entry.evaluator["task"]["train_images"] == 36 * 4.5 // 8
     assert "training: 8 epochs on 20 of the training images in the search, 30 at the end, on cpu" in lines
@@ -102,7 +102,7 @@ def test_a_coarser_stem_is_taken_where_too_few_epochs_fit(place, tmp_path, monke
 
 
 def test_the_speed_is_measured_by_training(place) -> None:
-    entry, lines, _ = entry_from_images(place, 0.5)
+    entry, lines, *_ = entry_from_images(place, 0.5)
     assert 5 <= entry.evaluator["epochs"] <= 100
     assert lines[-1].startswith("measured: an evaluation takes about ")
     training, measuring, busy = from_images._speed(entry)
@@ -114,13 +114,14 @@ def test_the_speed_is_measured_by_training(place) -> None:
 def test_evaluations_are_shortened_where_too_few_would_fit_in_the_time(place, speed) -> None:
     speed(20 / 36 / 12, busy=2.0)
     ends, steps = time.monotonic() + 1000.0, list[str]()
-    entry, lines, seconds = entry_from_images(
+    entry, lines, seconds, slowdown = entry_from_images(
         place, search_time=SearchTime(ends, workers=2, pipelines=100, cores=2), on_step=steps.append
     )
     # 1000 s for two workers, 100 pipelines at 2.5 s by the clock for each of the processor: 8 s of 20
     assert entry.evaluator["epochs"] == 8
     assert entry.evaluator["task"]["train_images"] == pytest.approx(36 * 12 * 8 / 20 / 8, abs=1)
     assert seconds == pytest.approx(20, rel=0.05)
+    assert slowdown == pytest.approx(2.5)
     assert "shortened: from 20 s, since too few would fit in the time limit to choose from" in lines
     assert steps == [
         f"reading the images of {place}",
@@ -130,7 +131,7 @@ def test_evaluations_are_shortened_where_too_few_would_fit_in_the_time(place, sp
 
 def test_balanced_accuracy_is_measured_where_classes_are_unbalanced(tmp_path, place) -> None:
     write_pictures(tmp_path / "rare", {"a": 40, "b": 20}, size=8)
-    entry, lines, _ = entry_from_images(tmp_path / "rare", epochs=1)
+    entry, lines, *_ = entry_from_images(tmp_path / "rare", epochs=1)
     assert entry.evaluator["metric"] == "balanced_accuracy"
     assert "metric: balanced accuracy; the largest class has 2.0 times the images of the smallest" in lines
     assert entry_from_images(tmp_path / "rare", epochs=1, metric="accuracy")[0].evaluator["metric"] == "accuracy"

@@ -36,6 +36,7 @@ def test_an_evaluation_is_as_long_as_asked_where_enough_of_them_fit() -> None:
 def test_an_evaluation_is_shortened_until_enough_of_them_fit_but_not_to_nothing() -> None:
     time = SearchTime(ends=100 + 120, workers=2, pipelines=20)
     assert time.affordable(20.0, 2.0) == pytest.approx(120 * 2 / 20 / 2)
+    assert time._replace(loading=6.0).affordable(20.0, 2.0) == pytest.approx((120 - 6 * 2) * 2 / 20 / 2)
     assert time.affordable(20.0, 50.0) == 20 / LARGEST_CUT
     assert SearchTime(ends=90.0).affordable(20.0, 1.0) == 20 / LARGEST_CUT, "the time is over already"
 

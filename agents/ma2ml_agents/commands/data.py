@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from rich.console import Console
 
@@ -23,9 +23,19 @@ from ma2ml_env.tasks.image_folder import ImageFolder
 KIND = "image_folder"
 
 
-def with_data(
-    options: TrainOptions, console: Console, search_time: SearchTime | None = None
-) -> tuple[TrainOptions, float]:
+class Expected(NamedTuple):
+    """Seconds by the clock that are expected before the search.
+
+    Attributes:
+        evaluation: of an evaluation; NaN if nothing was measured.
+        loading: of a worker, before its first evaluation.
+    """
+
+    evaluation: float = math.nan
+    loading: float = 0.0
+
+
+def with_data(options: TrainOptions, console: Console, search_time: SearchTime) -> tuple[TrainOptions, Expected]:
     """Returns options that name the environment of `--data` by an id; those of another environment as they are.
 
     A new run measures this machine and prints what was found. A run that is resumed keeps what was chosen then, after a
@@ -37,7 +47,7 @@ def with_data(
         search_time: time that there is for the search.
 
     Returns:
-        The options, and the expected seconds of an evaluation by the clock, NaN if it was not measured.
+        The options, and what was measured.
 
     Raises:
         MA2MLError: if the folder cannot be used or has changed, or options are incompatible.
@@ -45,7 +55,7 @@ def with_data(
     data, search = options.data, options.search
     if data.data is None:
         _require_no_data(options)
-        return options, math.nan
+        return options, Expected()
     if data.download:
         raise MA2MLError("--data and --download exclude each other: your own images are there")
     if search.env != SearchOptions.env:
@@ -59,11 +69,12 @@ def with_data(
     if (options.folder() / CONFIG_FILE).exists():
         say(f"reading the images of {data.data}")
         entry, lines = _resumed(options.folder(), data.data, data.strict, overrides)
-        expected = math.nan
+        expected = Expected()
     else:
-        entry, lines, expected = entry_from_images(
+        entry, lines, evaluation, slowdown = entry_from_images(
             data.data, seconds, search_time=search_time, on_step=say, strict=data.strict, **overrides
         )
+        expected = Expected(evaluation, search_time.loading * slowdown)
     for line in lines:
         say(line)
     registry.add_entries([entry])

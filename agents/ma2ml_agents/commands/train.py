@@ -69,7 +69,7 @@ def train(options: TrainOptions, console: Console) -> int:
     env = ma2ml_env.make(options.search.env, **options.overrides())
     workers = 1 if _in_process(env, options) else options.evaluation.workers
     fixed = options.finale.finalists is not None
-    split = TimeSplit(options.time_limit(), env, options.finalists(), workers, started, expected, fixed)
+    split = TimeSplit(options.time_limit(), env, options.finalists(), workers, started, *expected, fixed)
     plan = _plan(env, options, out, split, console)
     if isinstance(env.evaluator, Preparing):
         env.evaluator.prepare()
@@ -96,6 +96,7 @@ def _search_time(options: TrainOptions, started: float) -> SearchTime:
         workers=1 if options.evaluation.executor == "inline" else options.evaluation.workers,
         pipelines=min(PIPELINES, options.search.budget),
         cores=cores(),
+        loading=0.0 if options.evaluation.executor == "inline" else time.process_time(),
     )
 
 

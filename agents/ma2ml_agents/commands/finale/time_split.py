@@ -40,6 +40,7 @@ class TimeSplit:
         workers: number of parallel evaluations.
         started: `time.monotonic()` when the command began.
         expected: seconds of an evaluation by the clock, measured beforehand; NaN if it was not.
+        loading: seconds by the clock of a worker before its first evaluation.
         fixed_finalists: whether their number was asked for, so that it does not follow from that of the pipelines.
     """
 
@@ -49,6 +50,7 @@ class TimeSplit:
     workers: int
     started: float = field(default_factory=time.monotonic)
     expected: float = math.nan
+    loading: float = 0.0
     fixed_finalists: bool = False
 
     @property
@@ -88,7 +90,8 @@ class TimeSplit:
         pace = self.pace(trials) or self.expected
         if self.limit is None or is_instant(self.env.evaluator) or math.isnan(pace):
             return None
-        kept = self._finalist_seconds(pace, self._reachable(len(trials), pace))
+        kept = self.loading if len(trials) < 2 * self.workers else 0.0
+        kept += self._finalist_seconds(pace, self._reachable(len(trials), pace))
         kept += self._final_seconds(self._usual_seconds(trials) or [pace])
         return len(trials) + max(0, math.floor((self.left - kept) / pace)) * self.workers
 
