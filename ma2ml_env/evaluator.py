@@ -47,6 +47,15 @@ class Priced(Protocol):
 
 
 @runtime_checkable
+class PartlyPriced(Protocol):
+    """Is priced, but may not know the cost of every pipeline."""
+
+    @property
+    def priced(self) -> bool:
+        """Whether it knows all costs; where it does not, learners are given none."""
+
+
+@runtime_checkable
 class BatchPriced(Protocol):
     """Reports the costs of many pipelines at once."""
 
@@ -204,6 +213,7 @@ class TrainsNetworks(Protocol):
 
 ABILITIES = (
     Priced,
+    PartlyPriced,
     BatchPriced,
     NoiseFree,
     Batched,

@@ -158,8 +158,8 @@ class UsesCost(Protocol):
     """Optional protocol of learners that use the cost of joint actions before their evaluation.
 
     `run_search` calls `use_cost` once, before the first proposal, where the environment is priced: where its evaluator
-    has a method `cost(pipeline)`. Otherwise it is never called, and the learner uses the reward alone. Costs are not
-    part of its state.
+    has a method `cost(pipeline)`, and no attribute `priced` that is false. Otherwise it is never called, and the
+    learner uses the reward alone. Costs are not part of its state.
     """
 
     def use_cost(self, cost: CostFunction, *, max_flops: float | None = None, max_params: float | None = None) -> None:

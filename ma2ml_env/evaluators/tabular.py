@@ -56,6 +56,12 @@ class TabularEvaluator:
         number = self._number(pipeline)
         return _absent() if number is None else self.load().mean(number)
 
+    @property
+    def priced(self) -> bool:
+        """True if the table has FLOPs and parameters, and those of every pipeline."""
+        table = self.load()
+        return table.priced and (table.complete or self.missing == "nearest")
+
     def cost(self, pipeline: Pipeline) -> Cost:
         """FLOPs and parameters of a pipeline.
 

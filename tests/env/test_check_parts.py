@@ -115,7 +115,7 @@ class Able:
     def retrain(self, pipeline, *, seed):
         raise AssertionError("a check retrains nothing")
 
-    retrain_epochs = 20
+    retrain_epochs, priced = 20, True
 
     def retrain_length(self):
         return 4.0

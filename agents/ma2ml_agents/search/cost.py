@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from ma2ml_agents.learner import Actions, CostFunction
 from ma2ml_env import AutoMLEnv, Pipeline, Result
 from ma2ml_env.errors import MA2MLError
-from ma2ml_env.evaluator import Priced
+from ma2ml_env.evaluator import PartlyPriced, Priced
 
 
 @dataclass(frozen=True)
@@ -62,8 +62,9 @@ class CostBounds:
 
 
 def cost_function(env: AutoMLEnv) -> CostFunction | None:
-    """Returns the cost function of joint actions, None where the environment is not priced."""
-    if not isinstance(env.evaluator, Priced):
+    """Returns the cost function of joint actions, None where the environment does not know the cost of each."""
+    evaluator = env.evaluator
+    if not isinstance(evaluator, Priced) or (isinstance(evaluator, PartlyPriced) and not evaluator.priced):
         return None
 
     def costs(actions: Actions) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
