@@ -75,6 +75,13 @@ def test_the_plan_says_how_many_pipelines_fit() -> None:
         assert said[0].startswith(text)
 
 
+def test_a_resumed_search_without_time_for_another_pipeline_says_so_beforehand() -> None:
+    split, trials = split_of(30.0, 40.0, 40.0, 40.0)
+    watch, said = watch_of(split, 72)
+    watch.announce(trials)
+    assert said == ["plan: no further pipeline fits in the time limit of 0:00:30"]
+
+
 def test_evaluations_that_are_much_slower_than_planned_are_said_once() -> None:
     split, trials = split_of(1000.0, *[100.0] * 8, expected=20.0)
     watch, said = watch_of(split, 72)

@@ -37,7 +37,11 @@ class PlanWatch:
             stored: trials of earlier sessions, which tell the speed.
         """
         self._expected = self._split.pace(stored) or self._split.expected
-        self._print("plan: ", self._split.fitting(stored))
+        fitting = self._split.fitting(stored)
+        if stored and fitting == len(stored) < self._budget:
+            self._say(f"plan: no further pipeline fits in the time limit of {duration(self._split.limit)}")
+        else:
+            self._print("plan: ", fitting)
 
     def see(self, trial: Trial, fresh: bool) -> None:
         """Compares a trial's seconds with the plan; its arguments are those of `Callbacks.on_trial`."""
