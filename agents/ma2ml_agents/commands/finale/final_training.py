@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 MODEL_FILE, WEIGHTS_FILE = "model.safetensors", "weights.safetensors"
 FINAL_CHECKPOINT = "final.pt"
 MEASURED_EPOCH, SHORTER = 2, 0.75
-"""The epoch by which the time of the others is measured, and the share of them that must fit."""
+"""The epoch by which the time of the later ones is measured, and the share of these that must fit."""
 MORE = 1.25
 """Ratio of the epochs for which there is time to those of the model from which it is trained again."""
 
@@ -153,7 +153,7 @@ class FinalTraining:
             def on_epoch(epoch: int, loss: float, accuracy: float) -> None:
                 progress.show(epoch, loss, accuracy)
                 fitting = math.floor(min(epochs, self.split.left / max(progress.seconds, 1e-9)))
-                if shorten and epoch == MEASURED_EPOCH and 0 < fitting < SHORTER * epochs:
+                if shorten and epoch == MEASURED_EPOCH and 0 < fitting < SHORTER * (epochs - epoch):
                     raise _TooSlowError(fitting)
 
             model, accuracy = evaluator.retrain_observed(
