@@ -20,7 +20,7 @@ from ma2ml_agents.learners.presets import PRESETS, preset_kinds, preset_settings
 
 DOCS = Path(__file__).parent
 PAGES, IMAGES = DOCS / "learners", DOCS / "images" / "learners"
-RESULTS = DOCS.parent / "experiments" / "results" / "searchers"
+RESULTS = DOCS.parent / "experiments" / "results" / "grid"
 SHOWN = ("ma2ml/digits-surrogate-v0", "ma2ml/fcnet-slice-v0")
 """Environments of the figures: 89 decisions, and 9."""
 BASELINE = "random_search"

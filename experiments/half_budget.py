@@ -1,14 +1,14 @@
 """Judge MA2ML on real trainings that no learner was tuned on: is half the budget enough to match the best baseline?
 
-    python experiments/half_budget.py --seeds 5
+    python experiments/half_budget.py --seeds 10
     python experiments/half_budget.py --seeds 10 --learners ma2ml gp
     python experiments/half_budget.py --show
 
 Each learner evaluates 300 pipelines a run. After each quarter three true values are noted: the mean of the top 20
 distinct pipelines by observed reward; the best found, the pipeline of the highest observed reward; and the final
-answer, the pipeline that the learner recommends, which is the best found for those that recommend none. Baselines on
-FCNet and `digits-surrogate` are those of the stored grid (`results/grid`, 10 seeds, the same environments), all others
-are run here. Half the budget is enough on a problem where MA2ML's mean over seeds after 150 is at least the highest
+answer, the pipeline that the learner recommends, which is the best found for those that recommend none. Other learners
+on FCNet and `digits-surrogate` are those of the stored grid (`results/grid`, the same environments), all others are run
+here. Half the budget is enough on a problem where MA2ML's mean over seeds after 150 is at least the highest
 mean of a baseline after 300; beside it stands in how many of 2,000 bootstrap samples of the seeds that is so.
 Brackets are 95 % bootstrap intervals of a mean.
 
@@ -48,7 +48,8 @@ STORED = (
 )
 Learners = dict[str, tuple[str, dict[str, Any]]]
 OWN: Learners = {"ma2ml": ("ma2ml", {})}
-RIVALS: Learners = {"gp": ("gp", {}), "local_search": ("local_search", {}), "vdn": ("vdn", {}), "migo": ("migo", {})}
+FREQUENT, SLOW = ("gp", "local_search", "vdn", "migo"), ("nars", "predictor_evolution", "rmi_forest")
+RIVALS: Learners = {name: (name, {}) for name in (*FREQUENT, *SLOW)} | {"tpe, ordered": ("tpe", {"ordered": True})}
 BASELINES: Learners = {
     "regularized_evolution": ("regularized_evolution", {}),
     "regularized_evolution, P = 30": ("regularized_evolution", {"population": 30, "sample": 10}),
@@ -60,7 +61,7 @@ BASELINES: Learners = {
 }
 ALL = (*OWN, *RIVALS, *BASELINES)
 NO_BASELINES = (*OWN, "ma2ml, ensemble")
-FEW = {"smac": 2, "ma2ml, ensemble": 3} | dict.fromkeys(BASELINES.keys() - {"smac", "ma2ml, ensemble"}, 5)
+FEW = {"smac": 2, "ma2ml, ensemble": 3, **dict.fromkeys(SLOW, 3)}
 DRAWN = ("ma2ml", "gp", "migo", "tpe", "regularized_evolution, P = 30", "random_search")
 MEASURES = {"top": "Top 20", "best": "Best found", "answer": "Final answer"}
 COLUMNS = [
@@ -115,7 +116,7 @@ def missing(seeds: int, learners: list[str]) -> list[tuple[str, str, int]]:
         for seed in range(seeds)
         for problem in (*TABLES, *STORED)
         for learner in learners
-        if (learner not in BASELINES or problem in TABLES) and seed < FEW.get(learner, seeds)
+        if (learner in OWN or problem in TABLES) and seed < FEW.get(learner, seeds)
     ]
     done = set() if not RUNS.exists() else set(pd.read_csv(RUNS)[COLUMNS[:3]].itertuples(index=False, name=None))
     return [cell for cell in wanted if cell not in done]
@@ -123,8 +124,9 @@ def missing(seeds: int, learners: list[str]) -> list[tuple[str, str, int]]:
 
 def table() -> pd.DataFrame:
     """All runs, made here and stored with the grid, in the columns of `runs.csv`."""
-    grid = pd.read_parquet(GRID).rename(columns={"env": "problem", "algo": "learner", "top_mean": "top"})
-    grid = grid[grid.problem.isin(STORED)].replace({"learner": {"ma2ml": "ma2ml, ensemble"}})
+    names = {"env": "problem", "algo": "learner", "top_mean": "top", "apparent_best": "best"}
+    grid = pd.read_parquet(GRID).rename(columns=names)
+    grid = grid[grid.problem.isin(STORED) & grid.learner.isin((*RIVALS, *BASELINES))]
     wide = grid.pivot_table(index=COLUMNS[:3], columns="evaluations", values=["top", "best"])
     found = {f"{measure}_{quarter}": wide[(measure, quarter)] for measure in ("top", "best") for quarter in QUARTERS}
     found |= {f"answer_{quarter}": wide[("best", quarter)] for quarter in QUARTERS}

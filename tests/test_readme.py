@@ -51,7 +51,7 @@ def test_the_readme_names_every_environment_and_every_learner() -> None:
 
 
 def test_the_tables_of_the_results_page_are_those_of_the_stored_results() -> None:
-    for name in ("grid", "ablations", "ablations_ensemble", "searchers"):
+    for name in ("grid", "ablations", "ablations_ensemble"):
         page = (ROOT / "experiments" / "results" / name / "results.md").read_text(encoding="utf-8")
         overall = page.partition("## All environments")[2].partition("\n## ")[0]
         rows = [line for line in overall.splitlines() if line.startswith("|")]
