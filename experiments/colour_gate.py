@@ -236,7 +236,7 @@ def _with_interactions(found: Mapping[str, float]) -> dict[str, float]:
 
 
 def _rounded(found: Mapping[str, float], total: float) -> dict[str, float]:
-    return {label: round(max(0.0, value) / total, 2) for label, value in found.items()}
+    return {label: round(max(0.0, value) / total, 2) if total else 0.0 for label, value in found.items()}
 
 
 def _tables(plain: Sequence[Mapping[str, Any]]) -> Iterator[NDArray[np.float64]]:

@@ -17,6 +17,7 @@ from __future__ import annotations
 import argparse
 import itertools
 import json
+import shutil
 import subprocess
 import sys
 import time
@@ -88,12 +89,14 @@ def rival(python: str, name: str, data: Path, minutes: float, seed: int) -> dict
 def measure(cell: tuple[str, str, int, float], out: Path, autogluon: str | None) -> dict[str, Any]:
     """Runs one method on one set; returns what stands in its row."""
     of, method, seed, minutes = cell
-    data, started = out / "data" / of, time.monotonic()
+    data, run = out / "data" / of, out / f"{of}-{method}-{minutes:g}m-seed{seed}"
     write_folder(SETS[of], data)
+    shutil.rmtree(run, ignore_errors=True)  # an interrupted run would go on with a whole new time limit
+    started = time.monotonic()
     if method in ("resnet", "autogluon"):
         found = rival(sys.executable if method == "resnet" else str(autogluon), method, data, minutes, seed)
     else:
-        found = searched(method, data, out / f"{of}-{method}-{minutes:g}m-seed{seed}", minutes, seed)
+        found = searched(method, data, run, minutes, seed)
     return {**found, "seconds": time.monotonic() - started}
 
 

@@ -240,19 +240,15 @@ def _proxy(
         on_step(f"measuring how fast networks of stem stride {candidate} train on this machine")
         entry = _entry(task, Proxy(candidate, LEAST_EPOCHS), device).override(**others)
         speed = _speed(entry, search_time.share(TIMING_SHARE))
-        slowdown = search_time.slowdown(speed.busy)
+        slowdown = search_time.slowdown(speed.busy) if device == "cpu" else float(search_time.workers)
         affordable = search_time.affordable(seconds, slowdown)
         fixed = speed.measuring * (len(splits.validation) + 2 * min(len(splits.validation), 2000))
-        proxy, epochs = fitting_proxy(
-            candidate,
-            affordable,
-            speed.training,
-            fixed,
-            images=len(splits.train),
-            classes=len(task.classes),
-            all_images=task.train_images > 0,
+        sizes = (len(splits.train), len(task.classes), task.train_images > 0)
+        (proxy, epochs), (asked, _) = (
+            fitting_proxy(candidate, each, speed.training, fixed, *sizes) for each in (affordable, seconds)
         )
-        proxy = proxy._replace(slowdown=slowdown, shortened_from=seconds if affordable < NEARLY * seconds else math.nan)
+        shorter = proxy.seconds < NEARLY * asked.seconds
+        proxy = proxy._replace(slowdown=slowdown, shortened_from=asked.seconds if shorter else math.nan)
         if epochs >= GOOD_EPOCHS:
             break
     if proxy is None:

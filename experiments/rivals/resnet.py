@@ -51,7 +51,7 @@ class Images(ImageFolder):
 
 def transformations(mode: str, size: int) -> tuple[Any, Any]:
     """Returns the transformations of training and test images."""
-    normalize = transforms.Normalize([0.5] * len(mode.replace("L", "1")), [0.25] * len(mode.replace("L", "1")))
+    normalize = transforms.Normalize([0.5] * len(mode), [0.25] * len(mode))
     flip = [transforms.RandomHorizontalFlip()] if mode == "RGB" else []
     crop = transforms.RandomCrop(size, padding=size // 8)
     train = [crop, *flip, transforms.TrivialAugmentWide(), transforms.ToTensor(), normalize]
@@ -127,7 +127,8 @@ def main() -> None:
     first = Image.open(next(given.train.rglob("*.png")))
     mode = "L" if first.mode == "L" else "RGB"
     for_training, for_test = transformations(mode, first.size[0])
-    net, epochs = train(Images(given.train, mode, for_training), given.seconds)
+    images = Images(given.train, mode, for_training)
+    net, epochs = train(images, given.seconds - (time.monotonic() - started))
     found = accuracy(net, Images(given.test, mode, for_test))
     print(json.dumps({"accuracy": found, "epochs": epochs, "seconds": time.monotonic() - started}))
 

@@ -195,3 +195,13 @@ def test_a_learner_of_another_setting_does_not_take_up_the_checkpoint(wrap, tmp_
         run_search(env, other, 30, out=tmp_path)
     again = wrap(make_learner("regularized_evolution", specs, population=4, sample=4))
     assert len(run_search(env, again, 30, out=tmp_path)) == 30
+
+
+@pytest.mark.parametrize("name", SETTINGS)
+def test_stored_trials_are_all_returned_when_there_is_no_time_left(name: str, tmp_path: Path) -> None:
+    env = game(Noted(tmp_path / "log"))
+    run_search(env, learner_for(env, name), BUDGET, window=1, out=tmp_path / "run")
+    for file in (tmp_path / "run" / "checkpoint").glob("*"):
+        file.unlink()  # so that the learner is rebuilt from the trials
+    again = run_search(env, learner_for(env, name), BUDGET + 6, window=1, out=tmp_path / "run", time_limit=1e-9)
+    assert summary(again) == uninterrupted(name, 1)

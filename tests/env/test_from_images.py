@@ -129,6 +129,14 @@ def test_evaluations_are_shortened_where_too_few_would_fit_in_the_time(place, sp
     ]
 
 
+def test_what_is_short_as_the_images_are_few_is_not_said_to_be_shortened(place, speed) -> None:
+    speed(0.5 / 36 / 100)
+    ends = time.monotonic() + 40.0
+    _, lines, seconds, _ = entry_from_images(place, search_time=SearchTime(ends, pipelines=20))
+    assert seconds == pytest.approx(0.5, rel=0.2)
+    assert not any(line.startswith("shortened") for line in lines)
+
+
 def test_balanced_accuracy_is_measured_where_classes_are_unbalanced(tmp_path, place) -> None:
     write_pictures(tmp_path / "rare", {"a": 40, "b": 20}, size=8)
     entry, lines, *_ = entry_from_images(tmp_path / "rare", epochs=1)

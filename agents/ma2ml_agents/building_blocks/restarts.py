@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 
-def agent_to_restart(rewards: NDArray[np.float64], newest: int, patience: int, agents: int) -> int | None:
-    """Agent whose policy restarts now, the agents in turn; None where there is no reason.
+def agents_to_restart(rewards: NDArray[np.float64], newest: int, patience: int, agents: int) -> list[int]:
+    """Agents whose policies restart now, the agents in turn; mostly none.
 
     There is one each time that another `patience` results have not exceeded the best reward.
 
@@ -18,9 +18,8 @@ def agent_to_restart(rewards: NDArray[np.float64], newest: int, patience: int, a
         agents: number of agents.
     """
     if not patience or not len(rewards):
-        return None
+        return []
     stagnant = len(rewards) - 1 - int(np.argmax(rewards))
-    passed = stagnant // patience
-    if passed <= max(stagnant - newest, 0) // patience:
-        return None
-    return (passed - 1) % agents
+    before = max(stagnant - newest, 0) // patience
+    due = range(before, stagnant // patience)
+    return sorted({number % agents for number in due})

@@ -36,6 +36,8 @@ from ma2ml_env.files import write_text
 from ma2ml_env.image_proxy import PIPELINES, SearchTime
 from ma2ml_env.types import JointAction
 
+MOST_LOADING = 15.0
+"""Most seconds of processor time that a worker is taken to need for loading its libraries."""
 WARM_START_FILE = "warm_start.json"
 
 
@@ -79,10 +81,11 @@ def train(options: TrainOptions, console: Console) -> int:
     with run_folder(out, identity, options.resumable()), closing(_log(options, console)) as log:
         if plan.warm_start:
             _keep_warm_start(plan.warm_start, out)
-        plan = replace(plan, time_limit=split.search_limit())
         with ExitStack() as stack:
             executor = _executor(env, options)
             stack.callback(executor.shutdown)
+            split = replace(split, workers=executor.capacity)  # that of a whole cluster
+            plan = replace(plan, time_limit=split.search_limit(), reserve=split.after_search, pace=split.pace)
             title = f"{options.search.algo} on {options.search.env}"
             search = Session(plan, out, title, split, executor, console).run(log)
         return conclude(search, out, split, log, console)
@@ -96,7 +99,7 @@ def _search_time(options: TrainOptions, started: float) -> SearchTime:
         workers=1 if options.evaluation.executor == "inline" else options.evaluation.workers,
         pipelines=min(PIPELINES, options.search.budget),
         cores=cores(),
-        loading=0.0 if options.evaluation.executor == "inline" else time.process_time(),
+        loading=0.0 if options.evaluation.executor == "inline" else min(time.process_time(), MOST_LOADING),
     )
 
 

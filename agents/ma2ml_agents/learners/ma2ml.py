@@ -24,7 +24,7 @@ from ma2ml_agents.building_blocks.losses import kl_penalty
 from ma2ml_agents.building_blocks.new_proposals import Joint, NewProposals
 from ma2ml_agents.building_blocks.policy import independent
 from ma2ml_agents.building_blocks.replay import Replay
-from ma2ml_agents.building_blocks.restarts import agent_to_restart
+from ma2ml_agents.building_blocks.restarts import agents_to_restart
 from ma2ml_agents.building_blocks.settings import check_choice, check_range
 from ma2ml_agents.learner import Actions, AgentSpec, Batch, CostFunction, Observations
 from ma2ml_env.errors import MA2MLError
@@ -169,10 +169,9 @@ class MA2ML(ActorCriticLearner):
         actions, rewards = self.transitions(batch)
         self.replay.add(actions, rewards)
         self.proposals.learn(actions.numpy())
-        settings = (len(batch), self.config.restart_after, self.layout.policies)
-        restarted = agent_to_restart(self.replay.rewards.numpy(), *settings)
-        if restarted is not None:
-            independent(self.policy).restart(restarted)
+        rewards_so_far, patience = self.replay.rewards.numpy(), self.config.restart_after
+        for agent in agents_to_restart(rewards_so_far, len(batch), patience, self.layout.policies):
+            independent(self.policy).restart(agent)
         if self.process is not None:
             return self._update_process(self.process)
         if self.config.off_policy:

@@ -69,7 +69,9 @@ class SearchLoop:
         while (first := self.updates * self.learner.batch_size) < self.plan.budget:
             self._propose()
             batch = range(first, min(first + self.learner.batch_size, self.plan.budget))
-            if not self._evaluate(batch) or len(batch) < self.learner.batch_size or self._late():
+            if not self._evaluate(batch) or len(batch) < self.learner.batch_size:
+                break
+            if self._late() and batch.stop >= self.stored.first_missing:
                 break
             self._update(batch)
         self._save()
