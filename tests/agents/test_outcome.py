@@ -107,7 +107,7 @@ def test_a_final_training_that_was_interrupted_goes_on_with_its_epochs_and_says_
     file = tmp_path / "checkpoint" / final_training.FINAL_CHECKPOINT
     state = {"identity": {"pipeline": winner.pipeline.key, "epochs": 2}, "state": {"epoch": 1}}
     torch.save(state, file)
-    assert resumed_in_words(env, trials, 3, tmp_path) == (
+    assert resumed_in_words(trials, [], 3, tmp_path) == (
         "resumed: 2 of 3 pipelines, 1 of 2 epochs of a final training and a trained model are there"
     )
     split = TimeSplit(1000.0, env, FinalistPlan(0, 1), workers=1)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import math
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
@@ -10,7 +12,8 @@ from test_outcome import slow_trials
 
 from ma2ml_agents.commands.finale.pace import PlanWatch, ended_early
 from ma2ml_agents.commands.finale.time_split import LOADING, MARGIN, TimeSplit
-from ma2ml_agents.search.finalists import FinalistPlan
+from ma2ml_agents.search.finalists import FinalistPlan, finalist_seed, missing_evaluations
+from ma2ml_env import AutoMLEnv, Result, Trial
 
 
 def split_of(limit: float | None, *seconds: float, **settings) -> tuple[TimeSplit, list]:
@@ -45,15 +48,50 @@ def test_the_first_evaluation_of_each_worker_which_loads_libraries_does_not_coun
 
 
 def test_finalists_follow_from_the_pipelines_there_are_and_the_time_that_is_left() -> None:
-    split, trials = split_of(1000.0, 10.0, 10.0, 10.0)
-    assert split.extent(trials, budget=3) == FinalistPlan(4, 2), "the whole budget is spent"
-    assert split.extent(trials, budget=72).count == 0, "three pipelines are too few"
-    late = replace(split, limit=50.0)  # 30 s are left beside the final training, less a moment: 2 rounds of two
-    assert late.extent(trials, budget=3) == FinalistPlan(4, 1)
-    assert replace(split, limit=12.0).extent(trials, budget=3).count == 0
-    asked = replace(late, finalists=FinalistPlan(4, 2), fixed_finalists=True)
-    assert asked.extent(trials, budget=72) == FinalistPlan(4, 1)
-    assert replace(asked, finalists=FinalistPlan(6, 2)).extent(trials, budget=72).count == 0
+    split, trials = split_of(1000.0, *[10.0] * 10)
+    assert split.extent(trials).count == 0, "ten pipelines are too few"
+    asked = replace(split, fixed_finalists=True)
+    assert asked.extent(trials) == FinalistPlan(4, 2)
+    late = replace(asked, limit=50.0)  # 30 s are left beside the final training, less a moment: 2 rounds of two
+    assert late.extent(trials) == FinalistPlan(4, 1)
+    assert replace(asked, limit=12.0).extent(trials).count == 0
+    assert replace(late, finalists=FinalistPlan(6, 2)).extent(trials).count == 0
+
+
+@pytest.mark.parametrize(("pipelines", "count"), [(35, 0), (36, 2), (53, 2), (54, 3), (71, 3), (72, 4), (200, 4)])
+def test_the_finalists_that_suit_the_pipelines_are_those_of_a_budget_for_both(pipelines: int, count: int) -> None:
+    env, _ = slow_trials()
+    trials = [trial_of(env, number) for number in range(pipelines)]
+    split = TimeSplit(1e6, env, FinalistPlan(4, 2), workers=2)
+    assert split.extent(trials) == FinalistPlan(count, 2)
+    if count:
+        assert FinalistPlan.of_budget(pipelines + 2 * count).count >= count
+
+
+def test_stored_finalists_need_no_time_and_stay() -> None:
+    env, _ = slow_trials()
+    trials = [trial_of(env, number) for number in range(72)]
+    split = TimeSplit(25.0, env, FinalistPlan(4, 2), workers=2)
+    assert split.extent(trials).count == 2, "15 s suffice for two evaluations of 10 s at once"
+
+    def stored(*pairs: tuple[int, int]) -> Callable[[FinalistPlan], int]:
+        again = [replace(trials[number], seed=finalist_seed(0, repeat)) for number, repeat in pairs]
+        return lambda plan: missing_evaluations(trials, plan, again)
+
+    whole = stored(*itertools.product(range(4), range(2)))
+    gone = replace(split, limit=0.001)
+    assert (whole(FinalistPlan(4, 2)), gone.extent(trials, whole)) == (0, FinalistPlan(4, 2))
+    assert gone.extent(trials, stored(*itertools.product(range(2), range(2)))) == FinalistPlan(2, 2)
+    assert split.extent(trials, stored(*itertools.product(range(4), range(1)), (0, 1), (1, 1))) == FinalistPlan(4, 2)
+    assert gone.extent(trials[:40], whole) == FinalistPlan(4, 2), "more than suit so few pipelines"
+    other = stored((5, 0), (6, 0))
+    assert gone.extent(trials, other).count == 0, "of pipelines that are no longer the best"
+    assert replace(gone, fixed_finalists=True).extent(trials, whole) == FinalistPlan(4, 2)
+
+
+def trial_of(env: AutoMLEnv, number: int) -> Trial:
+    """A trial of 10 s; the first ten are of distinct pipelines, best first."""
+    return Trial(number, 0, env.decode({"a": (number % 10,)}), Result(0.9, 1, 1, 10.0), 0.9 - number / 1000)
 
 
 def watch_of(split: TimeSplit, budget: int) -> tuple[PlanWatch, list[str]]:
@@ -124,5 +162,5 @@ def test_a_search_that_the_limit_ended_says_whether_anything_was_added() -> None
 @pytest.mark.parametrize("limit", [None, 1000.0])
 def test_the_split_is_said_in_one_line(limit: float | None) -> None:
     split, trials = split_of(limit, 10.0, 10.0, 10.0)
-    said = split.in_words(trials, FinalistPlan(3, 2))
+    said = split.in_words(trials, 6)
     assert said.endswith("search 0:00:00, finalists about 0:00:33, final training about 0:00:44")

@@ -9,7 +9,7 @@ from pathlib import Path
 from rich.console import Console
 
 from ma2ml_agents.commands.finale.pace import PlanWatch, ended_early
-from ma2ml_agents.commands.finale.resumed import resumed_in_words, trials_of_run
+from ma2ml_agents.commands.finale.resumed import finalists_of_run, resumed_in_words, trials_of_run
 from ma2ml_agents.commands.finale.time_split import TimeSplit
 from ma2ml_agents.executors import Executor
 from ma2ml_agents.runs.loggers import SearchLog
@@ -17,7 +17,7 @@ from ma2ml_agents.runs.progress import CountProgress
 from ma2ml_agents.runs.report import TOP_K
 from ma2ml_agents.runs.words import counted
 from ma2ml_agents.search import Callbacks, SearchPlan, run_plan
-from ma2ml_agents.search.finalists import Finalist, FinalistPlan, run_finalists
+from ma2ml_agents.search.finalists import Finalist, FinalistPlan, missing_evaluations, run_finalists
 from ma2ml_agents.search.outcome import FinishedSearch
 from ma2ml_agents.search.run import shown_progress
 from ma2ml_env import Trial
@@ -53,8 +53,9 @@ class Session:
         """Runs the search, then its finalists."""
         plan, watch = self.plan, PlanWatch(self.split, self.plan.budget, self.say)
         self._announce()
-        stored = trials_of_run(plan.env, self.out)
-        if resumed := resumed_in_words(plan.env, stored, plan.budget, self.out):
+        stored = trials_of_run(plan.env, self.out, retry_failed=plan.retry_failed)
+        again = finalists_of_run(plan.env, self.out, retry_failed=plan.retry_failed)
+        if resumed := resumed_in_words(stored, again, plan.budget, self.out):
             self.say(resumed)
         watch.announce(stored)
         with shown_progress(plan, self.executor, self.console) as shown:
@@ -64,9 +65,13 @@ class Session:
             trials = run_plan(plan, executor=self.executor, callbacks=watched)
         if len(trials) < plan.budget:
             self.say(ended_early(self.split, trials, len(trials) - len(stored), plan.budget))
-        extent = self.split.extent(trials, plan.budget)
+
+        def missing(extent: FinalistPlan) -> int:
+            return missing_evaluations(trials, extent, again, seed=plan.seed)
+
+        extent = self.split.extent(trials, missing)
         if self.split.limit is not None:
-            self.say(self.split.in_words(trials, extent))
+            self.say(self.split.in_words(trials, missing(extent)))
         return FinishedSearch(plan, trials, self._finalists(trials, extent), self.title)
 
     def say(self, line: str) -> None:
@@ -82,8 +87,11 @@ class Session:
     def _finalists(self, trials: Sequence[Trial], extent: FinalistPlan) -> list[Finalist]:
         """Evaluates the finalists of a search."""
         distinct = len({trial.pipeline.key for trial in trials if not trial.result.failed})
-        if extent.count < self.split.finalists.count and distinct:
-            fewer = f"{extent.count} of {self.split.finalists.count}"
+        wanted = self.split.finalists
+        if extent.cost < wanted.cost and distinct:
+            fewer = f"{extent.count} of {wanted.count}"
+            if extent.count and extent.repeats < wanted.repeats:
+                fewer += f", with {extent.repeats} of {counted(wanted.repeats, 'evaluation')} each"
             self.say(f"finalists: {fewer}, as the pipelines and the time allow")
         total = min(extent.count, distinct) * extent.repeats
         if not total:

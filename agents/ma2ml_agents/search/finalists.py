@@ -113,6 +113,21 @@ def finalist_seed(seed: int, repeat: int) -> int:
     return derived_seed(f"finalist {seed}:{repeat}")
 
 
+def missing_evaluations(trials: Sequence[Trial], plan: FinalistPlan, stored: Sequence[Trial], *, seed: int = 0) -> int:
+    """Returns the number of the finalists' evaluations that are not stored.
+
+    Args:
+        trials: trials of the search.
+        plan: number of finalists, and of evaluations of each.
+        stored: evaluations of finalists that there are.
+        seed: seed of the search.
+    """
+    known = {(trial.pipeline.key, trial.seed) for trial in stored}
+    shortlist = top_k([trial for trial in trials if not trial.result.failed], plan.count)
+    seeds = [finalist_seed(seed, repeat) for repeat in range(plan.repeats)]
+    return sum((trial.pipeline.key, each) not in known for trial in shortlist for each in seeds)
+
+
 def run_finalists(
     env: AutoMLEnv,
     trials: Sequence[Trial],

@@ -13,8 +13,13 @@ from ma2ml_env import AutoMLEnv, Trial
 from ma2ml_env.trials import TrialStore
 
 
-def stored_trials(env: AutoMLEnv, file: Path) -> list[Trial]:
+def stored_trials(env: AutoMLEnv, file: Path, *, retry_failed: bool = False) -> list[Trial]:
     """Returns the trials in a file, by number; none if there is no such file.
+
+    Args:
+        env: environment of the trials.
+        file: the file.
+        retry_failed: whether failed ones are left out, as they are evaluated again.
 
     Raises:
         TrialLogError: if it cannot be used.
@@ -23,29 +28,34 @@ def stored_trials(env: AutoMLEnv, file: Path) -> list[Trial]:
         return []
     store = TrialStore(file, env.definition)
     try:
-        return store.load(env.decode)
+        return [trial for trial in store.load(env.decode) if not (retry_failed and trial.state == "failed")]
     finally:
         store.close()
 
 
-def trials_of_run(env: AutoMLEnv, out: Path) -> list[Trial]:
-    """Returns the trials of the search in a run's folder; raises as `stored_trials` does."""
-    return stored_trials(env, out / TRIALS_FILE)
+def trials_of_run(env: AutoMLEnv, out: Path, *, retry_failed: bool = False) -> list[Trial]:
+    """Returns the trials of the search in a run's folder; arguments and exceptions are those of `stored_trials`."""
+    return stored_trials(env, out / TRIALS_FILE, retry_failed=retry_failed)
 
 
-def resumed_in_words(env: AutoMLEnv, trials: Sequence[Trial], budget: int, out: Path) -> str | None:
+def finalists_of_run(env: AutoMLEnv, out: Path, *, retry_failed: bool = False) -> list[Trial]:
+    """Returns the finalists' evaluations in a run's folder; arguments and exceptions are those of `stored_trials`."""
+    return stored_trials(env, out / FINALISTS_FILE, retry_failed=retry_failed)
+
+
+def resumed_in_words(trials: Sequence[Trial], again: Sequence[Trial], budget: int, out: Path) -> str | None:
     """Returns a line on what a run's folder holds; None for a new run.
 
     Args:
-        env: environment of the run.
-        trials: trials of its search.
+        trials: trials of its search that are not evaluated again.
+        again: evaluations of its finalists, likewise.
         budget: number of trials that are wanted.
         out: the folder.
     """
     if not trials:
         return None
     kept = [f"{min(len(trials), budget)} of {counted(budget, 'pipeline')}"]
-    if again := stored_trials(env, out / FINALISTS_FILE):
+    if again:
         kept.append(f"{counted(len(again), 'evaluation')} of finalists")
     if begun := begun_final_training(out):
         kept.append(f"{begun.epoch} of {counted(begun.epochs, 'epoch')} of a final training")

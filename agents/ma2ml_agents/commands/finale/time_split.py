@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import statistics
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from ma2ml_agents.runs.progress import duration
@@ -95,23 +95,26 @@ class TimeSplit:
         kept += self._final_seconds(self._usual_seconds(trials) or [pace])
         return len(trials) + max(0, math.floor((self.left - kept) / pace)) * self.workers
 
-    def extent(self, trials: Sequence[Trial], budget: int) -> FinalistPlan:
+    def extent(
+        self, trials: Sequence[Trial], missing: Callable[[FinalistPlan], int] = lambda plan: plan.cost
+    ) -> FinalistPlan:
         """Returns the extent of the finalists' evaluations that suits the trials and fits into the time.
+
+        It is never below that of evaluations which need no time, since they are stored.
 
         Args:
             trials: all trials of the search.
-            budget: number of trials that were wanted.
+            missing: returns the number of evaluations of an extent that are not stored.
         """
-        plan = self.finalists if len(trials) >= budget else self._suiting(len(trials))
-        pace = self.pace(trials)
-        deadline = self.finalists_deadline(trials)
-        if deadline is None or not pace or not plan.count:
+        plan, deadline, pace = self._suiting(len(trials)), self.finalists_deadline(trials), self.pace(trials)
+        if deadline is None or not pace:
             return plan
         fit = max(0, math.floor((deadline - time.monotonic()) / pace)) * self.workers
-        repeats = min(plan.repeats, max(1, fit // plan.count))
-        count = plan.count if self.fixed_finalists else min(plan.count, fit // repeats)
-        enough = count * repeats <= fit and (count > 1 or self.fixed_finalists)
-        return replace(plan, count=count if enough else 0, repeats=repeats)
+        stored = next((each for each in _smaller(self.finalists) if not missing(each)), FinalistPlan(0, 1))
+        for each in _smaller(plan, plan.count if self.fixed_finalists else 2):
+            if each.count >= stored.count and each.repeats >= stored.repeats and missing(each) <= fit:
+                return each
+        return stored if stored.count else replace(plan, count=0)
 
     def finalists_deadline(self, trials: Sequence[Trial]) -> float | None:
         """Returns the `time.monotonic()` at which the finalists' evaluations must end."""
@@ -133,21 +136,26 @@ class TimeSplit:
         slowest = max(self._usual_seconds(trials), default=winner.result.seconds)
         return MARGIN * min(winner.result.seconds, slowest) * self.env.evaluator.retrain_length()
 
-    def _reachable(self, done: int, pace: float) -> int:
-        """Number of trials at which the search ends, if it had the least share of the limit from now on."""
+    def _reachable(self, done: int, pace: float) -> int | None:
+        """Number of trials at which the search ends, if it had the least share of the limit from now on.
+
+        None without a limit, which is the whole budget.
+        """
         if self.limit is None:
-            return self.finalists.cost * 10**6
+            return None
         left = max(0.0, self.left - (1 - LEAST_SEARCH) * self.limit)
         return done + math.floor(left / pace) * self.workers
 
-    def _suiting(self, trials: int) -> FinalistPlan:
-        """The finalists that suit so many trials."""
-        if self.fixed_finalists or not self.finalists.count:
-            return self.finalists
-        suiting = FinalistPlan.of_budget(max(1, trials), None, self.finalists.repeats)
-        return replace(suiting, count=min(suiting.count, self.finalists.count))
+    def _suiting(self, trials: int | None) -> FinalistPlan:
+        """The finalists that suit so many trials, as many as a budget of these and of the finalists pays for."""
+        wanted = self.finalists
+        if self.fixed_finalists or trials is None:
+            return wanted
+        plans = (replace(wanted, count=count) for count in range(wanted.count, 1, -1))
+        paid = (p for p in plans if FinalistPlan.of_budget(trials + p.cost, None, p.repeats).count >= p.count)
+        return next(paid, replace(wanted, count=0))
 
-    def _finalist_seconds(self, pace: float, trials: int) -> float:
+    def _finalist_seconds(self, pace: float, trials: int | None) -> float:
         rounds = math.ceil(self._suiting(trials).cost / self.workers)
         return self._within(MARGIN * rounds * pace, MOST_FINALISTS)
 
@@ -173,17 +181,24 @@ class TimeSplit:
         """Seconds, at most a share of the limit."""
         return seconds if self.limit is None else min(seconds, share * self.limit)
 
-    def in_words(self, trials: Sequence[Trial], extent: FinalistPlan) -> str:
+    def in_words(self, trials: Sequence[Trial], evaluations: int) -> str:
         """Returns one line about the split, after the search.
 
         Args:
             trials: all trials of the search.
-            extent: of the finalists' evaluations that follow.
+            evaluations: number of the finalists' evaluations that follow.
         """
         parts = [f"search {duration(time.monotonic() - self.started)}"]
-        if extent.count:
-            seconds = MARGIN * math.ceil(extent.cost / self.workers) * self.pace(trials)
+        if evaluations:
+            seconds = MARGIN * math.ceil(evaluations / self.workers) * self.pace(trials)
             parts.append(f"finalists about {duration(seconds)}")
         if isinstance(self.env.evaluator, Resumable):
             parts.append(f"final training about {duration(self.final_seconds(trials))}")
         return f"time limit {duration(self.limit)}: {', '.join(parts)}"
+
+
+def _smaller(plan: FinalistPlan, least: int = 2) -> Iterator[FinalistPlan]:
+    """Yields the extents up to one, largest first: fewer evaluations of each before fewer finalists, down to a few."""
+    for count in range(plan.count, min(least, plan.count or 1) - 1, -1):
+        for repeats in range(plan.repeats, 0, -1):
+            yield replace(plan, count=count, repeats=repeats)
