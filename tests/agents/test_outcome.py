@@ -20,7 +20,6 @@ from ma2ml_agents.commands.finale.resumed import resumed_in_words, trials_of_run
 from ma2ml_agents.commands.finale.time_split import MARGIN, TimeSplit
 from ma2ml_agents.runs import progress
 from ma2ml_agents.runs.environment import env_of_run
-from ma2ml_agents.runs.training_progress import TrainingProgress
 from ma2ml_agents.search.finalists import FinalistPlan, finalist_seed
 from ma2ml_env import AutoMLEnv, Decision, Result, SearchSpace, Trial
 from ma2ml_env.errors import MA2MLError
@@ -145,48 +144,6 @@ def test_a_final_training_shortened_by_a_time_limit_is_made_up_for_without_one(
     assert result_of(tmp_path)["epochs"] == 1
     assert main(command) == 0
     assert result_of(tmp_path)["epochs"] == 2
-
-
-@dataclass
-class Counted:
-    """An evaluator whose final training is a sequence of epochs; it is never called."""
-
-    retrain_epochs: int = 10
-
-    def __call__(self, pipeline, *, seed):
-        raise AssertionError
-
-    def retrain_length(self):
-        return 4.0
-
-    def retrain_observed(self, pipeline, *, seed, epochs=None, checkpoint=None, on_epoch=None):
-        for epoch in range(1, epochs + 1):
-            on_epoch(epoch, 1.0, 0.5)
-        return epochs, 0.5
-
-
-def test_a_final_training_whose_epochs_are_slower_than_planned_begins_anew_with_fewer(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    env = AutoMLEnv({"a": SearchSpace((Decision("x", (0,)),), dict)}, Counted(), lambda result: result.accuracy)
-    trial = Trial(0, 0, env.decode({"a": (0,)}), Result(0.5, 1, 1, 1.0), 0.5)
-
-    def trained(seconds_left: float) -> tuple:
-        monkeypatch.setattr(TimeSplit, "left", seconds_left)
-        split = TimeSplit(1000.0, env, FinalistPlan(0, 1), workers=1)
-        return final_training.FinalTraining(env, trial, [trial], 0, tmp_path, split, Console())._train(10)
-
-    class TenSeconds(TrainingProgress):
-        def show(self, epoch: int, loss: float, accuracy: float) -> None:
-            super().show(epoch, loss, accuracy)
-            self.seconds = 10.0
-
-    monkeypatch.setattr(final_training, "TrainingProgress", TenSeconds)
-    assert trained(95.0) == (10, {"test_accuracy": 0.5, "epochs": 10})
-    assert "begins anew" not in capsys.readouterr().out
-    assert trained(65.0)[0] == 10, "six of eight fit, which is nearly all"
-    assert trained(45.0) == (4, {"test_accuracy": 0.5, "epochs": 4})
-    assert "epochs are slower than planned: the final training begins anew, with 4 of 10" in capsys.readouterr().out
 
 
 @dataclass

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 MODEL_FILE, WEIGHTS_FILE = "model.safetensors", "weights.safetensors"
 FINAL_CHECKPOINT = "final.pt"
 MEASURED_EPOCH, SHORTER = 2, 0.75
-"""The epoch by which the time of the later ones is measured, and the share of these that must fit."""
+"""The epoch of a session by which the time of the later ones is measured, and the share of these that must fit."""
 MORE = 1.25
 """Ratio of the epochs for which there is time to those of the model from which it is trained again."""
 
@@ -87,9 +87,7 @@ class FinalTraining:
             try:
                 model, numbers = self._train(epochs)
             except (ArithmeticError, MemoryError, RuntimeError) as failure:
-                self._say(
-                    f"the longer training of pipeline {self.winner.number} failed, so there is no model: {failure}"
-                )
+                self._say_failed(failure)
                 return {}
             saved = self._save(model)
             self._checkpoint.unlink(missing_ok=True)
@@ -106,6 +104,14 @@ class FinalTraining:
         self._say("    print(model.predict('picture.png'))  # also pictures, arrays and tensors\n")
         return numbers
 
+    def _say_failed(self, failure: Exception) -> None:
+        """Says that there is no model of the winner, and which one is there instead."""
+        file = self.out / MODEL_FILE
+        stays = f" of it, and {file}, of an earlier training, stays" if file.exists() else ""
+        self._say(
+            f"the longer training of pipeline {self.winner.number} failed, so there is no model{stays}: {failure}"
+        )
+
     def _test_accuracy(self, numbers: dict[str, Any]) -> str:
         chance = chance_level(self.env.evaluator, "test")
         beside = f" ({chance})" if chance else ""
@@ -118,7 +124,8 @@ class FinalTraining:
     def _epochs(self) -> int | None:
         """Epochs of the training, those for which time is left; None where the evaluator does not state any.
 
-        A training that was begun goes on as long as it was meant to be, if there is time for the rest of it.
+        A training that was begun goes on as long as it was meant to be, if there is time for most of the rest of it,
+        or the rest is no longer than a new training would be.
         """
         evaluator = self.env.evaluator
         if not isinstance(evaluator, Resumable):
@@ -128,8 +135,9 @@ class FinalTraining:
         if fitting is None or begun is None or begun.pipeline != self.winner.pipeline.key or begun.epochs > whole:
             return fitting or whole
         seconds = self.split.final_training_seconds(self.winner, self.trials)
-        rest = seconds * (begun.epochs - begun.epoch) / whole
-        return begun.epochs if rest <= self.split.left else fitting
+        remaining = begun.epochs - begun.epoch
+        fits = SHORTER * seconds * remaining / whole <= self.split.left
+        return begun.epochs if fits or remaining <= fitting else fitting
 
     def _train(self, epochs: int | None) -> tuple[Any, dict[str, Any]]:
         evaluator = self.env.evaluator
@@ -143,17 +151,22 @@ class FinalTraining:
         try:
             return self._observed(evaluator, epochs, shorten=True)
         except _TooSlowError as slow:
-            self._say(f"epochs are slower than planned: the final training begins anew, with {slow.epochs} of {epochs}")
-            return self._observed(evaluator, slow.epochs, shorten=False)
+            fewer = slow.epochs  # its traceback holds the first network, which is let go before the second one is made
+        self._say(f"epochs are slower than planned: the final training begins anew, with {fewer} of {epochs}")
+        return self._observed(evaluator, fewer, shorten=False)
 
     def _observed(self, evaluator: Resumable, epochs: int, *, shorten: bool) -> tuple[Any, dict[str, Any]]:
-        """Trains with a bar and a curve; raises `_TooSlowError` after two epochs if it may be shortened and must be."""
+        """Trains with a bar and a curve; raises `_TooSlowError` after two epochs if it may be shortened and must be.
+
+        Epochs of an earlier session are shown anew in no time, and are not measured.
+        """
+        measured = self._epochs_there(epochs) + MEASURED_EPOCH
         with TrainingProgress("final training", epochs, self.console) as progress:
 
             def on_epoch(epoch: int, loss: float, accuracy: float) -> None:
                 progress.show(epoch, loss, accuracy)
-                fitting = math.floor(min(epochs, self.split.left / max(progress.seconds, 1e-9)))
-                if shorten and epoch == MEASURED_EPOCH and 0 < fitting < SHORTER * (epochs - epoch):
+                fitting = max(1, math.floor(min(epochs, self.split.left / max(progress.seconds, 1e-9))))
+                if shorten and epoch == measured and fitting < SHORTER * (epochs - epoch):
                     raise _TooSlowError(fitting)
 
             model, accuracy = evaluator.retrain_observed(
@@ -161,6 +174,13 @@ class FinalTraining:
             )
         self._draw(progress)
         return model, {"test_accuracy": float(accuracy), "epochs": epochs}
+
+    def _epochs_there(self, epochs: int) -> int:
+        """Number of epochs of a training of so many that its checkpoint has, 0 without one."""
+        begun = begun_final_training(self.out)
+        if begun is None or (begun.pipeline, begun.epochs) != (self.winner.pipeline.key, epochs):
+            return 0
+        return begun.epoch
 
     def _say_begun(self, epochs: int) -> None:
         """Says whether a training that was interrupted goes on."""
@@ -204,11 +224,12 @@ class FinalTraining:
         if "test_accuracy" not in earlier:
             return None
         if earlier.get("trial") != self.winner.number:
-            self._say(f"the model there is of pipeline {earlier.get('trial')}; it is replaced")
+            self._say(f"the model there is of pipeline {earlier.get('trial')}; it will be replaced")
             return None
         epochs = earlier.get("epochs")
         if epochs is not None and wanted is not None and epochs < wanted and self._worth(epochs, wanted):
-            self._say(f"the model there was trained for {epochs} epochs; there is time for {wanted}, so it is replaced")
+            trained = f"the model there was trained for {counted(epochs, 'epoch')}"
+            self._say(f"{trained}; there is time for {wanted}, so it will be replaced")
             return None
         return {name: earlier[name] for name in ("test_accuracy", "epochs") if name in earlier}
 

@@ -1,0 +1,148 @@
+"""Final training within a limit of time: how many epochs, when it begins anew, and what is said of the model there."""
+
+from __future__ import annotations
+
+import json
+import weakref
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+import torch
+from rich.console import Console
+
+from ma2ml_agents.commands.finale import final_training
+from ma2ml_agents.commands.finale.final_training import FinalTraining
+from ma2ml_agents.commands.finale.time_split import TimeSplit
+from ma2ml_agents.runs.training_progress import TrainingProgress
+from ma2ml_agents.search.finalists import FinalistPlan
+from ma2ml_env import AutoMLEnv, Decision, Result, SearchSpace, Trial
+
+
+@dataclass
+class Counted:
+    """An evaluator whose final training is a sequence of epochs, and which counts its networks; it is never called."""
+
+    retrain_epochs: int = 10
+    networks: list[weakref.ref] = field(default_factory=list)
+    alive: list[int] = field(default_factory=list)
+
+    def __call__(self, pipeline, *, seed):
+        raise AssertionError
+
+    def retrain(self, pipeline, *, seed):
+        raise AssertionError
+
+    def retrain_length(self):
+        return 4.0
+
+    def retrain_observed(self, pipeline, *, seed, epochs=None, checkpoint=None, on_epoch=None):
+        network = Network()
+        self.networks.append(weakref.ref(network))
+        self.alive.append(sum(each() is not None for each in self.networks))
+        for epoch in range(1, epochs + 1):
+            on_epoch(epoch, 1.0, 0.5)
+        return epochs, 0.5
+
+
+class Network:
+    """Memory of a training."""
+
+
+class TenSeconds(TrainingProgress):
+    """Progress of epochs of ten seconds, but for those of an earlier session."""
+
+    earlier = 0
+
+    def show(self, epoch: int, loss: float, accuracy: float) -> None:
+        super().show(epoch, loss, accuracy)
+        self.seconds = 10.0 if epoch > self.earlier else 0.0
+
+
+@pytest.fixture
+def ten_seconds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[float], FinalTraining]:
+    """Final trainings of ten epochs of ten seconds each, with so many seconds left."""
+    env = AutoMLEnv({"a": SearchSpace((Decision("x", (0,)),), dict)}, Counted(), lambda result: result.accuracy)
+    trial = Trial(0, 0, env.decode({"a": (0,)}), Result(0.5, 1, 1, 1.0), 0.5)
+    monkeypatch.setattr(final_training, "TrainingProgress", TenSeconds)
+
+    def final(left: float) -> FinalTraining:
+        monkeypatch.setattr(TimeSplit, "left", left)
+        split = TimeSplit(1000.0, env, FinalistPlan(0, 1), workers=1)
+        return FinalTraining(env, trial, [trial], 0, tmp_path, split, Console(width=1000))
+
+    return final
+
+
+def begun(final: FinalTraining, epochs: int, epoch: int) -> None:
+    """Writes the checkpoint of a final training."""
+    (final.out / "checkpoint").mkdir(exist_ok=True)
+    state = {"identity": {"pipeline": final.winner.pipeline.key, "epochs": epochs}, "state": {"epoch": epoch}}
+    torch.save(state, final.out / "checkpoint" / final_training.FINAL_CHECKPOINT)
+
+
+def test_a_final_training_whose_epochs_are_slower_than_planned_begins_anew_with_fewer(
+    ten_seconds: Callable[[float], FinalTraining], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert ten_seconds(95.0)._train(10) == (10, {"test_accuracy": 0.5, "epochs": 10})
+    assert "begins anew" not in capsys.readouterr().out
+    assert ten_seconds(65.0)._train(10)[0] == 10, "six of eight fit, which is nearly all"
+    assert ten_seconds(45.0)._train(10) == (4, {"test_accuracy": 0.5, "epochs": 4})
+    assert "epochs are slower than planned: the final training begins anew, with 4 of 10" in capsys.readouterr().out
+    assert ten_seconds(3.0)._train(10)[0] == 1, "not even one fits"
+    assert ten_seconds(-3.0)._train(10)[0] == 1
+
+
+def test_the_network_of_slow_epochs_is_let_go_before_another_is_trained(
+    ten_seconds: Callable[[float], FinalTraining],
+) -> None:
+    final = ten_seconds(45.0)
+    assert final._train(10)[0] == 4
+    assert final.env.evaluator.alive == [1, 1]
+
+
+def test_the_epochs_of_a_resumed_training_are_measured_after_those_of_its_checkpoint(
+    ten_seconds: Callable[[float], FinalTraining], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(TenSeconds, "earlier", 3)
+    begun(ten_seconds(0.0), epochs=10, epoch=3)
+    assert ten_seconds(45.0)._train(10)[0] == 10, "four of five fit"
+    assert ten_seconds(25.0)._train(10)[0] == 2
+    begun(ten_seconds(0.0), epochs=9, epoch=3)
+    monkeypatch.setattr(TenSeconds, "earlier", 0)
+    assert ten_seconds(45.0)._train(10)[0] == 4, "the checkpoint is of another length, so nothing was there"
+
+
+def test_a_training_that_was_begun_goes_on_unless_much_of_the_rest_does_not_fit(
+    ten_seconds: Callable[[float], FinalTraining], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(TimeSplit, "final_training_seconds", lambda split, winner, trials: 100.0)
+    for epoch, left, epochs in (
+        (4, 61.0, 10),  # all of the rest fits
+        (4, 46.0, 10),  # at least three quarters of it do
+        (4, 44.0, 4),
+        (9, 1.0, 10),  # a single epoch is no shorter than a new training of one
+        (8, 11.0, 1),
+    ):
+        begun(ten_seconds(left), epochs=10, epoch=epoch)
+        assert ten_seconds(left)._epochs() == epochs
+
+
+def test_the_model_that_stays_when_a_training_fails_is_named(
+    ten_seconds: Callable[[float], FinalTraining], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fails(self: FinalTraining, epochs: int) -> None:
+        raise RuntimeError("the loss is nan")
+
+    monkeypatch.setattr(FinalTraining, "_train", fails)
+    final = ten_seconds(1000.0)
+    assert final.run() == {}
+    assert "pipeline 0 failed, so there is no model: the loss is nan" in capsys.readouterr().out
+    (final.out / "model.safetensors").touch()
+    (final.out / "result.json").write_text(json.dumps({"trial": 7, "test_accuracy": 0.5}))
+    assert final.run() == {}
+    said = capsys.readouterr().out
+    assert "the model there is of pipeline 7; it will be replaced" in said
+    file = final.out / "model.safetensors"
+    assert f"so there is no model of it, and {file}, of an earlier training, stays: the loss is nan" in said
