@@ -76,3 +76,10 @@ def test_a_single_pipeline_is_no_winner() -> None:
     said = winner_in_words(search, search.trials[0], ChanceLevel(0.1, 0.015))
     assert "winner" not in said
     assert "only one pipeline was evaluated, so it was compared with none: allow more time" in said
+
+
+def test_a_single_success_among_failures_is_no_winner_and_not_said_to_be_all_that_was_evaluated() -> None:
+    search = finished(0.9, 0.0, 0.0)
+    failed = [replace(trial, result=replace(trial.result, error="it broke")) for trial in search.trials[1:]]
+    said = winner_in_words(replace(search, trials=[search.trials[0], *failed]), search.trials[0])
+    assert "only one pipeline succeeded, so it was compared with none" in said

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import io
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 import ma2ml_env
 from ma2ml_agents import RandomSearch, agent_specs, run_search
-from ma2ml_agents.search import Callbacks
+from ma2ml_agents.executors import InlineExecutor
+from ma2ml_agents.search import Callbacks, SearchPlan
+from ma2ml_agents.search.results import PartsOnDemand
+from ma2ml_agents.search.run import shown_progress
 from ma2ml_env import AutoMLEnv, Result, Trial
 from ma2ml_env.trials import best
 
@@ -28,6 +34,21 @@ def test_progress_is_shown_as_by_the_command_and_changes_no_trial(capsys: pytest
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == 10
     assert lines[-1].startswith(f"20/20 pipelines, best reward {max(t.reward for t in silent):.4f}")
+
+
+def test_the_progress_keeps_pipelines_whose_choices_are_decoded_on_demand() -> None:
+    env, kept = ma2ml_env.make(ENV), list[Trial]()
+
+    def reserve(trials: Sequence[Trial]) -> float:
+        kept[:] = trials
+        return 0.0
+
+    plan = SearchPlan(env, RandomSearch(agent_specs(env), seed=0), 2, time_limit=1e6, reserve=reserve)
+    trials = searched(env)[:1]
+    with InlineExecutor(env.evaluate) as executor, shown_progress(plan, executor, Console(file=io.StringIO())) as shown:
+        shown.on_trial(trials[0], True)
+    assert kept == trials
+    assert isinstance(kept[0].pipeline.parts, PartsOnDemand)
 
 
 def test_progress_and_own_callbacks_go_together(capsys: pytest.CaptureFixture[str]) -> None:

@@ -137,6 +137,21 @@ def test_evaluations_of_the_planned_length_are_not_worth_a_line() -> None:
     assert said == []
 
 
+def test_failed_and_repeated_pipelines_do_not_settle_the_plan() -> None:
+    split, trials = split_of(1000.0, *[100.0] * 8, expected=20.0)
+    watch, said = watch_of(split, 72)
+    failed = [replace(trial, result=replace(trial.result, error="it broke", infeasible=True)) for trial in trials[:2]]
+    for trial in [*failed, *[trials[2]] * 6, *trials[3:5]]:
+        watch.see(trial, True)
+    assert (said, watch.fresh) == ([], 10), "three of these were evaluated"
+    watch.see(trials[5], False)
+    watch.see(trials[5], True)
+    assert said == [], "a repetition of one that was stored"
+    watch.see(trials[6], True)
+    assert len(said) == 1
+    assert (watch.fresh, watch._trials) == (12, []), "what is no longer read is not kept"
+
+
 def test_without_a_measurement_the_plan_follows_the_first_evaluations() -> None:
     split, trials = split_of(1000.0, *[100.0] * 8)
     watch, said = watch_of(split, 72)

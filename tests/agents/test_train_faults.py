@@ -131,8 +131,11 @@ def test_failures_that_are_all_the_same_stop_the_search_and_are_tried_again_on_d
     assert Path(__file__).name in said, "the traceback names the file"
     assert main([*command, "--ignore-failures"]) == 1
     monkeypatch.setattr(SyntheticEvaluator, "__call__", whole)
+    capsys.readouterr()
     assert main([*command, "--retry-failed"]) == 0
-    assert "12/12 pipelines" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "12/12 pipelines" in said
+    assert "resumed" not in said, "all are evaluated again"
 
 
 def test_figures_that_cannot_be_written_do_not_cost_the_model(

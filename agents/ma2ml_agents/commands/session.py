@@ -64,7 +64,7 @@ class Session:
             watched = shown.chained(Callbacks(on_trial=watch.see, on_update=log_updates(log)))
             trials = run_plan(plan, executor=self.executor, callbacks=watched)
         if len(trials) < plan.budget:
-            self.say(ended_early(self.split, trials, len(trials) - len(stored), plan.budget))
+            self.say(ended_early(self.split, trials, watch.fresh, plan.budget))
 
         def missing(extent: FinalistPlan) -> int:
             return missing_evaluations(trials, extent, again, seed=plan.seed)

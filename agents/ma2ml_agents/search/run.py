@@ -19,6 +19,7 @@ from ma2ml_agents.search.loop import SearchLoop
 from ma2ml_agents.search.outcome import FinishedSearch, report_folder, save_outcome
 from ma2ml_agents.search.plan import GIVE_UP_AFTER, SearchPlan
 from ma2ml_agents.search.pruner import Pruner
+from ma2ml_agents.search.results import compact
 from ma2ml_env import AutoMLEnv, Trial
 from ma2ml_env.evaluator import is_instant
 from ma2ml_env.types import JointAction
@@ -129,7 +130,11 @@ def shown_progress(plan: SearchPlan, executor: Executor, console: Console) -> It
         return started + plan.time_limit - plan.reserve(trials) - time.monotonic()
 
     with SearchProgress(plan.budget, console, executor.capacity, is_instant(plan.env.evaluator), limit) as bar:
-        yield Callbacks(on_trial=bar.show, on_notice=bar.notice)
+
+        def show(trial: Trial, fresh: bool) -> None:
+            bar.show(compact(trial, plan.env.search_spaces), fresh)  # the bar keeps it
+
+        yield Callbacks(on_trial=show, on_notice=bar.notice)
 
 
 def run_plan(plan: SearchPlan, *, executor: Executor | None = None, callbacks: Callbacks | None = None) -> list[Trial]:

@@ -95,7 +95,9 @@ def doubt_in_words(search: FinishedSearch, winner: Trial, chance: ChanceLevel | 
         what = "train longer in the search (a larger --seconds-per-pipeline, or --set epochs=), and allow more time"
         return f"this is no better than guessing ({chance}), within the error of so few images: {what}"
     if len(compared) == 1:
-        return "only one pipeline was evaluated, so it was compared with none: allow more time, or a larger --budget"
+        several = len({trial.pipeline.key for trial in search.trials}) > 1
+        only = "only one pipeline succeeded" if several else "only one pipeline was evaluated"
+        return f"{only}, so it was compared with none: allow more time, or a larger --budget"
     return None
 
 

@@ -22,13 +22,18 @@ class PlanWatch:
         split: split of the time limit.
         budget: number of pipelines of the search.
         say: prints a line.
+
+    Attributes:
+        fresh: number of trials of this session.
     """
 
     def __init__(self, split: TimeSplit, budget: int, say: Callable[[str], None]) -> None:
         self._split, self._budget, self._say = split, budget, say
         self._expected = split.expected
+        self.fresh = 0
         self._trials: list[Trial] = []
-        self._fresh, self._settled = 0, False
+        self._keys: set[str] = set()
+        self._measured, self._settled = 0, False
 
     def announce(self, stored: Sequence[Trial] = ()) -> None:
         """Prints the plan, if the speed of evaluations is known already.
@@ -44,12 +49,23 @@ class PlanWatch:
             self._print("plan: ", fitting)
 
     def see(self, trial: Trial, fresh: bool) -> None:
-        """Compares a trial's seconds with the plan; its arguments are those of `Callbacks.on_trial`."""
-        self._trials.append(trial)
-        self._fresh += fresh
-        if self._settled or self._fresh < 2 * self._split.workers:
+        """Compares a trial's seconds with the plan; its arguments are those of `Callbacks.on_trial`.
+
+        Pipelines that failed, were too large or are repeated tell nothing of the speed.
+        """
+        self.fresh += fresh
+        if self._settled:
             return
-        self._settled = True
+        self._trials.append(trial)
+        self._measured += fresh and not trial.result.failed and trial.pipeline.key not in self._keys
+        self._keys.add(trial.pipeline.key)
+        if self._measured >= 2 * self._split.workers:
+            self._settled = True
+            self._compare()
+            self._trials, self._keys = [], set()
+
+    def _compare(self) -> None:
+        """Prints how many pipelines fit if that was not known, or if evaluations are slower."""
         pace = self._split.pace(self._trials)
         if math.isnan(self._expected) and pace:
             self._print("plan: ", self._split.fitting(self._trials))
