@@ -198,7 +198,7 @@ class TimeSplit:
 
 
 def _smaller(plan: FinalistPlan, least: int = 2) -> Iterator[FinalistPlan]:
-    """Yields the extents up to one, largest first: fewer evaluations of each before fewer finalists, down to a few."""
+    """Yields the extents up to one, fewer evaluations of each before fewer finalists, which are at least so many."""
     for count in range(plan.count, min(least, plan.count or 1) - 1, -1):
         for repeats in range(plan.repeats, 0, -1):
             yield replace(plan, count=count, repeats=repeats)
