@@ -15,7 +15,6 @@ goes to `results/final_training/final_training.md`.
 from __future__ import annotations
 
 import argparse
-import csv
 import time
 from collections.abc import Sequence
 from dataclasses import replace
@@ -24,6 +23,7 @@ from typing import Any
 
 import pandas as pd
 import torch
+from csv_rows import append_rows
 from timm.utils import ModelEmaV3
 from torch import nn
 
@@ -136,11 +136,8 @@ def main() -> None:
     RUNS.parent.mkdir(parents=True, exist_ok=True)
     for problem, pipeline, seed, change in [] if given.show else missing():
         numbers = measure(problem, pipeline, seed, change)
-        with RUNS.open("a", encoding="utf-8", newline="") as text:
-            writer = csv.writer(text, lineterminator="\n")
-            if text.tell() == 0:
-                writer.writerow(COLUMNS)
-            writer.writerow([problem, pipeline.key, seed, change, *(round(number, 5) for number in numbers)])
+        row = [problem, pipeline.key, seed, change, *(round(number, 5) for number in numbers)]
+        append_rows(RUNS, COLUMNS, [row])
         print(problem, pipeline.key, seed, change, *(f"{number:.4f}" for number in numbers), flush=True)
     text = page(pd.read_csv(RUNS))
     PAGE.write_text(text, encoding="utf-8")

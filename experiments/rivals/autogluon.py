@@ -9,13 +9,13 @@ AutoGluon's choice. Prints a JSON object with the accuracy on TEST.
 
 from __future__ import annotations
 
-import argparse
 import json
 import tempfile
 import time
 from pathlib import Path
 
 import pandas as pd
+from arguments import parsed
 from autogluon.multimodal import MultiModalPredictor
 
 MODEL = {
@@ -35,12 +35,7 @@ def table(folder: Path) -> pd.DataFrame:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("train", type=Path)
-    parser.add_argument("test", type=Path)
-    parser.add_argument("--seconds", type=float, required=True)
-    parser.add_argument("--seed", type=int, default=0)
-    given = parser.parse_args()
+    given = parsed(__doc__)
     started = time.monotonic()
     with tempfile.TemporaryDirectory() as folder:
         predictor = MultiModalPredictor(label="label", path=f"{folder}/model", verbosity=1)

@@ -12,7 +12,6 @@ Source: Mueller and Hutter, 2021, for TrivialAugment; Smith and Topin, 2019, for
 
 from __future__ import annotations
 
-import argparse
 import json
 import math
 import os
@@ -22,6 +21,7 @@ from typing import Any
 
 import timm
 import torch
+from arguments import parsed
 from PIL import Image
 from timm.utils import ModelEmaV3
 from torch import Tensor, nn
@@ -115,12 +115,7 @@ def accuracy(net: nn.Module, test_set: Images) -> float:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("train", type=Path)
-    parser.add_argument("test", type=Path)
-    parser.add_argument("--seconds", type=float, required=True)
-    parser.add_argument("--seed", type=int, default=0)
-    given = parser.parse_args()
+    given = parsed(__doc__)
     started = time.monotonic()
     torch.manual_seed(given.seed)
     torch.set_num_threads(len(os.sched_getaffinity(0)))

@@ -69,10 +69,7 @@ def train(options: TrainOptions, console: Console) -> int:
     console.print("preparing the search", highlight=False)
     check_loggers(options.loggers())
     env = ma2ml_env.make(options.search.env, **options.overrides())
-    workers = 1 if _in_process(env, options) else options.evaluation.workers
-    fixed = options.finale.finalists is not None
-    split = TimeSplit(options.time_limit(), env, options.finalists(), workers, started, *expected, fixed)
-    plan = _plan(env, options, out, split, console)
+    plan = _plan(env, options, out, console)
     if isinstance(env.evaluator, Preparing):
         env.evaluator.prepare()
     if isinstance(env.evaluator, Savable):
@@ -84,7 +81,9 @@ def train(options: TrainOptions, console: Console) -> int:
         with ExitStack() as stack:
             executor = _executor(env, options)
             stack.callback(executor.shutdown)
-            split = replace(split, workers=executor.capacity)  # that of a whole cluster
+            fixed = options.finale.finalists is not None
+            workers = executor.capacity  # that of a whole cluster
+            split = TimeSplit(options.time_limit(), env, options.finalists(), workers, started, *expected, fixed)
             plan = replace(plan, time_limit=split.search_limit(), reserve=split.after_search, pace=split.pace)
             title = f"{options.search.algo} on {options.search.env}"
             search = Session(plan, out, title, split, executor, console).run(log)
@@ -110,19 +109,16 @@ def _identity(options: TrainOptions) -> tuple[dict[str, Any], Path]:
     return identity, out
 
 
-def _plan(env: AutoMLEnv, options: TrainOptions, out: Path, split: TimeSplit, console: Console) -> SearchPlan:
-    """Returns the checked plan of the search, whose budget is what the finalists leave."""
+def _plan(env: AutoMLEnv, options: TrainOptions, out: Path, console: Console) -> SearchPlan:
+    """Returns the checked plan of the search, whose budget is what the finalists leave, before its time is split."""
     search = options.search
     _one_thread()
     return SearchPlan(
         env=env,
         learner=learner_from_config(search.algo, agent_specs(env), options.config, search.seed),
-        budget=search.budget - split.finalists.cost,
+        budget=search.budget - options.finalists().cost,
         window=search.window,
         seed=search.seed,
-        time_limit=split.search_limit(),
-        reserve=split.after_search,
-        pace=split.pace,
         warm_start=_warm_start(options, env, out, console),
         bounds=options.bounds(),
         cache=options.evaluation.cache,
