@@ -8,7 +8,8 @@ table has about as many of both. The first hundred random ones are trained under
 Every learner has three runs of 150, whose ranking can be compared with the surrogate's. Each process uses one core, may
 be stopped at any time, and resumes when restarted; any number of them share the folder, or the runs, with `--shard
 i/n`. The second command trains nothing: it adds finished trials to one small file, which keeps the runs that the
-folder lacks, so that folders of several machines merge into it. Runs in the stored table are not trained again.
+folder lacks, so that folders of several machines merge into it, and adds the trainings of `colour_gate.py` that are of
+the same definition. Runs in the stored table are not trained again.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import argparse
 from dataclasses import dataclass
 from pathlib import Path
 
+import colour_gate
 import filelock
 import torch
 
@@ -24,10 +26,11 @@ import ma2ml_env
 from ma2ml_agents import agent_specs, make_learner, run_search
 from ma2ml_env.surrogate.evaluations_file import read_evaluations, write_evaluations
 from ma2ml_env.trials import TrialStore
-from ma2ml_env.types import Trial
+from ma2ml_env.types import Result, Trial
 
 ENV = "ma2ml/cifar10-16px-v0"
 TABLE = Path(__file__).parent / "results" / "cifar10-16px-v0.csv.xz"
+GATE = Path(__file__).parent / "results" / "colour_gate"
 SEARCHES = ("regularized_evolution", "ma2ml", "tpe", "local_search", "one_plus_one")
 NOISE_SEEDS = 3
 ROUNDS = 3
@@ -81,9 +84,26 @@ def known_runs(table: Path) -> dict[str, list[Trial]]:
     return read_evaluations(table, ma2ml_env.make(ENV)) if table.exists() else {}
 
 
+def crossed_runs(folder: Path) -> dict[str, list[Trial]]:
+    """Returns the trainings of the gate's chosen design that have the environment's epochs and images, a run a block."""
+    env, spaces = ma2ml_env.make(ENV), colour_gate.CHOSEN.spaces
+    found: dict[str, list[Trial]] = {}
+    for row in sorted(colour_gate.rows("chosen", folder), key=lambda row: row["key"]):
+        if (row["epochs"], row["images"]) != (1, 1):
+            continue
+        chosen = colour_gate.actions(spaces, row["block"])
+        agents = zip(colour_gate.AGENTS, row["cell"], strict=True)
+        pipeline = env.decode({agent: chosen[agent][index] for agent, index in agents})
+        facts = {fact: row[fact] for fact in ("accuracy", "flops", "seconds", "error")}
+        result = Result(**facts, params=env.cost(pipeline).params, curve=tuple(row["curve"]))
+        trials = found.setdefault(f"crossed-block{row['block']}", [])
+        trials.append(Trial(len(trials), row["seed"], pipeline, result, float(env.reward(result))))
+    return found
+
+
 def collect(root: Path, file: Path) -> None:
-    """Writes the finished trials of all runs to one file, beside those already in it."""
-    found = known_runs(file)
+    """Writes the finished trials of all runs and of the gate to one file, beside those already in it."""
+    found = known_runs(file) | crossed_runs(GATE)
     for run in runs():
         if len(trials := stored(root, run)) > len(found.get(run.name, [])):
             found[run.name] = trials
