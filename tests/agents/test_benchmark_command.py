@@ -32,6 +32,8 @@ def test_the_command_runs_a_grid_file_and_its_options_win(tmp_path: Path) -> Non
     (out / "results.md").unlink()
     assert main(["benchmark", "--report-only", "--out", str(out)]) == 0
     assert (out / "results.md").read_text() == first
+    assert main(["benchmark", "--report-only", "--no-figures", "--out", str(out)]) == 0
+    assert "![" not in (out / "results.md").read_text()
 
 
 @pytest.mark.parametrize(

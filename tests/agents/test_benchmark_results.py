@@ -203,6 +203,15 @@ def test_the_page_has_every_algorithm_and_its_figures(out: Path) -> None:
     assert "trial logs" not in text
 
 
+def test_a_page_without_figures_has_the_same_tables_and_draws_nothing(out: Path) -> None:
+    whole = write_results(out).read_text().splitlines()
+    for file in out.glob("*.png"):
+        file.unlink()
+    bare = write_results(out, figures=False).read_text().splitlines()
+    assert not list(out.glob("*.png"))
+    assert [line for line in bare if line] == [line for line in whole if line and not line.startswith("![")]
+
+
 def cells(page: str, heading: str) -> dict[str, dict[str, str]]:
     """The table below a heading, {algorithm: {column: text}}."""
     section = page.partition(f"## {heading}\n")[2].partition("\n## ")[0]

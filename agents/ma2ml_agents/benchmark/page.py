@@ -38,12 +38,13 @@ time for one pipeline, by the number of decisions D of a joint action.
 """
 
 
-def write_results(out: str | Path, console: Console | None = None) -> Path:
+def write_results(out: str | Path, console: Console | None = None, *, figures: bool = True) -> Path:
     """Summarizes a benchmark and writes its page and figures, replacing existing ones.
 
     Args:
         out: folder of the benchmark; only its finished runs count.
         console: receives a report of what was written; None for no report.
+        figures: draw the figures; a page without them refers to none.
 
     Returns:
         The page.
@@ -54,9 +55,9 @@ def write_results(out: str | Path, console: Console | None = None) -> Path:
     out = Path(out)
     summary = summarize(out)
     scores = aggregate(summary)
-    figures = draw_figures(summary, scores, out)
+    drawn = draw_figures(summary, scores, out) if figures else []
     page = out / PAGE_FILE
-    write_text(page, render(summary, scores, figures))
+    write_text(page, render(summary, scores, drawn))
     if console is not None:
         console.print(f"results: {page}", highlight=False, markup=False, soft_wrap=True)
     return page

@@ -61,6 +61,8 @@ class BenchmarkOptions:
     """YAML file with your own environments."""
     report_only: bool = False
     """Run nothing; write the results page of the existing runs."""
+    figures: bool = True
+    """Draw the page's figures, which takes longer than its tables."""
 
 
 def main(argv: Sequence[str], prog: str) -> None:
@@ -82,7 +84,7 @@ def main(argv: Sequence[str], prog: str) -> None:
             raise MA2MLError("nothing to compare; give --algos, --grid or --logs")
         grid = make_grid(**document)
         run_grid(grid, options.out, workers=options.workers, logs=logs, console=console)
-    write_results(options.out, console)
+    write_results(options.out, console, figures=options.figures)
 
 
 def grid_document(options: BenchmarkOptions) -> dict[str, Any]:
