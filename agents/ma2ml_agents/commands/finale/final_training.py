@@ -7,6 +7,7 @@ import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -121,6 +122,11 @@ class FinalTraining:
     def _checkpoint(self) -> Path:
         return self.out / CHECKPOINT_FOLDER / FINAL_CHECKPOINT
 
+    @cached_property
+    def _begun(self) -> BegunTraining | None:
+        """The final training that an earlier session began and did not finish; None without one."""
+        return begun_final_training(self.out)
+
     def _epochs(self) -> int | None:
         """Epochs of the training, those for which time is left; None where the evaluator does not state any.
 
@@ -131,7 +137,7 @@ class FinalTraining:
         if not isinstance(evaluator, Resumable):
             return None
         whole, fitting = evaluator.retrain_epochs, self.split.final_epochs(self.winner, self.trials)
-        begun = begun_final_training(self.out)
+        begun = self._begun
         if fitting is None or begun is None or begun.pipeline != self.winner.pipeline.key or begun.epochs > whole:
             return fitting or whole
         seconds = self.split.final_training_seconds(self.winner, self.trials)
@@ -177,14 +183,14 @@ class FinalTraining:
 
     def _epochs_there(self, epochs: int) -> int:
         """Number of epochs of a training of so many that its checkpoint has, 0 without one."""
-        begun = begun_final_training(self.out)
+        begun = self._begun
         if begun is None or (begun.pipeline, begun.epochs) != (self.winner.pipeline.key, epochs):
             return 0
         return begun.epoch
 
     def _say_begun(self, epochs: int) -> None:
         """Says whether a training that was interrupted goes on."""
-        begun = begun_final_training(self.out)
+        begun = self._begun
         if begun is None:
             return
         there = f"of {begun.epoch} of {counted(begun.epochs, 'epoch')}"
