@@ -85,7 +85,7 @@ def known_runs(table: Path) -> dict[str, list[Trial]]:
 
 
 def crossed_runs(folder: Path) -> dict[str, list[Trial]]:
-    """Returns the trainings of the gate's chosen design that have the environment's epochs and images, a run a block."""
+    """The trainings of the gate's chosen design with the environment's epochs and images, a run a block."""
     env, spaces = ma2ml_env.make(ENV), colour_gate.CHOSEN.spaces
     found: dict[str, list[Trial]] = {}
     for row in sorted(colour_gate.rows("chosen", folder), key=lambda row: row["key"]):

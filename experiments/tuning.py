@@ -1,4 +1,4 @@
-"""Tunes every core learner with the same small budget; the best settings are the learner's defaults.
+"""Tunes every learner with the same small budget; the best settings are the learner's defaults.
 
     python experiments/tuning.py --out runs/tuning --workers 2
 
@@ -8,7 +8,8 @@ pipelines, averaged over 100 and 200 evaluations, seeds and problems. Both probl
 decisions and one of nine. No reported result uses them or these seeds; learners are evaluated on tables and
 surrogates of real trainings.
 
-Writes `experiments/results/tuning.json`. Unfinished runs are resumed; about half an hour on one core.
+Writes `experiments/results/tuning.json`; rows of learners that `--algos` leaves out are kept. Unfinished runs are
+resumed; about two hours on one core, most of it the predictors that are refitted at every proposal.
 """
 
 from __future__ import annotations
@@ -50,6 +51,16 @@ BEFORE: dict[str, dict[str, Any]] = {
     "one_plus_one": {"mutations": 1.0},
     "nsga2": {"population": 30, "crossover_rate": 0.9},
     "ppo": {"learning_rate": 0.2, "batch_size": 10, "epochs": 10, "clip": 0.2, "entropy_coef": 1e-5},
+    "gp": {"warmup": 10, "parents": 10, "local_pool": 200, "total_weight": 1.0, "kernel": "product"},
+    "vdn": {"exploration": "epsilon", "epsilon_end": 0.05, "epsilon_steps": 100, "penalty": 3.0},
+    "migo": {"batch_size": 10, "step": 0.6, "momentum": 0.5},
+    "local_search": {"starts": 1},
+    "cmaes": {"population": 0, "ordered": True},
+    "bananas": {"batch_size": 10, "warmup": 10, "parents": 5, "epochs": 60, "learning_rate": 3e-3, "weight_decay": 0.1},
+    "predictor_evolution": {"batch_size": 10, "warmup": 20, "mutation_rate": 0.1, "optimism": 0.5, "epochs": 60},
+    "rmi_forest": {"warmup": 30, "good": 0.2, "mutants": 500, "trees": 50},
+    "nars": {"batch_size": 12, "first_round": 32, "pool_results": 68, "epochs": 60},
+    "l2nas": {"warmup": 20, "best": 16, "quantile": 0.9, "learning_rate": 1e-3, "noise": 0.1, "epsilon_steps": 100},
 }
 FIXED: dict[str, dict[str, Any]] = {"ma2ml": {"critic": "ensemble"}}
 CHOICES: dict[str, dict[str, list[Any]]] = {
@@ -83,6 +94,57 @@ CHOICES: dict[str, dict[str, list[Any]]] = {
         "clip": [0.1, 0.2, 0.3],
         "entropy_coef": [1e-5, 1e-3, 1e-2],
     },
+    "gp": {
+        "warmup": [5, 10, 20],
+        "parents": [5, 10, 20],
+        "local_pool": [100, 200, 400],
+        "total_weight": [0.5, 1.0, 2.0, 4.0],
+        "kernel": ["product", "mixed"],
+    },
+    "vdn": {
+        "exploration": ["epsilon", "thompson"],
+        "epsilon_end": [0.02, 0.05, 0.1],
+        "epsilon_steps": [25, 50, 100, 200],
+        "penalty": [1.0, 3.0, 10.0],
+    },
+    "migo": {"batch_size": [5, 10, 20], "step": [0.3, 0.6, 1.0, 1.5], "momentum": [0.0, 0.5, 0.9]},
+    "local_search": {"starts": [1, 2, 3, 5, 7, 10, 14, 20, 28, 40, 56, 80]},
+    "cmaes": {"population": [0, 4, 6, 8, 10, 16, 24], "ordered": [True, False]},
+    "bananas": {
+        "batch_size": [5, 10],
+        "warmup": [10, 20],
+        "parents": [5, 10, 20],
+        "epochs": [30, 60, 120],
+        "learning_rate": [1e-3, 3e-3, 1e-2],
+        "weight_decay": [0.03, 0.1, 0.3],
+    },
+    "predictor_evolution": {
+        "batch_size": [5, 10],
+        "warmup": [10, 20, 40],
+        "mutation_rate": [0.05, 0.1, 0.2],
+        "optimism": [0.0, 0.5, 1.0],
+        "epochs": [30, 60, 120],
+    },
+    "rmi_forest": {
+        "warmup": [10, 20, 30, 50],
+        "good": [0.05, 0.1, 0.2, 0.3],
+        "mutants": [250, 500, 1000],
+        "trees": [25, 50, 100],
+    },
+    "nars": {
+        "batch_size": [6, 12],
+        "first_round": [16, 32],
+        "pool_results": [32, 68, 100],
+        "epochs": [30, 60, 120],
+    },
+    "l2nas": {
+        "warmup": [10, 20, 40],
+        "best": [8, 16, 32],
+        "quantile": [0.8, 0.9, 0.95],
+        "learning_rate": [5e-4, 1e-3, 3e-3],
+        "noise": [0.05, 0.1, 0.2],
+        "epsilon_steps": [50, 100, 200],
+    },
 }
 
 
@@ -101,8 +163,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, default=Path("runs/tuning"))
     parser.add_argument("--workers", type=int, default=1)
+    parser.add_argument("--algos", nargs="+", choices=list(CHOICES), default=list(CHOICES))
     given = parser.parse_args()
-    variants = {f"{algo} {number}": (algo, made) for algo in CHOICES for number, made in enumerate(drawn(algo))}
+    variants = {f"{algo} {number}": (algo, made) for algo in given.algos for number, made in enumerate(drawn(algo))}
     algos = [
         {"name": name, "algo": algo, "settings": made | FIXED.get(algo, {})} for name, (algo, made) in variants.items()
     ]
@@ -117,9 +180,11 @@ def main() -> None:
         | {problem: round(float(means.loc[name, problem]), 4) for problem in means.columns}
         for name, (algo, made) in variants.items()
     ]
-    rows.sort(key=lambda row: (row["learner"], -row["score"]))
-    RESULTS.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
-    for row in rows:
+    stored = json.loads(RESULTS.read_text(encoding="utf-8")) if RESULTS.exists() else []
+    kept = [row for row in stored if row["learner"] not in given.algos]
+    ordered = sorted(kept + rows, key=lambda row: (row["learner"], -row["score"]))
+    RESULTS.write_text(json.dumps(ordered, indent=1) + "\n", encoding="utf-8")
+    for row in ordered:
         print(f"{row['learner']:22s} {row['score']:.4f}  {row['settings']}")
 
 
