@@ -55,7 +55,7 @@ BEFORE: dict[str, dict[str, Any]] = {
     "vdn": {"exploration": "epsilon", "epsilon_end": 0.05, "epsilon_steps": 100, "penalty": 3.0},
     "migo": {"batch_size": 10, "step": 0.6, "momentum": 0.5},
     "local_search": {"starts": 1},
-    "cmaes": {"population": 0, "ordered": True},
+    "cmaes": {"population": 0},
     "bananas": {"batch_size": 10, "warmup": 10, "parents": 5, "epochs": 60, "learning_rate": 3e-3, "weight_decay": 0.1},
     "predictor_evolution": {"batch_size": 10, "warmup": 20, "mutation_rate": 0.1, "optimism": 0.5, "epochs": 60},
     "rmi_forest": {"warmup": 30, "good": 0.2, "mutants": 500, "trees": 50},
@@ -109,7 +109,7 @@ CHOICES: dict[str, dict[str, list[Any]]] = {
     },
     "migo": {"batch_size": [5, 10, 20], "step": [0.3, 0.6, 1.0, 1.5], "momentum": [0.0, 0.5, 0.9]},
     "local_search": {"starts": [1, 2, 3, 5, 7, 10, 14, 20, 28, 40, 56, 80]},
-    "cmaes": {"population": [0, 4, 6, 8, 10, 16, 24], "ordered": [True, False]},
+    "cmaes": {"population": [0, 4, 5, 6, 7, 8, 9, 10, 12, 16, 20, 24]},
     "bananas": {
         "batch_size": [5, 10],
         "warmup": [10, 20],
