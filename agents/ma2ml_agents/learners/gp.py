@@ -42,11 +42,11 @@ class GP(HistoryLearner):
         """Settings of the Gaussian process and of its pool."""
 
         warmup: int = 10
-        """Initial random pipelines."""
-        parents: int = 10
-        """Best pipelines so far that span the local pool."""
-        local_pool: int = 200
-        """Mutants and crossovers of the best pipelines."""
+        """Initial random pipelines. Source: tuned."""
+        parents: int = 5
+        """Best pipelines so far that span the local pool. Source: tuned."""
+        local_pool: int = 100
+        """Mutants and crossovers of the best pipelines. Source: tuned."""
         global_pool: int = 100
         """Uniform pipelines."""
         rounds: int = 6
@@ -55,9 +55,9 @@ class GP(HistoryLearner):
         """Results between two updates of the kernel's weights."""
         fit_steps: int = 5
         """Gradient steps per update. The learner's time grows with them."""
-        total_weight: float = 1.0
+        total_weight: float = 0.5
         """Prior median of the sum of the kernel's weights, the distance in log-covariance of two pipelines without a
-        common choice."""
+        common choice. Source: tuned."""
         kernel: KernelName = "product"
         """Interactions, main effects (`additive`), or both (`mixed`), which does not help expected improvement on the
         tuning problems."""

@@ -32,8 +32,8 @@ class LocalSearch(HistoryLearner):
     class Config:
         """Settings of local search."""
 
-        starts: int = 1
-        """Initial random pipelines, the best of which is the center. Source: White et al. use 10, and 1 in small
+        starts: int = 40
+        """Initial random pipelines, the best of which is the center. Source: tuned; White et al. use 10, and 1 in small
         spaces."""
         distinct: bool = True
         """Never propose a known pipeline while new ones can be found."""

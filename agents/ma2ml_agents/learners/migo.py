@@ -42,8 +42,8 @@ class MIGO:
 
         batch_size: int = 10
         """L, samples per update. Source: the published code uses the number of operations, 8; SNG 2, ASNG 6."""
-        step: float = 0.6
-        """delta, Fisher length of a step. Source: the published length is 1, without growth."""
+        step: float = 1.5
+        """delta, Fisher length of a step. Source: tuned; the published length is 1, without growth."""
         step_grows: bool = True
         """Multiply the step by the square root of the number D of decisions. Without it, 89 decisions hardly move in
         300 pipelines."""
@@ -51,8 +51,8 @@ class MIGO:
         """Utility of ranks. Source: MIGO's is log, SNG's piecewise constant."""
         utility_scale: float = 0.4
         """f, factor of the log utility. Source: the published code."""
-        momentum: float = 0.5
-        """gamma, the momentum. Source: the published code; SNG has none."""
+        momentum: float = 0.0
+        """gamma, the momentum. Source: tuned; 0.5 in the published code, SNG has none."""
         adaptive: bool = False
         """Adapt the step to the signal-to-noise ratio of the gradient. Source: ASNG."""
         adaptation: float = 1.5

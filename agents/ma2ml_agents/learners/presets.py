@@ -37,8 +37,8 @@ class Preset:
 _CONTROLLER = {"single_agent": True, "policy": "lstm"}
 _NASNET = {**_CONTROLLER, "batch_size": 20, "learning_rate": 3.5e-4, "entropy_coef": 1e-5, "value_decay": 0.95}
 _PPO_CONTROLLER = {**_CONTROLLER, "learning_rate": 0.001}
-_SNG = {"batch_size": 2, "utility": "piecewise", "momentum": 0.0}
-_ASNG = {"batch_size": 6, "utility": "piecewise", "momentum": 0.0, "adaptive": True}
+_SNG = {"batch_size": 2, "step": 0.6, "utility": "piecewise", "momentum": 0.0}
+_ASNG = {"batch_size": 6, "step": 0.6, "utility": "piecewise", "momentum": 0.0, "adaptive": True}
 _AS_PUBLISHED = {"step": 1.0, "step_grows": False, "distinct": False}
 
 PRESETS: dict[str, Preset] = {
@@ -116,7 +116,7 @@ PRESETS: dict[str, Preset] = {
         "MIGO-NAS (Zheng et al., 2021)",
         "natural gradient with momentum on categorical distributions",
         "the authors' code",
-        {**_AS_PUBLISHED, "batch_size": 8},
+        {**_AS_PUBLISHED, "batch_size": 8, "momentum": 0.5},
         {},
         "every operation drawn once per batch",
     ),

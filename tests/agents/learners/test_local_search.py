@@ -21,14 +21,14 @@ def test_it_conforms() -> None:
 
 @pytest.mark.parametrize("seed", range(5))
 def test_it_never_repeats_and_ends_in_the_optimum_of_an_additive_game(seed: int) -> None:
-    learner = LocalSearch(SPECS, seed=seed)
+    learner = LocalSearch(SPECS, LocalSearch.Config(starts=1), seed=seed)
     proposals = np.concatenate(play(learner, SPECS, updates=150))
     assert len({tuple(row) for row in proposals.tolist()}) == 150
     assert learner.history.actions[learner.history.rewards.argmax()].tolist() == BEST
 
 
 def test_every_proposal_differs_from_the_center_in_one_decision() -> None:
-    learner = LocalSearch(SPECS, seed=0)
+    learner = LocalSearch(SPECS, LocalSearch.Config(starts=1), seed=0)
     play(learner, SPECS, updates=1)
     for _ in range(60):
         proposal = learner.propose(1)
@@ -37,7 +37,7 @@ def test_every_proposal_differs_from_the_center_in_one_decision() -> None:
 
 
 def test_from_the_optimum_the_best_unexpanded_pipeline_is_next() -> None:
-    learner = LocalSearch(SPECS, seed=0)
+    learner = LocalSearch(SPECS, LocalSearch.Config(starts=1), seed=0)
     learner.update(batch_of(SPECS, np.array([BEST])))
     around = np.concatenate([learner.propose(1) for _ in range(NEIGHBORS)])
     for row in around:

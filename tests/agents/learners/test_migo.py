@@ -118,7 +118,6 @@ def test_samples_follow_the_probabilities() -> None:
 
 
 def test_it_learns_a_small_game() -> None:
-    rewards = batch_of(
-        SPECS, np.concatenate(play(MIGO(SPECS, MIGO.Config(distinct=False), seed=0), SPECS, updates=20))
-    ).rewards
+    learner = MIGO(SPECS, MIGO.Config(step=0.3, distinct=False), seed=0)
+    rewards = batch_of(SPECS, np.concatenate(play(learner, SPECS, updates=20))).rewards
     assert rewards[-50:].mean() > rewards[:50].mean() + 0.1
