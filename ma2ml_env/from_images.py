@@ -16,7 +16,16 @@ from ma2ml_env import catalog, registry
 from ma2ml_env.env import AutoMLEnv
 from ma2ml_env.errors import MA2MLError, require_range
 from ma2ml_env.evaluators.train import TrainEvaluator
-from ma2ml_env.image_proxy import GOOD_EPOCHS, LEAST_EPOCHS, Proxy, SearchTime, fitting_proxy, proxy_lines
+from ma2ml_env.image_proxy import (
+    GOOD_EPOCHS,
+    LEAST_EPOCHS,
+    Proxy,
+    SearchTime,
+    final_stride,
+    fitting_proxy,
+    proxy_lines,
+)
+from ma2ml_env.image_spaces import network_space, recipe_space
 from ma2ml_env.search_space import decode_joint
 from ma2ml_env.tasks.image_folder import ImageFolder
 from ma2ml_env.tasks.location import shortened
@@ -32,22 +41,15 @@ UNBALANCED = 1.5
 STRIDES = (1, 2, 4)
 SMALLEST_STEM, LARGEST_STEM = 12, 40
 """Rows and columns after the stem, on a CPU, in which skeletons are tried; smaller images keep their size."""
-RETRAIN, LEAST_RETRAIN = 3, 30
+RETRAIN, LEAST_RETRAIN, MOST_RETRAIN, SHOWN_IMAGES = 3, 30, 200, 400_000
+"""Least ratio of the final training's epochs to those of the search, and least and most epochs in which it shows about
+so many images."""
 RANDOM_PIPELINES, TIMED = 33, (16, 8, 24)
 """Random pipelines, and the ranks by FLOPs of those among them that are timed."""
 TIMING_SECONDS = 0.6
 TIMING_SHARE, NEARLY = 0.1, 0.9
 """Share of the time for a search after which no further pipeline of a skeleton is timed; share of the time asked for an
 evaluation below which it is said to be shortened."""
-WIDTHS = {
-    20: ((16, 24, 32), (24, 32, 48), (48, 64, 96)),
-    40: ((8, 12, 16), (16, 24, 32), (32, 48, 64)),
-    80: ((8, 12, 16), (16, 24, 32), (24, 32, 48), (48, 64, 96)),
-}
-"""Widths of the stages on a CPU, by the largest number of rows after the stem, which has those of the first stage."""
-WIDTHS_ON_GPU = ((16, 32, 64), (32, 64, 128), (64, 128, 256), (128, 256, 512))
-BATCH_SIZES = {500: (16, 32, 48), 5_000: (32, 48, 64), 10**9: (64, 96, 128)}
-"""Batch sizes by the largest number of training images."""
 
 
 class FolderEntry(NamedTuple):
@@ -159,16 +161,18 @@ def image_lines(evaluator: TrainEvaluator) -> list[str]:
     unbalanced = f"; the largest class has {ratio:.1f} times the images of the smallest" if ratio > UNBALANCED else ""
     lines.append(f"metric: {evaluator.metric.replace('_', ' ')}{unbalanced}")
     some = f" on {searched:,} of the training images" if searched < train else ""
-    stem = f", stem stride {evaluator.network.stem_stride}" if evaluator.network.stem_stride > 1 else ""
+    stride, coarser = evaluator.network.stem_stride, evaluator.search_stem_stride
+    stem = f", stem stride {stride}" if stride > 1 else ""
+    in_search = f" with stem stride {coarser}" if coarser else ""
     epochs = "1 epoch" if evaluator.epochs == 1 else f"{evaluator.epochs} epochs"
     final = f"{evaluator.retrain_epochs} at the end, on {evaluator.device}{stem}"
-    lines.append(f"training: {epochs}{some} in the search, {final}")
+    lines.append(f"training: {epochs}{some}{in_search} in the search, {final}")
     return lines
 
 
 def _entry(task: ImageFolder, proxy: Proxy, device: str) -> registry.EnvEntry:
     """The parts of the environment for a task and a proxy."""
-    rows = -(-task.image_size // proxy.stem_stride)
+    rows, images = -(-task.image_size // proxy.stem_stride), task.load().final_images
     found = {field.name: getattr(task, field.name) for field in fields(task)}
     found |= {"classes": list(task.classes), "train_images": proxy.train_images or task.train_images}
     kept = ("path", "image_size", "channels", "content", "classes", "name")
@@ -177,12 +181,16 @@ def _entry(task: ImageFolder, proxy: Proxy, device: str) -> registry.EnvEntry:
     evaluator: dict[str, Any] = {
         "kind": "train",
         "task": {"kind": "image_folder", **chosen},
-        "network": {"kind": "residual", "stem_stride": proxy.stem_stride},
+        "network": {"kind": "residual", "stem_stride": proxy.final_stem_stride or proxy.stem_stride},
         "epochs": proxy.epochs,
-        "retrain_epochs": max(LEAST_RETRAIN, RETRAIN * proxy.epochs),
+        "retrain_epochs": max(RETRAIN * proxy.epochs, min(MOST_RETRAIN, max(LEAST_RETRAIN, SHOWN_IMAGES // images))),
         "device": device,
         "metric": "balanced_accuracy" if _ratio(task) > UNBALANCED else "accuracy",
     }
+    if proxy.final_stem_stride not in (0, proxy.stem_stride):
+        evaluator["search_stem_stride"] = proxy.stem_stride
+    if proxy.final_threads > 1:
+        evaluator["retrain_threads"] = proxy.final_threads
     if measured := sorted({epochs for third in (1, 2) if 0 < (epochs := proxy.epochs * third // 3) < proxy.epochs}):
         evaluator["measured_epochs"] = measured
     name = re.sub(r"[^\w.-]+", "-", task.name).strip("-") or "folder"
@@ -191,35 +199,12 @@ def _entry(task: ImageFolder, proxy: Proxy, device: str) -> registry.EnvEntry:
         summary=f"Residual networks trained on the images of {task.name}.",
         agents={
             "aug": {"kind": "autoaugment"},
-            "nas": _network_space(rows, device),
-            "hpo": _recipe_space(proxy.train_images or len(task.load().train)),
+            "nas": network_space(rows, device),
+            "hpo": recipe_space(proxy.train_images or len(task.load().train)),
         },
         evaluator=evaluator,
         reward={"kind": "accuracy"},
     )
-
-
-def _network_space(rows: int, device: str) -> dict[str, Any]:
-    """Spec of the residual space for images of so many rows after the stem."""
-    on_cpu = next((widths for most, widths in WIDTHS.items() if rows <= most), WIDTHS[80])
-    widths = on_cpu if device == "cpu" else WIDTHS_ON_GPU
-    stages = widths[: max(1, rows.bit_length() - 1)]  # each but the first halves the image
-    return {"kind": "residual", "widths": [list(width) for width in stages], "stems": list(stages[0])}
-
-
-def _recipe_space(images: int) -> dict[str, Any]:
-    """Spec of the recipes for so many training images."""
-    return {
-        "kind": "recipe",
-        "relative": True,
-        "batch_sizes": list(next(sizes for most, sizes in BATCH_SIZES.items() if images <= most)),
-        "schedules": ["cosine", "linear"],
-        "warmups": [0.1],
-        "label_smoothings": [0.0, 0.1, 0.2],
-        "mixups": [0.0, 0.2, 0.5],
-        "drop_paths": [0.0, 0.1, 0.2],
-        "dropouts": [0.0, 0.2, 0.4],
-    }
 
 
 def _proxy(
@@ -235,13 +220,14 @@ def _proxy(
     if "epochs" in others:
         return Proxy(stride or _usual_stride(task.image_size, device), int(others["epochs"]))
     proxy: Proxy | None = None
-    splits = task.load()
+    splits, training = task.load(), dict[int, float]()
     for candidate in [stride] if stride else _strides(task.image_size, device):
         on_step(f"measuring how fast networks of stem stride {candidate} train on this machine")
         entry = _entry(task, Proxy(candidate, LEAST_EPOCHS), device).override(**others)
         speed = _speed(entry, search_time.share(TIMING_SHARE))
         slowdown = search_time.slowdown(speed.busy) if device == "cpu" else float(search_time.workers)
         affordable = search_time.affordable(seconds, slowdown)
+        training[candidate] = speed.training * max(1.0, speed.busy)
         fixed = speed.measuring * (len(splits.validation) + 2 * min(len(splits.validation), 2000))
         sizes = (len(splits.train), len(task.classes), task.train_images > 0)
         (proxy, epochs), (asked, _) = (
@@ -253,7 +239,8 @@ def _proxy(
             break
     if proxy is None:
         raise MA2MLError(f"no skeleton is made for images of {task.image_size} pixels")
-    return proxy
+    finest = final_stride(training, splits.final_images, search_time.final)
+    return proxy._replace(final_stem_stride=finest, final_threads=search_time.cores if device == "cpu" else 1)
 
 
 def _speed(entry: registry.EnvEntry, until: float = math.inf) -> Speed:

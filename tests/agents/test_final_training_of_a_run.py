@@ -94,6 +94,18 @@ def test_a_final_training_whose_epochs_are_slower_than_planned_begins_anew_with_
     assert ten_seconds(-3.0)._train(10)[0] == 1
 
 
+def test_a_final_training_whose_epochs_are_faster_than_planned_begins_anew_with_more(
+    ten_seconds: Callable[[float], FinalTraining], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert ten_seconds(74.0)._train(6)[0] == 6, "seven fit, which is hardly more"
+    assert "begins anew" not in capsys.readouterr().out
+    assert ten_seconds(85.0)._train(6) == (8, {"test_accuracy": 0.5, "epochs": 8})
+    assert "epochs are faster than planned: the final training begins anew, with 8 of 10" in capsys.readouterr().out
+    assert ten_seconds(1000.0)._train(6)[0] == 10, "no more than the evaluator's"
+    begun(ten_seconds(0.0), epochs=6, epoch=1)
+    assert ten_seconds(1000.0)._train(6)[0] == 6, "what was begun is not given up for more"
+
+
 def test_the_network_of_slow_epochs_is_let_go_before_another_is_trained(
     ten_seconds: Callable[[float], FinalTraining],
 ) -> None:

@@ -15,6 +15,7 @@ from ma2ml_env import catalog, from_images, registry
 from ma2ml_env.errors import MA2MLError, UnknownNameError
 from ma2ml_env.from_images import entry_from_images, image_lines
 from ma2ml_env.image_proxy import SearchTime
+from ma2ml_env.image_spaces import network_space
 from ma2ml_env.models import count
 from ma2ml_env.models.residual import ResidualSkeleton
 from ma2ml_env.tasks import image_folder
@@ -66,7 +67,7 @@ def test_epochs_follow_from_the_measured_speed(place, speed) -> None:
     assert entry_from_images(place)[0].evaluator["epochs"] == 30
     assert entry_from_images(place, 10)[0].evaluator["epochs"] == 15
     assert entry_from_images(place)[0].evaluator["measured_epochs"] == [10, 20]
-    assert entry_from_images(place)[0].evaluator["retrain_epochs"] == 90
+    assert entry_from_images(place)[0].evaluator["retrain_epochs"] == 200
     speed(0.01, 5 / held_out / 3)  # three measurements take 5 of 20 seconds
     assert entry_from_images(place)[0].evaluator["epochs"] == int(15 / 0.36)
     speed(1e-9)
@@ -78,11 +79,11 @@ def test_where_few_epochs_fit_a_search_trains_on_fewer_images(place, speed) -> N
     entry, lines, *_ = entry_from_images(place)
     assert entry.evaluator["epochs"] == 8
     assert entry.evaluator["task"]["train_images"] == 36 * 4.5 // 8
-    assert "training: 8 epochs on 20 of the training images in the search, 30 at the end, on cpu" in lines
+    assert "training: 8 epochs on 20 of the training images in the search, 200 at the end, on cpu" in lines
     assert "measured: an evaluation takes about 20 s of a core of this machine" in lines
     splits = entry.build().evaluator.task.load()
     assert (len(splits.train), len(splits.train_and_validation), splits.final_images) == (20, 48, 48)
-    assert entry.build().evaluator.retrain_length() == pytest.approx(30 / 8 * 48 / 20)
+    assert entry.build().evaluator.retrain_length() == pytest.approx(200 / 8 * 48 / 20)
 
 
 def test_a_coarser_stem_is_taken_where_too_few_epochs_fit(place, tmp_path, monkeypatch) -> None:
@@ -93,10 +94,18 @@ def test_a_coarser_stem_is_taken_where_too_few_epochs_fit(place, tmp_path, monke
         return Speed(seconds[entry.evaluator["network"]["stem_stride"]], 0.0)
 
     monkeypatch.setattr(from_images, "_speed", speed)
-    entry, *_ = entry_from_images(tmp_path / "large")
-    assert (entry.evaluator["network"]["stem_stride"], entry.evaluator["epochs"]) == (2, 40)
+    entry, lines, *_ = entry_from_images(tmp_path / "large")
+    assert (entry.evaluator["search_stem_stride"], entry.evaluator["epochs"]) == (2, 40)
+    assert entry.evaluator["network"]["stem_stride"] == 1, "the final model has the finer one"
+    assert "training: 40 epochs with stem stride 2 in the search, 200 at the end, on cpu" in lines
+    short = SearchTime(final=29.5 * seconds[1] * 48, cores=3)
+    evaluator = entry_from_images(tmp_path / "large", search_time=short)[0].evaluator
+    assert evaluator["network"]["stem_stride"] == 2, "too few epochs fit with the finer one"
+    assert "search_stem_stride" not in evaluator
+    assert evaluator["retrain_threads"] == 3
     entry, *_ = entry_from_images(tmp_path / "large", stem_stride=1)
     assert (entry.evaluator["network"]["stem_stride"], entry.evaluator["epochs"]) == (1, 11)
+    assert "search_stem_stride" not in entry.evaluator
     entry, *_ = entry_from_images(tmp_path / "large", 25)
     assert (entry.evaluator["network"]["stem_stride"], entry.evaluator["epochs"]) == (1, 13)
 
@@ -170,7 +179,7 @@ def test_what_is_wrong_with_pictures_is_a_warning(place) -> None:
 @pytest.mark.parametrize("device", ["cpu", "cuda"])
 def test_every_skeleton_fits_images_of_its_size(size: int, device: str) -> None:
     for stride in {*from_images._strides(size, device), from_images._usual_stride(size, device)}:
-        spec = from_images._network_space(-(-size // stride), device)
+        spec = network_space(-(-size // stride), device)
         space = catalog.build(spec, catalog.SEARCH_SPACES, "test")
         cost = count(
             space.decode(space.default), ResidualSkeleton(stride), image_size=size, in_channels=3, num_classes=2

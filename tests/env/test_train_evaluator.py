@@ -12,8 +12,14 @@ from torch import nn
 import ma2ml_env
 from ma2ml_env import Decision, SearchSpace
 from ma2ml_env.env import AutoMLEnv
+from ma2ml_env.errors import MA2MLError
+from ma2ml_env.evaluators.train import TrainEvaluator
 from ma2ml_env.models.modules import DropPath
+from ma2ml_env.models.nasnet import NASNetSkeleton
+from ma2ml_env.models.residual import ResidualSkeleton
+from ma2ml_env.search_space import decode_joint
 from ma2ml_env.search_spaces.recipe import OPTIMIZERS, Recipe
+from ma2ml_env.search_spaces.residual import residual
 from ma2ml_env.tasks.digits import Digits
 from ma2ml_env.tasks.task import Images
 from ma2ml_env.training import pipeline_training
@@ -133,3 +139,49 @@ def test_batches_are_whole_and_hold_each_image_at_most_once() -> None:
     small = replace(fitting, recipe=Recipe(batch_size=64))
     ((_, labels),) = batches(small, torch.Generator().manual_seed(0))
     assert sorted(labels.tolist()) == list(range(10))
+
+
+def residual_on_digits(stem_stride: int, **settings: object) -> TrainEvaluator:
+    return TrainEvaluator(Digits(), ResidualSkeleton(stem_stride), epochs=1, retrain_epochs=2, **settings)
+
+
+def test_a_search_may_train_a_coarser_stem_than_the_final_model_which_the_costs_are_of() -> None:
+    space = residual(widths=[[8], [8]], stems=[8])
+    pipeline = decode_joint({"nas": space}, {"nas": space.default})
+    fine, coarse, both = residual_on_digits(1), residual_on_digits(2), residual_on_digits(1, search_stem_stride=2)
+    assert both.cost(pipeline) == fine.cost(pipeline) != coarse.cost(pipeline)
+    results = [evaluator(pipeline, seed=0) for evaluator in (fine, coarse, both)]
+    assert results[2].accuracy == results[1].accuracy != results[0].accuracy
+    assert (results[2].flops, results[2].params) == (results[0].flops, results[0].params)
+    (model, test_accuracy), (expected, expected_accuracy) = (each.retrain(pipeline, seed=0) for each in (both, fine))
+    assert test_accuracy == expected_accuracy
+    for ours, theirs in zip(model.network.parameters(), expected.network.parameters(), strict=True):
+        assert torch.equal(ours, theirs)
+    assert both.definition == fine.definition | {"search_stem_stride": 2}
+    assert fine.retrain_length() < both.retrain_length() < 4 * fine.retrain_length()
+
+
+def test_a_stem_stride_of_the_search_is_refused_where_there_is_none() -> None:
+    with pytest.raises(MA2MLError, match="not for a NASNetSkeleton"):
+        TrainEvaluator(Digits(), NASNetSkeleton(1, 2), epochs=1, retrain_epochs=1, search_stem_stride=2)
+    with pytest.raises(MA2MLError, match="stem_stride is 1, 2 or 4, not 3"):
+        residual_on_digits(1, search_stem_stride=3)
+
+
+def test_the_final_training_may_have_more_threads_than_a_training_of_the_search(monkeypatch) -> None:
+    threads = []
+    start = pipeline_training.Fit.run_epoch
+
+    def run_epoch(self) -> None:
+        threads.append(torch.get_num_threads())
+        start(self)
+
+    monkeypatch.setattr(pipeline_training.Fit, "run_epoch", run_epoch)
+    space = residual(widths=[[8]], stems=[8])
+    pipeline = decode_joint({"nas": space}, {"nas": space.default})
+    evaluator = residual_on_digits(2, retrain_threads=2)
+    assert not evaluator(pipeline, seed=0).failed
+    evaluator.retrain(pipeline, seed=0)
+    assert threads == [1, 2, 2]
+    with pytest.raises(MA2MLError, match="retrain_threads"):
+        residual_on_digits(2, retrain_threads=0)

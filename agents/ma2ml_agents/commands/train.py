@@ -17,7 +17,7 @@ import ma2ml_env
 from ma2ml_agents.commands.cost_check import check_bounds
 from ma2ml_agents.commands.data import with_data
 from ma2ml_agents.commands.finale.outcome import conclude
-from ma2ml_agents.commands.finale.time_split import LEAST_SEARCH, TimeSplit
+from ma2ml_agents.commands.finale.time_split import LEAST_SEARCH, MOST_FINAL, TimeSplit
 from ma2ml_agents.commands.options import cores, flat, register_environments
 from ma2ml_agents.commands.session import Session
 from ma2ml_agents.commands.train_options import TrainOptions, parse_train
@@ -99,6 +99,7 @@ def _search_time(options: TrainOptions, started: float) -> SearchTime:
         pipelines=min(PIPELINES, options.search.budget),
         cores=cores(),
         loading=0.0 if options.evaluation.executor == "inline" else min(time.process_time(), MOST_LOADING),
+        final=math.inf if limit is None else MOST_FINAL * limit,
     )
 
 

@@ -30,14 +30,15 @@ FINAL_CHECKPOINT = "final.pt"
 MEASURED_EPOCH, SHORTER = 2, 0.75
 """The epoch of a session by which the time of the later ones is measured, and the share of these that must fit."""
 MORE = 1.25
-"""Ratio of the epochs for which there is time to those of the model from which it is trained again."""
+"""Least ratio of the epochs for which there is time to those that are planned, or that a model has, from which a
+training begins anew."""
 
 
-class _TooSlowError(Exception):
-    """Ends a training of which too few epochs fit into the time.
+class _OtherPaceError(Exception):
+    """Ends a training whose epochs take much more or less time than planned.
 
     Args:
-        epochs: number of those that fit.
+        epochs: number of those that fit into the time.
     """
 
     def __init__(self, epochs: int) -> None:
@@ -155,25 +156,28 @@ class FinalTraining:
             self._say(f"the time limit leaves {epochs} of {evaluator.retrain_epochs} epochs for the final training")
         self._say_begun(epochs)
         try:
-            return self._observed(evaluator, epochs, shorten=True)
-        except _TooSlowError as slow:
-            fewer = slow.epochs  # its traceback holds the first network, which is let go before the second one is made
-        self._say(f"epochs are slower than planned: the final training begins anew, with {fewer} of {epochs}")
-        return self._observed(evaluator, fewer, shorten=False)
+            return self._observed(evaluator, epochs, adapt=True)
+        except _OtherPaceError as other:
+            fitting = other.epochs  # its traceback holds the first network, which is let go before the second is made
+        pace = "slower" if fitting < epochs else "faster"
+        so_many = f"{fitting} of {evaluator.retrain_epochs}"
+        self._say(f"epochs are {pace} than planned: the final training begins anew, with {so_many}")
+        return self._observed(evaluator, fitting, adapt=False)
 
-    def _observed(self, evaluator: Resumable, epochs: int, *, shorten: bool) -> tuple[Any, dict[str, Any]]:
-        """Trains with a bar and a curve; raises `_TooSlowError` after two epochs if it may be shortened and must be.
+    def _observed(self, evaluator: Resumable, epochs: int, *, adapt: bool) -> tuple[Any, dict[str, Any]]:
+        """Trains with a bar and a curve; raises `_OtherPaceError` after two epochs if another number of them fits.
 
         Epochs of an earlier session are shown anew in no time, and are not measured.
         """
-        measured = self._epochs_there(epochs) + MEASURED_EPOCH
+        there, whole = self._epochs_there(epochs), evaluator.retrain_epochs
         with TrainingProgress("final training", epochs, self.console) as progress:
 
             def on_epoch(epoch: int, loss: float, accuracy: float) -> None:
                 progress.show(epoch, loss, accuracy)
-                fitting = max(1, math.floor(min(epochs, self.split.left / max(progress.seconds, 1e-9))))
-                if shorten and epoch == measured and fitting < SHORTER * (epochs - epoch):
-                    raise _TooSlowError(fitting)
+                fitting = max(1, math.floor(min(whole, self.split.left / max(progress.seconds, 1e-9))))
+                too_few, more = fitting < SHORTER * (epochs - epoch), not there and fitting >= MORE * epochs
+                if adapt and epoch == there + MEASURED_EPOCH and (too_few or more):
+                    raise _OtherPaceError(fitting)
 
             model, accuracy = evaluator.retrain_observed(
                 self.winner.pipeline, seed=self.seed, epochs=epochs, checkpoint=self._checkpoint, on_epoch=on_epoch
