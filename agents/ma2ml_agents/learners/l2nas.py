@@ -41,26 +41,26 @@ class L2NAS(HistoryLearner):
     class Config:
         """Settings of L2NAS; its method is published, its settings are not."""
 
-        warmup: int = 20
-        """Results before the first gradient step."""
-        best: int = 16
-        """K, pipelines whose average is the actor's input."""
+        warmup: int = 10
+        """Results before the first gradient step. Source: tuned."""
+        best: int = 8
+        """K, pipelines whose average is the actor's input. Source: tuned."""
         quantile: float = 0.9
-        """tau, the quantile of the reward that the critic estimates."""
+        """tau, the quantile of the reward that the critic estimates. Source: tuned."""
         hidden_size: int = 128
         """Units in each of two hidden layers of actor and critic."""
         learning_rate: float = 1e-3
-        """Learning rate (Adam) of actor and critic."""
+        """Learning rate (Adam) of actor and critic. Source: tuned."""
         sample: int = 32
         """Results per gradient step."""
         steps: int = 10
         """Gradient steps of the critic, and of the actor, per result."""
         noise: float = 0.1
-        """Half the width of the uniform noise on the actor's output."""
+        """Half the width of the uniform noise on the actor's output. Source: tuned."""
         epsilon_end: float = 0.05
         """Final probability of a uniform pipeline, annealed from 1."""
-        epsilon_steps: int = 100
-        """Pipelines over which it is annealed linearly."""
+        epsilon_steps: int = 50
+        """Pipelines over which it is annealed linearly. Source: tuned."""
         distinct: bool = True
         """Never propose a known pipeline while new ones can be found."""
 
