@@ -125,7 +125,7 @@ PRESETS: dict[str, Preset] = {
         "BANANAS (White et al., 2021)",
         "an ensemble of perceptrons and independent Thompson sampling",
         "the authors' code",
-        {"parents": 1, "epochs": 150, "learning_rate": 0.01, "weight_decay": 0.0},
+        {"warmup": 10, "parents": 1, "batch_size": 10, "epochs": 150, "learning_rate": 0.01, "weight_decay": 0.0},
         {},
         "ten layers of 20 units; path encoding of cells; the mean absolute error",
     ),

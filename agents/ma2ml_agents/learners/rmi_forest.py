@@ -35,17 +35,17 @@ class RMIForest(HistoryLearner):
     class Config:
         """Settings of the forest's search."""
 
-        warmup: int = 30
-        """Initial random pipelines. Source: RMI-NAS evaluates 100."""
-        good: float = 0.2
-        """Fraction of the pipelines that count as good. Source: RMI-NAS uses 0.05, fixed after the warm-up."""
+        warmup: int = 20
+        """Initial random pipelines. Source: tuned; RMI-NAS evaluates 100."""
+        good: float = 0.3
+        """Fraction of the pipelines that count as good. Source: tuned; RMI-NAS uses 0.05, fixed after the warm-up."""
         candidates: int = 500
         """Uniform candidates. Source: RMI-NAS draws 1,000."""
-        mutants: int = 500
+        mutants: int = 1000
         """Candidates that differ from a good pipeline in one to three decisions. RMI-NAS has none, which rarely
-        finds good pipelines of many decisions."""
-        trees: int = 50
-        """Trees of the forest. Source: RMI-NAS grows 30 to 140, depending on the search space."""
+        finds good pipelines of many decisions. Source: tuned."""
+        trees: int = 25
+        """Trees of the forest. Source: tuned; RMI-NAS grows 30 to 140, depending on the search space."""
         refit_every: int = 1
         """Results between two refits of the forest."""
         distinct: bool = True
