@@ -25,7 +25,7 @@ from ma2ml_env.image_proxy import (
     fitting_proxy,
     proxy_lines,
 )
-from ma2ml_env.image_spaces import network_space, recipe_space
+from ma2ml_env.image_spaces import network_space, recipe_space, standard_augmentation
 from ma2ml_env.search_space import decode_joint
 from ma2ml_env.tasks.image_folder import ImageFolder
 from ma2ml_env.tasks.location import shortened
@@ -152,6 +152,8 @@ def image_lines(evaluator: TrainEvaluator) -> list[str]:
         f"classes: {len(task.classes):,} ({shortened(task.classes)})",
         f"form: {task.image_size}x{task.image_size} pixels, {gray}",
     ]
+    if task.augmentation != "none":
+        lines.append(f"augmentation: {task.augmentation} before the policy; --set augmentation=none for none")
     if report.unreadable:
         lines.append(f"left out: {report.left_out}")
     if report.duplicates:
@@ -175,6 +177,7 @@ def _entry(task: ImageFolder, proxy: Proxy, device: str) -> registry.EnvEntry:
     rows, images = -(-task.image_size // proxy.stem_stride), task.load().final_images
     found = {field.name: getattr(task, field.name) for field in fields(task)}
     found |= {"classes": list(task.classes), "train_images": proxy.train_images or task.train_images}
+    found["augmentation"] = standard_augmentation(task.image_size, task.channels)
     kept = ("path", "image_size", "channels", "content", "classes", "name")
     found.pop("strict")  # checked once, before anything is searched
     chosen = {name: value for name, value in found.items() if name in kept or value != getattr(ImageFolder, name)}

@@ -1,4 +1,4 @@
-"""Search spaces of networks and recipes that suit a user's own images."""
+"""Networks, recipes and standard augmentations that suit a user's own images."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ WIDTHS = {
 WIDTHS_ON_GPU = ((16, 32, 64), (32, 64, 128), (64, 128, 256), (128, 256, 512))
 BATCH_SIZES = {500: (16, 32, 48), 5_000: (32, 48, 64), 10**9: (64, 96, 128)}
 """Batch sizes by the largest number of training images."""
+SMALLEST_CROPPED = 24
+"""Rows and columns of images of which a crop that is moved by four pixels shows the object still."""
 
 
 def network_space(rows: int, device: str) -> dict[str, Any]:
@@ -41,3 +43,17 @@ def recipe_space(images: int) -> dict[str, Any]:
         "drop_paths": [0.0, 0.1, 0.2],
         "dropouts": [0.0, 0.2, 0.4],
     }
+
+
+def standard_augmentation(image_size: int, channels: int) -> str:
+    """Returns the augmentation that is applied before any policy, a key of `ma2ml_env.augment.standard.STANDARD`.
+
+    Gray images are often of characters, so only colored ones are mirrored.
+
+    Args:
+        image_size: rows and columns of the images.
+        channels: 1 or 3.
+    """
+    if image_size < SMALLEST_CROPPED:
+        return "none"
+    return "pad_crop" if channels == 1 else "pad_crop_flip"

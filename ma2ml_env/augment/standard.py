@@ -27,13 +27,34 @@ def pad_crop_flip(images: Tensor, generator: torch.Generator) -> Tensor:
 
     Source: the usual augmentation of CIFAR, which NASNet and AutoAugment train with.
     """
+    drawn = torch.rand((3, len(images)), generator=generator, device=generator.device).to(images.device)
+    return _cropped(images, drawn[:2], drawn[2] < 0.5)
+
+
+def pad_crop(images: Tensor, generator: torch.Generator) -> Tensor:
+    """As `pad_crop_flip`, but never mirrors: for characters, and whatever else has a left and a right.
+
+    Args:
+        images: (N, C, H, W), any dtype and device; not changed.
+        generator: the only source of randomness, on any device.
+
+    Returns:
+        New images of the same shape, dtype and device.
+
+    Source: the usual augmentation of CIFAR without its flip.
+    """
+    drawn = torch.rand((2, len(images)), generator=generator, device=generator.device).to(images.device)
+    return _cropped(images, drawn, torch.zeros(len(images), dtype=torch.bool, device=images.device))
+
+
+def _cropped(images: Tensor, place: Tensor, mirrored: Tensor) -> Tensor:
+    """Crops of padded images: `place` in [0, 1), shape (2, N), from the top and from the left; `mirrored` (N,)."""
     count, _, height, width = images.shape
-    drawn = torch.rand((3, count), generator=generator, device=generator.device).to(images.device)
-    top, left = (drawn[:2] * (2 * PADDING + 1)).long()
+    top, left = (place * (2 * PADDING + 1)).long()
     padded = F.pad(images, (PADDING,) * 4)
     rows = top[:, None] + torch.arange(height, device=images.device)
     columns = left[:, None] + torch.arange(width, device=images.device)
-    columns = torch.where(drawn[2, :, None] < 0.5, columns.flip(1), columns)
+    columns = torch.where(mirrored[:, None], columns.flip(1), columns)
     image = torch.arange(count, device=images.device)[:, None, None]
     return padded[image, :, rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2).contiguous()
 
@@ -96,6 +117,7 @@ def _nothing(images: Tensor, generator: torch.Generator) -> Tensor:
 
 STANDARD: dict[str, Callable[[Tensor, torch.Generator], Tensor]] = {
     "none": _nothing,
+    "pad_crop": pad_crop,
     "pad_crop_flip": pad_crop_flip,
     "resized_crop_flip": resized_crop_flip,
 }

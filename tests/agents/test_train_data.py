@@ -13,6 +13,7 @@ import ma2ml_env
 from ma2ml_agents.commands import main
 from ma2ml_agents.runs.environment import env_of_run
 from ma2ml_env.tasks import fashion_mnist, image_folder
+from ma2ml_env.trials import TrialStore
 
 QUICK = ("--algo", "random_search", "--executor", "inline", "--set", "epochs=1", "retrain_epochs=1")
 
@@ -45,6 +46,8 @@ def test_a_folder_becomes_a_trained_model_and_the_run_knows_its_environment(plac
     assert ma2ml_env.load_model(run / "model.safetensors").classes == ("cat", "dog")
     env = env_of_run(run)
     assert (env.name, env.evaluator.task.classes, env.evaluator.epochs) == ("images/pets-v0", ("cat", "dog"), 1)
+    first = TrialStore(run / "trials.db", env.definition).load(env.decode)[0]
+    assert first.pipeline.action == {agent: space.default for agent, space in env.search_spaces.items()}
 
 
 def test_a_run_is_resumed_with_what_was_chosen_and_only_the_rest_is_evaluated(place, tmp_path, capsys) -> None:

@@ -110,6 +110,17 @@ def test_a_coarser_stem_is_taken_where_too_few_epochs_fit(place, tmp_path, monke
     assert (entry.evaluator["network"]["stem_stride"], entry.evaluator["epochs"]) == (1, 13)
 
 
+def test_colored_images_are_cropped_and_mirrored_gray_ones_only_cropped_and_small_ones_neither(tmp_path) -> None:
+    for size, colored, expected in ((32, True, "pad_crop_flip"), (32, False, "pad_crop"), (12, True, "none")):
+        folder = tmp_path / f"{size}-{colored}"
+        write_pictures(folder, {"a": 6, "b": 6}, size=size, mode="RGB" if colored else "L")
+        env = ma2ml_env.make_from_images(folder, epochs=1)
+        assert env.evaluator.task.augmentation == expected
+        said = [line for line in image_lines(env.evaluator) if line.startswith("augmentation: ")]
+        assert said == [f"augmentation: {expected} before the policy; --set augmentation=none for none"] * (size == 32)
+        assert ma2ml_env.make_from_images(folder, epochs=1, augmentation="none").evaluator.task.augmentation == "none"
+
+
 def test_the_speed_is_measured_by_training(place) -> None:
     entry, lines, *_ = entry_from_images(place, 0.5)
     assert 5 <= entry.evaluator["epochs"] <= 100

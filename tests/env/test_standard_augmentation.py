@@ -7,7 +7,7 @@ import itertools
 import pytest
 import torch
 
-from ma2ml_env.augment.standard import PADDING, STANDARD, crop_boxes, pad_crop_flip, resized_crop_flip
+from ma2ml_env.augment.standard import PADDING, STANDARD, crop_boxes, resized_crop_flip
 from ma2ml_env.tasks.cifar import CIFAR10
 from ma2ml_env.tasks.digits import Digits
 from ma2ml_env.tasks.imagenet import ImageNet
@@ -19,8 +19,9 @@ def generator(seed: int = 0) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
 
 
-def test_a_padded_crop_is_one_of_those_that_exist() -> None:
-    found = pad_crop_flip(IMAGES, generator())
+@pytest.mark.parametrize(("kind", "mirrors"), [("pad_crop_flip", {False, True}), ("pad_crop", {False})])
+def test_a_padded_crop_is_one_of_those_that_exist(kind: str, mirrors: set[bool]) -> None:
+    found = STANDARD[kind](IMAGES, generator())
     assert found.shape == IMAGES.shape
     assert found.dtype == torch.uint8
     places = set()
@@ -34,7 +35,7 @@ def test_a_padded_crop_is_one_of_those_that_exist() -> None:
         assert len(matches) == 1
         places.add(matches[0])
     assert len(places) > 30
-    assert {flipped for _, _, flipped in places} == {False, True}
+    assert {flipped for _, _, flipped in places} == mirrors
 
 
 def test_boxes_lie_inside_the_image_and_have_areas_and_ratios_of_the_stated_range() -> None:
@@ -62,7 +63,7 @@ def test_a_resized_crop_of_a_slope_is_the_slope_of_its_box() -> None:
     assert torch.allclose(found[:, 0, size // 2][inside], expected[inside], atol=1e-4)
 
 
-@pytest.mark.parametrize("kind", ["pad_crop_flip", "resized_crop_flip"])
+@pytest.mark.parametrize("kind", ["pad_crop", "pad_crop_flip", "resized_crop_flip"])
 def test_the_generator_alone_decides_and_the_images_are_not_changed(kind: str) -> None:
     before = IMAGES.clone()
     first, again, other = (STANDARD[kind](IMAGES, generator(seed)) for seed in (1, 1, 2))

@@ -27,9 +27,10 @@ from ma2ml_agents.learners import learner_from_config
 from ma2ml_agents.runs.folder import check_folder, run_folder
 from ma2ml_agents.runs.loggers import SearchLog, check_loggers
 from ma2ml_agents.search import SearchPlan
+from ma2ml_agents.search.loop import TRIALS_FILE
 from ma2ml_agents.search.plan import GIVE_UP_AFTER
 from ma2ml_agents.search.pruner import make_pruner
-from ma2ml_agents.search.warm_start import read_warm_start
+from ma2ml_agents.search.warm_start import default_action, read_warm_start
 from ma2ml_env import AutoMLEnv
 from ma2ml_env.evaluator import Preparing, Savable, is_instant
 from ma2ml_env.files import write_text
@@ -138,9 +139,14 @@ def _one_thread() -> None:
 
 
 def _warm_start(options: TrainOptions, env: AutoMLEnv, out: Path, console: Console) -> list[JointAction]:
-    """Returns the pipelines to evaluate first: those the run began with, even if the files have changed since."""
+    """Returns the pipelines to evaluate first: those the run began with, even if the files have changed since.
+
+    Own images begin with the default of every space, a usual network and recipe, which a search should not fall behind.
+    """
     kept = out / WARM_START_FILE
     words = [str(kept)] if kept.exists() else flat(options.search.warm_start)
+    if not words and options.data.data is not None and not (out / TRIALS_FILE).exists():
+        return [default_action(env)]
     return read_warm_start(words, env, console)
 
 

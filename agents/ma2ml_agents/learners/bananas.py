@@ -34,24 +34,25 @@ class BANANAS(HistoryLearner):
     class Config:
         """Settings of BANANAS."""
 
-        batch_size: int = 10
-        """Pipelines between two refits. Source: BANANAS."""
-        warmup: int = 10
-        """Initial random pipelines. Source: BANANAS."""
-        parents: int = 5
-        """Best pipelines that are mutated. BANANAS mutates others than the best only when it lacks new mutants."""
+        batch_size: int = 5
+        """Pipelines between two refits. Source: tuned; BANANAS has 10."""
+        warmup: int = 20
+        """Initial random pipelines. Source: tuned; BANANAS has 10."""
+        parents: int = 10
+        """Best pipelines that are mutated. Source: tuned; BANANAS mutates others than the best only when it lacks new
+        mutants."""
         candidates: int = 100
         """Candidate mutants. Source: BANANAS."""
         members: int = 5
         """Networks in the ensemble. Source: BANANAS."""
         hidden_size: int = 64
         """Units in each of two hidden layers. Source: BANANAS has ten layers of 20."""
-        epochs: int = 60
-        """Passes over the data per fit. Source: BANANAS uses 150."""
-        learning_rate: float = 3e-3
-        """Learning rate (Adam) of the networks. Source: BANANAS uses 0.01."""
-        weight_decay: float = 0.1
-        """Weight decay (AdamW) of the networks."""
+        epochs: int = 30
+        """Passes over the data per fit. Source: tuned; BANANAS uses 150."""
+        learning_rate: float = 1e-2
+        """Learning rate (AdamW) of the networks. Source: tuned; BANANAS uses 0.01."""
+        weight_decay: float = 0.3
+        """Weight decay (AdamW) of the networks. Source: tuned."""
         distinct: bool = True
         """Never propose a known pipeline while new ones can be found."""
 

@@ -36,8 +36,8 @@ class CMAES(AskAndTell[Any]):
     class Config:
         """Settings of CatCMA with margin."""
 
-        population: int = 0
-        """Pipelines per generation; 0 for 4 + 3 log D. Source: the package's default."""
+        population: int = 6
+        """Pipelines per generation; 0 for 4 + 3 log D, the package's default. Source: tuned."""
         ordered: bool = True
         """Treat ordered decisions as integers; otherwise all are categories."""
         distinct: bool = True
