@@ -17,6 +17,7 @@ from ma2ml_env.env import AutoMLEnv
 from ma2ml_env.errors import MA2MLError, require_range
 from ma2ml_env.evaluators.train import TrainEvaluator
 from ma2ml_env.image_proxy import (
+    FINAL_THREADS,
     GOOD_EPOCHS,
     LEAST_EPOCHS,
     Proxy,
@@ -243,7 +244,8 @@ def _proxy(
     if proxy is None:
         raise MA2MLError(f"no skeleton is made for images of {task.image_size} pixels")
     finest = final_stride(training, splits.final_images, search_time.final)
-    return proxy._replace(final_stem_stride=finest, final_threads=search_time.cores if device == "cpu" else 1)
+    threads = min(search_time.cores, FINAL_THREADS) if device == "cpu" else 1
+    return proxy._replace(final_stem_stride=finest, final_threads=threads)
 
 
 def _speed(entry: registry.EnvEntry, until: float = math.inf) -> Speed:

@@ -12,6 +12,8 @@ IMAGES_PER_CLASS = 10
 """Least number of training images per class in a search, on average."""
 PIPELINES = 20
 """Number of pipelines that a search should be able to evaluate: below, it is little more than a guess."""
+FINAL_THREADS = 4
+"""Most CPU threads of a final training: small batches of small images have little work for more."""
 FINAL_EPOCHS = 30
 """Least number of epochs of a final training that a finer stem than the search's is worth: 60 of them gained 5 points
 over 120 of the coarser stem on 2,000 colored images."""
