@@ -13,7 +13,7 @@ ROOT = Path(__file__).parent.parent
 ENV, AGENTS = ROOT / "ma2ml_env", ROOT / "agents" / "ma2ml_agents"
 ENV_FLOORS = (
     ("errors",),
-    ("files", "image_proxy"),
+    ("files", "image_proxy", "image_spaces"),
     ("decision", "families", "tasks", "types"),
     ("catalog", "evaluator", "reward", "search_space"),
     ("env", "search_spaces", "trials"),

@@ -116,7 +116,7 @@ def test_a_final_training_that_was_interrupted_goes_on_with_its_epochs_and_says_
         final._say_begun(epochs)
         assert said in capsys.readouterr().out
     torch.save(state | {"identity": {"pipeline": "another", "epochs": 2}}, file)
-    final._say_begun(2)
+    final_training.FinalTraining(env, winner, trials, 0, tmp_path, split, Console())._say_begun(2)
     assert "is of another pipeline, so the final training begins anew" in capsys.readouterr().out
 
 
