@@ -231,7 +231,7 @@ def _proxy(
         speed = _speed(entry, search_time.share(TIMING_SHARE))
         slowdown = search_time.slowdown(speed.busy) if device == "cpu" else float(search_time.workers)
         affordable = search_time.affordable(seconds, slowdown)
-        training[candidate] = speed.training * max(1.0, speed.busy)
+        training[candidate] = speed.training * speed.busy
         fixed = speed.measuring * (len(splits.validation) + 2 * min(len(splits.validation), 2000))
         sizes = (len(splits.train), len(task.classes), task.train_images > 0)
         (proxy, epochs), (asked, _) = (
