@@ -113,19 +113,34 @@ def canonical_row(
     return tuple(indices), tuple(active)
 
 
-def active_rows(conditions: Sequence[Condition], nvec: Sequence[int], actions: NDArray[np.int64]) -> NDArray[np.bool_]:
+Requirement = tuple[int, int, NDArray[np.bool_]]
+"""Index of a decision, of an earlier one that it depends on, and whether each choice of the latter allows it."""
+
+
+def requirements(conditions: Sequence[Condition], nvec: Sequence[int]) -> tuple[Requirement, ...]:
+    """Returns the conditions of all decisions as look-up tables, in order.
+
+    Args:
+        conditions: conditions of all decisions.
+        nvec: number of choices of each.
+    """
+    return tuple(
+        (place, parent, np.isin(np.arange(nvec[parent]), allowed))
+        for place, condition in enumerate(conditions)
+        for parent, allowed in condition
+    )
+
+
+def active_rows(required: Sequence[Requirement], actions: NDArray[np.int64]) -> NDArray[np.bool_]:
     """Mask of the active decisions of many actions, shape (B, K).
 
     Args:
-        conditions: conditions of all K decisions.
-        nvec: number of choices of each.
+        required: from `requirements`.
         actions: valid indices, shape (B, K).
     """
     active = np.ones(actions.shape, dtype=np.bool_)
-    for place, condition in enumerate(conditions):
-        for parent, allowed in condition:
-            allows = np.isin(np.arange(nvec[parent]), allowed)
-            active[:, place] &= active[:, parent] & allows[actions[:, parent]]
+    for place, parent, allows in required:
+        active[:, place] &= active[:, parent] & allows[actions[:, parent]]
     return active
 
 

@@ -12,7 +12,16 @@ import numpy as np
 from gymnasium.spaces import MultiDiscrete
 from numpy.typing import NDArray
 
-from ma2ml_env.decision import Condition, Decision, active_rows, canonical_row, count_actions, resolve_conditions
+from ma2ml_env.decision import (
+    Condition,
+    Decision,
+    Requirement,
+    active_rows,
+    canonical_row,
+    count_actions,
+    requirements,
+    resolve_conditions,
+)
 from ma2ml_env.errors import MA2MLError
 from ma2ml_env.types import AgentID, JointAction, Pipeline
 
@@ -109,7 +118,7 @@ class SearchSpace:
 
     def active(self, actions: NDArray[np.int64]) -> NDArray[np.bool_]:
         """Mask of the active decisions in B actions of valid indices, shape (B, K) to (B, K)."""
-        return active_rows(self.conditions, self.nvec.tolist(), actions)
+        return active_rows(self._requirements, actions)
 
     def canonical(self, actions: NDArray[np.int64]) -> NDArray[np.int64]:
         """B actions of valid indices in their canonical form, index 0 for inactive decisions, shape (B, K)."""
@@ -148,6 +157,10 @@ class SearchSpace:
         """A random action: every decision uniform, then canonical."""
         return self.validate(rng.integers(self.nvec))
 
+    @cached_property
+    def _requirements(self) -> tuple[Requirement, ...]:
+        return requirements(self.conditions, self.nvec.tolist())
+
     def _checked(self, action: Any, agent: AgentID) -> tuple[int, ...]:
         """`validate`, before it is made canonical."""
         array = _array(action)
@@ -160,13 +173,16 @@ class SearchSpace:
             raise MA2MLError(
                 f"agent {agent!r}: an action has {len(self)} whole numbers, one per decision, not {len(array)}"
             )
-        indices = tuple(int(index) for index in array)
-        for decision, index in zip(self.decisions, indices, strict=True):
-            if not 0 <= index < len(decision.choices):
-                raise MA2MLError(
-                    f"agent {agent!r}, decision {decision.name!r}: {index} is not in 0..{len(decision.choices) - 1}"
-                )
-        return indices
+        if ((array < 0) | (array >= self.nvec)).any():
+            decision, index = next(
+                (decision, int(index))
+                for decision, index in zip(self.decisions, array, strict=True)
+                if not 0 <= index < len(decision.choices)
+            )
+            raise MA2MLError(
+                f"agent {agent!r}, decision {decision.name!r}: {index} is not in 0..{len(decision.choices) - 1}"
+            )
+        return tuple(array.tolist())
 
     def _values(self, indices: tuple[int, ...]) -> dict[str, Any]:
         """`choices` of valid indices."""

@@ -59,7 +59,8 @@ class SurrogateEvaluator:
 
     def __call__(self, pipeline: Pipeline, *, seed: int) -> Result:
         """The predicted result of a pipeline, with noise."""
-        return _only(self.evaluate_batch(_rows(pipeline), seed))
+        rows = _rows(pipeline)
+        return _only(self._measured(rows, self._predict(rows), seed))
 
     def expected(self, pipeline: Pipeline) -> Result:
         """The predicted result without noise."""
@@ -80,12 +81,7 @@ class SurrogateEvaluator:
             ValueError: for a missing or unknown agent, or actions of wrong type, shape or range.
         """
         checked = self._checked(actions)
-        exact = self._predict(checked)
-        if not self.noisy:
-            return exact
-        deviation = _surrogate(self.file).noise(exact.accuracy)
-        accuracy = np.clip(exact.accuracy + deviation * _normal(checked, seed), 0.0, 1.0)
-        return exact._replace(accuracy=accuracy)
+        return self._measured(checked, self._predict(checked), seed)
 
     def expected_batch(self, actions: Mapping[AgentID, Any]) -> BatchResults:
         """Predicted results of B pipelines without noise; arguments and errors as of `evaluate_batch`."""
@@ -105,6 +101,14 @@ class SurrogateEvaluator:
         flops, params = counted = self._costs(actions)
         accuracy, seconds = _surrogate(self.file).predict(self._features(actions, counted))
         return BatchResults(accuracy, flops, params, seconds)
+
+    def _measured(self, actions: Mapping[AgentID, Integers], exact: BatchResults, seed: int) -> BatchResults:
+        """Predicted results with noise, unless there is none."""
+        if not self.noisy:
+            return exact
+        deviation = _surrogate(self.file).noise(exact.accuracy)
+        accuracy = np.clip(exact.accuracy + deviation * _normal(actions, seed), 0.0, 1.0)
+        return exact._replace(accuracy=accuracy)
 
     @cached_property
     def _costs(self) -> Callable[[Mapping[AgentID, Integers]], Integers]:
