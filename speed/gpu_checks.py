@@ -30,6 +30,8 @@ PIXELS, SHARE = 2, 0.02
 """Largest difference of augmented images, of 255, and the share of pixels that may differ by more."""
 SEEDS, EPOCHS, CANDIDATES = 6, 4, 6
 IMAGES, IMAGES_ON_CPU = 4_096, 512
+ROOM, IMAGES_THAT_DO_NOT_FIT = 256 * 2**20, 512
+"""Bytes of memory in which neither so many images of 512 pixels fit, nor a batch's activations."""
 
 
 class FailedCheckError(AssertionError):
@@ -69,9 +71,9 @@ def random_pipelines(env: AutoMLEnv, count: int) -> list[Pipeline]:
     return [env.decode({name: space.sample(rng) for name, space in env.search_spaces.items()}) for _ in range(count)]
 
 
-def evaluator_on(device: str, size: int = 32, epochs: int = 2) -> TrainEvaluator:
+def evaluator_on(device: str, size: int = 32, epochs: int = 2, images: int = IMAGES) -> TrainEvaluator:
     """An evaluator of residual networks on random colors."""
-    task = RandomColors(image_size=size, images=IMAGES if device != "cpu" else IMAGES_ON_CPU)
+    task = RandomColors(image_size=size, images=images if device != "cpu" else IMAGES_ON_CPU)
     return TrainEvaluator(task, ResidualSkeleton(), epochs, 2 * epochs, device=device)
 
 
@@ -188,12 +190,12 @@ def memory_is_given_back(device: str) -> str:
 
 
 def exhausted_memory_fails_the_pipeline(device: str) -> str:
-    room, total = 256 * 2**20, torch.cuda.get_device_properties(device).total_memory
+    room, total = ROOM, torch.cuda.get_device_properties(device).total_memory
     torch.cuda.empty_cache()
     torch.cuda.set_per_process_memory_fraction(min(1.0, room / total), device)
     try:
         pipeline = random_pipelines(ma2ml_env.make(COLORS), 1)[0]
-        error = evaluator_on(device, size=512, epochs=1)(pipeline, seed=0).error
+        error = evaluator_on(device, size=512, epochs=1, images=IMAGES_THAT_DO_NOT_FIT)(pipeline, seed=0).error
     finally:
         torch.cuda.set_per_process_memory_fraction(1.0, device)
         torch.cuda.empty_cache()

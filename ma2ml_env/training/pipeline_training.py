@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -216,10 +216,11 @@ def _evenly_spaced(images: Images) -> Images:
 
 
 def _moved(images: Images, device: str) -> Images:
-    """The images on the device; of more than a quarter of its memory only the labels."""
-    room = torch.cuda.get_device_properties(device).total_memory // 4 if device != "cpu" else 0
-    fits = device == "cpu" or images.pixels.nbytes <= room
-    pixels = images.pixels.to(device, non_blocking=True) if fits else images.pixels
+    """The images on the device; only the labels of more than a quarter of its memory, or than is free."""
+    pixels = images.pixels
+    if device == "cpu" or pixels.nbytes <= torch.cuda.get_device_properties(device).total_memory // 4:
+        with suppress(torch.OutOfMemoryError):
+            pixels = pixels.to(device, non_blocking=True)
     return Images(pixels, images.labels.to(device, non_blocking=True))
 
 

@@ -14,6 +14,7 @@ from ma2ml_env.models import build_network, fbnetv3_modules
 from ma2ml_env.models.counting import cost
 from ma2ml_env.tasks import cifar
 from ma2ml_env.tasks.digits import Digits
+from ma2ml_env.tasks.task import Images
 from ma2ml_env.training import pipeline_training
 
 NASNET = {"filters": 2, "repeats": 1}
@@ -144,3 +145,16 @@ def test_the_images_of_a_final_training_are_all_in_one_place_where_only_validati
     assert pipeline_training._moved(parts.validation, "meta").pixels.device.type == "meta"
     both = pipeline_training._moved(parts.train_and_validation, "meta")
     assert (both.pixels.device.type, both.labels.device.type) == ("cpu", "meta")
+
+
+def test_images_stay_in_the_host_s_memory_where_another_program_uses_the_device_s(monkeypatch):
+    class OutOfRoom:
+        nbytes = 1
+
+        def to(self, *arguments, **settings):
+            raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda device: SimpleNamespace(total_memory=2**30))
+    pixels = OutOfRoom()
+    moved = pipeline_training._moved(Images(pixels, torch.zeros(1)), "meta")
+    assert (moved.pixels, moved.labels.device.type) == (pixels, "meta")
