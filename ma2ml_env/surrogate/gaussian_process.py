@@ -20,6 +20,10 @@ Matrix = TypeVar("Matrix", Floats, "Tensor")
 
 LEARNED_FROM = 1000
 """Maximum number of measurements that the length scales are learned from; time grows with its third power."""
+WORST = 0.1
+"""Share of the measurements, the lowest, that length scales are not learned from. Without the worse half, held-out
+pipelines are predicted worse: R2 .67 instead of .79 from 1,228 trainings of `cifar10-16px`, .74 instead of .82 from as
+many of `digits`."""
 POINTS = 1500
 """Maximum number of measurements that become points; more changed tau by 0.001 and cost time."""
 STEPS, RATE = 80, 0.05
@@ -171,9 +175,9 @@ def fit_gaussian_process(
 
     The process is the sum of a function of all columns and one function of each group of columns, so that the effect of
     a group is learned across all values of the others; a group's length scales are those of the whole, multiplied by
-    one factor. Length scales, variances of the terms and the level of the noise are learned where a search compares
-    pipelines: from the better half of the measurements (at least the best 250, at most 1,000 of them), where columns
-    that separate only the bad from the worse do not count. The posterior is then computed from all measurements,
+    one factor. Length scales, variances of the terms and the level of the noise are learned from at most 1,000 of the
+    measurements, drawn at random from all but the worst tenth, among which are trainings that diverged: their distance
+    from the others says little about those. The posterior is then computed from all measurements,
     through inducing points drawn among them at random. The noise level is looked up at the measured accuracy first and
     at the posterior mean afterwards, since an unluckily high measurement would otherwise get too little noise. The
     noise has heavy tails, so that outliers count less.
@@ -187,7 +191,7 @@ def fit_gaussian_process(
 
     Source: Rasmussen and Williams, equation 5.8 (with normal priors on the logarithms of the length scales and of the
     factors), and 8.14, the subset of regressors, which is nearly the exact process where all measurements are points.
-    Neither has the restriction to the better half or the reweighting under Student's t.
+    Neither leaves out the worst or reweights under Student's t.
     """
     import torch
 
@@ -207,8 +211,8 @@ def _fit(
     varying = np.flatnonzero(deviation > 1e-9 * (1.0 + np.abs(center)))
     rows = (table - center)[:, varying] / deviation[varying]
     parts = [np.arange(len(varying)), *filter(len, (np.flatnonzero(np.isin(varying, group)) for group in groups))]
-    better = np.argsort(-target, kind="stable")[: max(len(target) // 2, min(len(target), LEARNED_FROM // 4))]
-    some = rng.permutation(better)[:LEARNED_FROM]
+    but_worst = np.argsort(-target, kind="stable")[: len(target) - int(WORST * len(target))]
+    some = rng.permutation(but_worst)[:LEARNED_FROM]
     learned = _learn(rows[some], target[some], noise(target[some]), parts)
     _, distinct = np.unique(table, axis=0, return_index=True)
     points = np.sort(rng.permutation(distinct)[:POINTS])

@@ -52,10 +52,10 @@ def test_the_misfit_is_the_normal_densitys_negative_logarithm() -> None:
     assert found == pytest.approx(-multivariate_normal(cov=covariance).logpdf(residual) - 3 * np.log(2 * np.pi))
 
 
-def test_what_matters_only_among_the_bad_is_not_looked_at() -> None:
+def test_what_matters_only_among_the_worst_tenth_is_not_looked_at() -> None:
     rng = np.random.default_rng(0)
     table = rng.uniform(-1.0, 1.0, (600, 3))
-    bad = np.arange(600) % 2 == 0
+    bad = np.arange(600) % 11 == 0
     target = np.where(bad, -6.0 + np.sin(3.0 * table[:, 1]), np.sin(3.0 * table[:, 0]))
     of_good, of_bad, of_none = np.array(fit_gaussian_process(table, target, always(0.05)).terms[0].scale)
     assert of_good > 3 * of_bad
@@ -140,8 +140,8 @@ def test_measurements_that_are_far_off_hardly_count() -> None:
     assert np.abs(fit_gaussian_process(table, unlucky, always(0.1))(unseen) - truth).mean() < 0.1
 
 
-@pytest.mark.parametrize(("count", "learned_from"), [(100, 100), (300, 250), (1200, 600), (2500, 1000)])
-def test_columns_are_learned_from_the_better_half_of_enough(
+@pytest.mark.parametrize(("count", "learned_from"), [(100, 90), (300, 270), (2500, 1000)])
+def test_columns_are_learned_from_all_but_the_worst_tenth(
     monkeypatch: pytest.MonkeyPatch, count: int, learned_from: int
 ) -> None:
     seen: list[np.ndarray] = []
@@ -152,8 +152,7 @@ def test_columns_are_learned_from_the_better_half_of_enough(
     fit_gaussian_process(table, measured, always(0.1))
     (target,) = seen
     assert len(target) == learned_from
-    worst_of_them = np.sort(measured)[::-1][max(count // 2, min(count, 250)) - 1]
-    assert target.min() >= worst_of_them
+    assert target.min() >= np.sort(measured)[count // 10]
 
 
 def test_before_anything_is_learned_distances_within_each_term_are_of_order_one(
