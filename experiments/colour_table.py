@@ -9,7 +9,8 @@ Every learner has three runs of 150, whose ranking can be compared with the surr
 be stopped at any time, and resumes when restarted; any number of them share the folder, or the runs, with `--shard
 i/n`. The second command trains nothing: it adds finished trials to one small file, which keeps the runs that the
 folder lacks, so that folders of several machines merge into it, and adds the trainings of `colour_gate.py` that are of
-the same definition. Runs in the stored table are not trained again.
+the same definition. Runs in the stored table are not trained again. On a GPU (`--device cuda`) trainings are in single
+precision, as on a CPU.
 """
 
 from __future__ import annotations
@@ -62,9 +63,9 @@ def runs() -> list[Run]:
     return [noise[0], *rounds[:2], *noise[1:], *rounds[2:]]
 
 
-def train(root: Path, run: Run, known: dict[str, list[Trial]]) -> None:
+def train(root: Path, run: Run, known: dict[str, list[Trial]], device: str) -> None:
     """Finishes a run."""
-    env = ma2ml_env.make(ENV)
+    env = ma2ml_env.make(ENV, device=device, precision="float32")
     if max(len(known.get(run.name, [])), len(stored(root, run))) >= run.budget:
         return
     learner = make_learner(run.algo, agent_specs(env), seed=run.seed)
@@ -115,6 +116,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, default=Path("runs/colour-table"))
     parser.add_argument("--shard", default="0/1", help="i/n: the i-th of n processes, from 0, trains every n-th run")
+    parser.add_argument("--device", default="cpu")
     parser.add_argument("--collect", type=Path, help="write finished trials to this file, and train nothing")
     arguments = parser.parse_args()
     if arguments.collect is not None:
@@ -128,7 +130,7 @@ def main() -> None:
         lock = filelock.FileLock(arguments.out / f"{run.name}.lock", timeout=0)
         try:
             with lock:
-                train(arguments.out, run, known)
+                train(arguments.out, run, known, arguments.device)
         except filelock.Timeout:
             continue
 

@@ -34,8 +34,9 @@ import ma2ml_env
 from ma2ml_agents import agent_specs, make_learner, run_search
 from ma2ml_agents.executors import ProcessExecutor
 from ma2ml_env.evaluators.train import TrainEvaluator
-from ma2ml_env.training.loop import Fit, Fitting, Normalization, autocast
+from ma2ml_env.training.loop import Fit, Fitting, Normalization
 from ma2ml_env.training.optimization import make_optimizer
+from ma2ml_env.training.precision import autocast
 from speed.gpu_checks import (
     COLORS,
     DIGITS,

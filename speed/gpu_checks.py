@@ -21,7 +21,8 @@ from ma2ml_env.evaluators.train import TrainEvaluator
 from ma2ml_env.models.residual import ResidualSkeleton
 from ma2ml_env.search_spaces.autoaugment import OPERATIONS, Operation
 from ma2ml_env.tasks.task import Images, Splits
-from ma2ml_env.training.loop import Fit, Fitting, Normalization, accuracy, autocast
+from ma2ml_env.training.loop import Fit, Fitting, Normalization, accuracy
+from ma2ml_env.training.precision import autocast
 
 COLORS, DIGITS = "ma2ml/cifar10-16px-v0", "ma2ml/digits-v0"
 LOGITS, ANGLE = 0.05, 0.1

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from ma2ml_env.training.pipeline_training import PipelineTraining
 
 METRICS = ("accuracy", "balanced_accuracy")
+PRECISIONS = ("auto", "float32")
 MOST_EPOCHS, MOST_THREADS = 1_000_000, 4096
 STRIDE_POWER = 1.7
 """Power of the stem's stride by which the time of a training falls: 3.1 times as long at half the stride, measured."""
@@ -39,8 +40,7 @@ class TrainEvaluator:
         network: the skeleton that the architecture is put into.
         epochs: number of epochs of a training in the search, at least 1.
         retrain_epochs: number of epochs of the training that makes the final model, at least 1.
-        device: `"cpu"` or `"cuda"`, with bfloat16 and channels last on CUDA, where equal seeds may differ in the last
-            digits.
+        device: `"cpu"` or `"cuda"`, where equal seeds may differ in the last digits.
         threads: CPU threads of one training. Results depend on it in the last digits, so it is fixed here and
             does not follow the machine.
         measured_epochs: after which epochs accuracy is measured before the end, on 2,000 fixed validation
@@ -50,6 +50,7 @@ class TrainEvaluator:
         search_stem_stride: stride of the stem in the search, coarser than that of `network`, which is what costs are
             of and what the final model has. None: the same.
         retrain_threads: CPU threads of the final training; None: as many as of one in the search.
+        precision: `"auto"`, bfloat16 on CUDA and float32 on a CPU, or `"float32"` everywhere.
 
     Raises:
         ValueError: for fewer than one epoch or thread, measured epochs that do not ascend from 1 or later, an unknown
@@ -68,6 +69,7 @@ class TrainEvaluator:
     metric: str = METRICS[0]
     search_stem_stride: int | None = None
     retrain_threads: int | None = None
+    precision: str = PRECISIONS[0]
 
     def __post_init__(self) -> None:
         measured = (0, *(self.measured_epochs or ()))
@@ -80,6 +82,7 @@ class TrainEvaluator:
             require_range(name, getattr(self, name), 1, most)
         _ = self._search_network
         require_known(self.metric, METRICS, "metric")
+        require_known(self.precision, PRECISIONS, "precision")
         if self.device not in ("cpu", "cuda") and not self.device.startswith("cuda:"):
             raise MA2MLError(f"unknown device {self.device!r}; it is 'cpu', 'cuda' or 'cuda:0', 'cuda:1', ...")
         if self.device != "cpu" and not _cuda_is_available():
@@ -114,7 +117,7 @@ class TrainEvaluator:
 
     @property
     def definition(self) -> dict[str, Any]:
-        """All that a result depends on besides pipeline and seed; device and threads affect its last digits only."""
+        """All of a result but pipeline and seed; device, threads and precision affect its last digits only."""
         parts = {"task": _chosen(self.task), "network": _chosen(self.network), "epochs": self.epochs}
         standard = getattr(self.task, "augmentation", "none")
         always = {} if standard == "none" else {"augmentation": standard}
@@ -215,7 +218,7 @@ class TrainEvaluator:
         from ma2ml_env.training.pipeline_training import PipelineTraining
 
         threads = self.threads if self.retrain_threads is None else self.retrain_threads
-        return PipelineTraining(self.task, self.network, self.device, threads, self.metric)
+        return PipelineTraining(self.task, self.network, self.device, threads, self.metric, self.precision)
 
     @property
     def _search_training(self) -> PipelineTraining:

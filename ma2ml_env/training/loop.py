@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -19,6 +18,7 @@ from ma2ml_env.search_spaces.autoaugment import Policy
 from ma2ml_env.search_spaces.recipe import Recipe
 from ma2ml_env.tasks.task import Images
 from ma2ml_env.training.optimization import make_optimizer, make_schedule
+from ma2ml_env.training.precision import autocast
 
 AUGMENT_CHUNK, AUGMENT_BYTES = 4096, 2**26
 MEASURED = 4_000
@@ -248,13 +248,6 @@ def accuracy(network: nn.Module, images: Images, normalization: Normalization, m
     counts = torch.bincount(images.labels)
     hits = torch.bincount(images.labels[correct], minlength=len(counts))
     return float((hits[counts > 0].double() / counts[counts > 0]).mean())
-
-
-@contextmanager
-def autocast(device: torch.device) -> Iterator[None]:
-    """bfloat16 where it pays: on CUDA, not on a CPU."""
-    with torch.autocast(device.type, dtype=torch.bfloat16, enabled=device.type == "cuda"):
-        yield
 
 
 def batches(fitting: Fitting, generator: torch.Generator) -> Iterator[tuple[Tensor, Tensor]]:

@@ -19,6 +19,7 @@ from ma2ml_env.tasks.task import Images, Splits
 from ma2ml_env.training.checkpoint import Checkpoint
 from ma2ml_env.training.classifier import Classifier
 from ma2ml_env.training.loop import DivergedError, Fit, Fitting, Normalization, accuracy, fit
+from ma2ml_env.training.precision import precision
 from ma2ml_env.types import Pipeline
 
 AVERAGED = 0.1
@@ -37,6 +38,7 @@ class PipelineTraining:
         device: `"cpu"`, `"cuda"` or `"cuda:0"`, ...
         threads: CPU threads of one training.
         metric: measure of a network, as of `ma2ml_env.training.loop.accuracy`.
+        precision: number format, as of `ma2ml_env.training.precision.precision`.
     """
 
     task: Any
@@ -44,6 +46,7 @@ class PipelineTraining:
     device: str
     threads: int
     metric: str = "accuracy"
+    precision: str = "auto"
 
     @property
     def splits(self) -> Splits:
@@ -137,7 +140,7 @@ class PipelineTraining:
             DivergedError: if the training diverges.
         """
         both = _moved(self.task.load().train_and_validation, self.device)
-        with _deterministic(pipeline.random_seed(seed), self.device, self.threads):
+        with self._deterministic(pipeline.random_seed(seed)):
             training = self._started(pipeline, seed, both, epochs, final=True)
             file = Checkpoint(checkpoint, self._identity(pipeline, seed, epochs))
             if (state := file.load()) is not None:
@@ -150,7 +153,7 @@ class PipelineTraining:
                 file.offer(training.state_dict)
             network = training.evaluated
         normalization = Normalization.of(self.splits.train)
-        with _deterministic(0, self.device, self.threads):
+        with self._deterministic(0):
             test = accuracy(network, self.splits.test, normalization, self.metric)
         model = Classifier(network.cpu(), pipeline["nas"], self.skeleton, normalization, self.task)
         return model.eval(), test
@@ -164,7 +167,7 @@ class PipelineTraining:
         go_on_after: Callable[[int, nn.Module], bool],
     ) -> nn.Module:
         """Trains a fresh network; `go_on_after(epoch, network)` decides after each epoch whether to go on."""
-        with _deterministic(pipeline.random_seed(seed), self.device, self.threads):
+        with self._deterministic(pipeline.random_seed(seed)):
             return fit(self._started(pipeline, seed, images, epochs), go_on_after)
 
     def _started(self, pipeline: Pipeline, seed: int, images: Images, epochs: int, *, final: bool = False) -> Fit:
@@ -184,6 +187,18 @@ class PipelineTraining:
         )
         generator = torch.Generator(device).manual_seed(pipeline.random_seed(seed))
         return Fit(self.build(pipeline), fitting, generator, watched=final)
+
+    @contextmanager
+    def _deterministic(self, seed: int) -> Iterator[None]:
+        """Seeds torch, sets its threads and precision for one training; afterwards all are as before."""
+        before = torch.get_num_threads()
+        with torch.random.fork_rng(devices=[self.device] if self.device != "cpu" else []), precision(self.precision):
+            torch.manual_seed(seed)
+            torch.set_num_threads(self.threads)
+            try:
+                yield
+            finally:
+                torch.set_num_threads(before)
 
     def _identity(self, pipeline: Pipeline, seed: int, epochs: int) -> dict[str, Any]:
         """All that determines a final training, as plain values."""
@@ -222,19 +237,6 @@ def _moved(images: Images, device: str) -> Images:
         with suppress(torch.OutOfMemoryError):
             pixels = pixels.to(device, non_blocking=True)
     return Images(pixels, images.labels.to(device, non_blocking=True))
-
-
-@contextmanager
-def _deterministic(seed: int, device: str, threads: int) -> Iterator[None]:
-    """Seeds torch and sets its threads for one training; afterwards both are as before."""
-    before = torch.get_num_threads()
-    with torch.random.fork_rng(devices=[device] if device != "cpu" else []):
-        torch.manual_seed(seed)
-        torch.set_num_threads(threads)
-        try:
-            yield
-        finally:
-            torch.set_num_threads(before)
 
 
 def _out_of_memory(failure: Exception) -> bool:

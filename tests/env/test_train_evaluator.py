@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from copy import deepcopy
 from dataclasses import replace
 
@@ -25,6 +26,7 @@ from ma2ml_env.tasks.task import Images
 from ma2ml_env.training import pipeline_training
 from ma2ml_env.training.loop import Fitting, Normalization, batches
 from ma2ml_env.training.optimization import make_optimizer
+from ma2ml_env.training.precision import autocast, precision
 
 
 def env_with_recipe(*recipes: Recipe) -> AutoMLEnv:
@@ -185,3 +187,32 @@ def test_the_final_training_may_have_more_threads_than_a_training_of_the_search(
     assert threads == [1, 2, 2]
     with pytest.raises(MA2MLError, match="retrain_threads"):
         residual_on_digits(2, retrain_threads=0)
+
+
+@pytest.mark.parametrize(("name", "on_gpu"), [("auto", torch.bfloat16), ("float32", torch.float32)])
+def test_the_precision_decides_on_autocast_and_tf32_within_a_training_alone(name: str, on_gpu, monkeypatch) -> None:
+    seen, tf32 = [], torch.backends.cudnn.allow_tf32
+
+    def note(device_type: str, dtype: torch.dtype, enabled: bool):
+        seen.append(dtype if enabled else torch.float32)
+        return nullcontext()
+
+    monkeypatch.setattr(torch, "autocast", note)
+    with precision(name):
+        assert torch.backends.cudnn.allow_tf32 == (tf32 and name == "auto")
+        for device in ("cuda", "cpu"):
+            with autocast(torch.device(device)):
+                pass
+    assert seen == [on_gpu, torch.float32]
+    assert torch.backends.cudnn.allow_tf32 == tf32
+
+
+def test_the_precision_reaches_the_training_and_changes_nothing_on_a_cpu() -> None:
+    usual, single = residual_on_digits(2), residual_on_digits(2, precision="float32")
+    assert single._training.precision == "float32"
+    assert usual.definition == single.definition
+    space = residual(widths=[[8], [8]], stems=[8])
+    pipeline = decode_joint({"nas": space}, {"nas": space.default})
+    assert usual(pipeline, seed=0).accuracy == single(pipeline, seed=0).accuracy
+    with pytest.raises(MA2MLError, match="float16"):
+        residual_on_digits(2, precision="float16")
