@@ -15,7 +15,7 @@ import numpy as np
 
 import ma2ml_env
 
-IDS = ("ma2ml/digits-surrogate-v0", "ma2ml/digits-flops-surrogate-v0")
+IDS = ("ma2ml/cifar10-16px-surrogate-v0", "ma2ml/cifar10-16px-flops-surrogate-v0", "ma2ml/digits-surrogate-v0")
 
 
 def per_second(count: int, work: Callable[[], object]) -> float:

@@ -37,7 +37,8 @@ def test_the_wheel_holds_exactly_two_typed_packages(wheel: Path) -> None:
     packages = {name.split("/")[0] for name in names if ".dist-info/" not in name}
     assert packages == {"ma2ml_env", "ma2ml_agents"}
     assert {"ma2ml_env/py.typed", "ma2ml_agents/py.typed", "ma2ml_env/envs_registry.yaml"} <= set(names)
-    assert {"ma2ml_env/data/digits-v0.csv.xz", "ma2ml_env/data/digits-v0.surrogate.xz"} <= set(names)
+    shipped = ("digits-v0.csv.xz", "digits-v0.surrogate.xz", "cifar10-16px-v0.surrogate.xz")
+    assert {f"ma2ml_env/data/{name}" for name in shipped} <= set(names)
 
 
 def test_the_wheel_holds_every_module_of_the_checkout(wheel: Path) -> None:

@@ -24,7 +24,9 @@ from ma2ml_env.surrogate.model import load_surrogate
 from ma2ml_env.testing import check_evaluator
 
 DIGITS = "ma2ml/digits-v0"
+COLOUR = "ma2ml/cifar10-16px-v0"
 IDS = ["ma2ml/digits-surrogate-v0", "ma2ml/digits-flops-surrogate-v0"]
+COLOUR_IDS = ["ma2ml/cifar10-16px-surrogate-v0", "ma2ml/cifar10-16px-flops-surrogate-v0"]
 
 
 def test_a_missing_file_is_refused_when_the_environment_is_made(tmp_path: Path) -> None:
@@ -52,7 +54,15 @@ def env() -> AutoMLEnv:
     return ma2ml_env.make(IDS[0])
 
 
-def test_the_evaluator_conforms(env: AutoMLEnv) -> None:
+@pytest.fixture(scope="module", params=[(IDS[0], DIGITS), (COLOUR_IDS[0], COLOUR)], ids=["digits", "colour"])
+def pair(request: pytest.FixtureRequest) -> tuple[AutoMLEnv, AutoMLEnv]:
+    """An environment and the one that it imitates."""
+    imitating, real = request.param
+    return ma2ml_env.make(imitating), ma2ml_env.make(real)
+
+
+def test_the_evaluator_conforms(pair: tuple[AutoMLEnv, AutoMLEnv]) -> None:
+    env, _ = pair
     check_evaluator(env.evaluator, env.search_spaces, pipelines=5)
 
 
@@ -68,7 +78,8 @@ def test_it_answers_what_its_surrogate_predicts_of_the_trials(env: AutoMLEnv) ->
     np.testing.assert_allclose([result.seconds for result in expected], seconds)
 
 
-def test_a_batch_equals_single_evaluations(env: AutoMLEnv) -> None:
+def test_a_batch_equals_single_evaluations(pair: tuple[AutoMLEnv, AutoMLEnv]) -> None:
+    env, _ = pair
     actions = random_actions(env, 50)
     batch = env.evaluator.evaluate_batch(actions, 3)
     single = [env.evaluate(env.decode(row(actions, number)), seed=3) for number in range(50)]
@@ -76,10 +87,10 @@ def test_a_batch_equals_single_evaluations(env: AutoMLEnv) -> None:
         np.testing.assert_allclose(getattr(batch, name), [getattr(result, name) for result in single], atol=1e-9)
 
 
-def test_costs_equal_those_of_the_environment_that_it_imitates(env: AutoMLEnv) -> None:
+def test_costs_equal_those_of_the_environment_that_it_imitates(pair: tuple[AutoMLEnv, AutoMLEnv]) -> None:
+    env, real = pair
     actions = random_actions(env, 200, seed=1)
     batch = env.evaluator.evaluate_batch(actions, 0)
-    real = ma2ml_env.make(DIGITS)
     for number in range(200):
         cost = real.cost(real.decode(row(actions, number)))
         assert (cost.flops, cost.params) == (batch.flops[number], batch.params[number])
@@ -133,14 +144,30 @@ def test_a_batch_of_actions_that_do_not_fit_is_refused(env: AutoMLEnv, change, m
         env.evaluator.evaluate_batch(actions, 0)
 
 
-def test_the_flops_environment_pays_for_the_same_results_under_the_constraint(env: AutoMLEnv) -> None:
-    constrained = ma2ml_env.make(IDS[1])
+def test_inactive_decisions_change_no_prediction() -> None:
+    env = ma2ml_env.make(COLOUR_IDS[0])
+    space, rng = env.search_spaces["nas"], np.random.default_rng(3)
+    actions = random_actions(env, 50)
+    others = rng.integers(space.nvec, size=actions["nas"].shape)
+    changed = actions | {"nas": np.where(space.active(actions["nas"]), actions["nas"], others)}
+    assert (changed["nas"] != actions["nas"]).any()
+    one, other = (env.evaluator.evaluate_batch(chosen, 0) for chosen in (actions, changed))
+    assert [column.tolist() for column in one] == [column.tolist() for column in other]
+
+
+@pytest.mark.parametrize(
+    ("ids", "constraint", "exponent"), [(IDS, 400_000, -0.07), (COLOUR_IDS, 3_000_000, -0.05)], ids=["digits", "colour"]
+)
+def test_the_flops_environment_pays_for_the_same_results_under_the_constraint(
+    ids: list[str], constraint: int, exponent: float
+) -> None:
+    env, constrained = map(ma2ml_env.make, ids)
     assert constrained.definition == env.definition
     actions = random_actions(env, 20)
     for number in range(20):
         result = env.evaluate(env.decode(row(actions, number)))
         assert constrained.evaluate(constrained.decode(row(actions, number))) == result
-        factor = min(1.0, (result.flops / 400_000) ** -0.07)
+        factor = min(1.0, (result.flops / constraint) ** exponent)
         assert constrained.reward(result) == pytest.approx(result.accuracy * factor)
 
 
