@@ -63,9 +63,9 @@ def runs() -> list[Run]:
     return [noise[0], *rounds[:2], *noise[1:], *rounds[2:]]
 
 
-def train(root: Path, run: Run, known: dict[str, list[Trial]], device: str) -> None:
-    """Finishes a run."""
-    env = ma2ml_env.make(ENV, device=device, precision="float32")
+def train(root: Path, run: Run, known: dict[str, list[Trial]], **settings: str) -> None:
+    """Finishes a run, with settings of the environment."""
+    env = ma2ml_env.make(ENV, **settings)
     if max(len(known.get(run.name, [])), len(stored(root, run))) >= run.budget:
         return
     learner = make_learner(run.algo, agent_specs(env), seed=run.seed)
@@ -125,12 +125,13 @@ def main() -> None:
     torch.set_num_threads(1)
     arguments.out.mkdir(parents=True, exist_ok=True)
     known = known_runs(TABLE)
+    settings = {} if arguments.device == "cpu" else {"device": arguments.device, "precision": "float32"}
     index, count = map(int, arguments.shard.split("/"))
     for run in runs()[index::count]:
         lock = filelock.FileLock(arguments.out / f"{run.name}.lock", timeout=0)
         try:
             with lock:
-                train(arguments.out, run, known, arguments.device)
+                train(arguments.out, run, known, **settings)
         except filelock.Timeout:
             continue
 
