@@ -7,6 +7,8 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
 
 def append_rows(file: Path, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
     """Appends rows to a CSV file; a new one begins with the names of its columns."""
@@ -15,3 +17,8 @@ def append_rows(file: Path, columns: Sequence[str], rows: Iterable[Sequence[Any]
         if text.tell() == 0:
             writer.writerow(columns)
         writer.writerows(rows)
+
+
+def finished(file: Path, columns: Sequence[str]) -> set[tuple[Any, ...]]:
+    """Returns the values of some columns in every row of a CSV file; empty if there is no file."""
+    return set() if not file.exists() else set(pd.read_csv(file)[list(columns)].itertuples(index=False, name=None))

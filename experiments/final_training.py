@@ -23,7 +23,7 @@ from typing import Any
 
 import pandas as pd
 import torch
-from csv_rows import append_rows
+from csv_rows import append_rows, finished
 from timm.utils import ModelEmaV3
 from torch import nn
 
@@ -107,7 +107,7 @@ def missing() -> list[tuple[str, Pipeline, int, str]]:
         for change in CHANGES[: 2 if problem == "ma2ml/digits-v0" else 3]
         for pipeline in found[problem]
     ]
-    done = set() if not RUNS.exists() else set(pd.read_csv(RUNS)[CELL].itertuples(index=False, name=None))
+    done = finished(RUNS, CELL)
     return [cell for cell in wanted if (cell[0], cell[1].key, cell[2], cell[3]) not in done]
 
 

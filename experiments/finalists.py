@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
-from csv_rows import append_rows
+from csv_rows import append_rows, finished
 
 import ma2ml_env
 from ma2ml_agents import agent_specs, make_learner, run_search
@@ -137,7 +137,7 @@ def run(problem: str, learner: str, seed: int) -> list[list[Any]]:
 def missing(seeds: int) -> list[tuple[str, str, int]]:
     """The searches to make, those of the first seeds first."""
     wanted = [(problem, learner, seed) for seed in range(seeds) for problem in PROBLEMS for learner in LEARNERS]
-    done = set() if not RUNS.exists() else set(pd.read_csv(RUNS)[CELL].itertuples(index=False, name=None))
+    done = finished(RUNS, CELL)
     return [cell for cell in wanted if cell not in done]
 
 

@@ -26,7 +26,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
-from csv_rows import append_rows
+from csv_rows import append_rows, finished
 from matplotlib.figure import Figure
 
 import ma2ml_env
@@ -118,7 +118,7 @@ def missing(seeds: int, learners: list[str]) -> list[tuple[str, str, int]]:
         for learner in learners
         if (learner in OWN or problem in TABLES) and seed < FEW.get(learner, seeds)
     ]
-    done = set() if not RUNS.exists() else set(pd.read_csv(RUNS)[COLUMNS[:3]].itertuples(index=False, name=None))
+    done = finished(RUNS, COLUMNS[:3])
     return [cell for cell in wanted if cell not in done]
 
 

@@ -27,7 +27,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from csv_rows import append_rows
+from csv_rows import append_rows, finished
 from PIL import Image
 
 from ma2ml_env.tasks.cifar import CIFAR10
@@ -103,7 +103,7 @@ def measure(cell: tuple[str, str, int, float], out: Path, autogluon: str | None)
 def missing(minutes: float, autogluon: str | None) -> list[tuple[str, str, int, float]]:
     """Returns the runs to make."""
     methods = [method for method in METHODS if method != "autogluon" or autogluon is not None]
-    done = set() if not RUNS.exists() else set(pd.read_csv(RUNS)[CELL].itertuples(index=False, name=None))
+    done = finished(RUNS, CELL)
     wanted = [(of, method, seed, minutes) for seed, of, method in itertools.product(range(SEEDS), SETS, methods)]
     return [cell for cell in wanted if cell not in done]
 

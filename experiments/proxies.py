@@ -1,4 +1,4 @@
-"""How well short trainings on a user's own images rank pipelines as the final training does.
+"""Rank correlation of short trainings on a user's own images with the final training.
 
     python experiments/proxies.py FOLDER [--device cuda] [--workers 4]
     python experiments/proxies.py --show
@@ -23,7 +23,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 import torch
-from csv_rows import append_rows
+from csv_rows import append_rows, finished
 from scipy import stats
 
 from ma2ml_env import AutoMLEnv
@@ -87,7 +87,7 @@ def train(folder: str, device: str, index: int, training: Training, seed: int) -
 def missing() -> list[tuple[int, Training, int]]:
     """The trainings to make, all of one pipeline after those of another."""
     key = ["pipeline", "stride", "epochs", "seed"]
-    done = set() if not ROWS.exists() else set(pd.read_csv(ROWS)[key].itertuples(index=False, name=None))
+    done = finished(ROWS, key)
     wanted = itertools.product(range(PIPELINES), (FINAL, *SHORT))
     each = [(index, training, seed) for index, training in wanted for seed in range(training.seeds)]
     return [one for one in each if (one[0], one[1].stride, one[1].epochs, one[2]) not in done]
