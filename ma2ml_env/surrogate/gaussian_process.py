@@ -18,12 +18,9 @@ if TYPE_CHECKING:
 
 Matrix = TypeVar("Matrix", Floats, "Tensor")
 
-LEARNED_FROM = 1000
-"""Maximum number of measurements that the length scales are learned from; time grows with its third power."""
-WORST = 0.1
-"""Share of the measurements, the lowest, that length scales are not learned from. Without the worse half, held-out
-pipelines are predicted worse: R2 .67 instead of .79 from 1,228 trainings of `cifar10-16px`, .74 instead of .82 from as
-many of `digits`."""
+LEARNED_FROM, WORST = 1000, 0.1
+"""Maximum number of measurements that length scales are learned from; time grows with its third power. Share of the
+lowest ones that they are not learned from: without the lowest half, R2 was .67 instead of .79."""
 POINTS = 1500
 """Maximum number of measurements that become points; more changed tau by 0.001 and cost time."""
 STEPS, RATE = 80, 0.05
@@ -176,11 +173,10 @@ def fit_gaussian_process(
     The process is the sum of a function of all columns and one function of each group of columns, so that the effect of
     a group is learned across all values of the others; a group's length scales are those of the whole, multiplied by
     one factor. Length scales, variances of the terms and the level of the noise are learned from at most 1,000 of the
-    measurements, drawn at random from all but the worst tenth, among which are trainings that diverged: their distance
-    from the others says little about those. The posterior is then computed from all measurements,
-    through inducing points drawn among them at random. The noise level is looked up at the measured accuracy first and
-    at the posterior mean afterwards, since an unluckily high measurement would otherwise get too little noise. The
-    noise has heavy tails, so that outliers count less.
+    measurements, drawn at random from all but the worst tenth, among which are trainings that diverged. The posterior
+    is then computed from all measurements, through inducing points drawn among them at random. The noise level is
+    looked up at the measured accuracy first and at the posterior mean afterwards, since an unluckily high measurement
+    would otherwise get too little noise. The noise has heavy tails, so that outliers count less.
 
     Args:
         table: shape (N, columns).
