@@ -69,7 +69,7 @@ def models() -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 def load(problem: str) -> tuple[NDArray[np.float64], NDArray[Any], bool]:
-    """Returns features and targets of at most 500 examples, and whether the targets are classes."""
+    """Returns features and targets of at most 400 examples, and whether the targets are classes."""
     data = getattr(datasets, f"load_{problem}")()
     order = np.random.default_rng(0).permutation(len(data.target))[:EXAMPLES]
     target, classes = data.target[order], problem != "diabetes"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from statistics import NormalDist
+
 import numpy as np
 import pytest
 import torch
@@ -67,8 +69,17 @@ def test_failed_pipelines_do_not_blur_the_others() -> None:
     assert (with_failures[60:] == -5).all()
 
 
+@pytest.mark.parametrize(("kind", "quantiles"), [("quartiles", (0.25, 0.75)), ("top", (0.5, 0.9))])
+def test_standardized_rewards_have_the_quantiles_of_a_standard_normal(kind, quantiles) -> None:
+    rewards = torch.rand(101, dtype=torch.float64, generator=torch.Generator().manual_seed(0)) ** 3
+    low, high = np.quantile(standardize(rewards, kind).numpy(), quantiles)
+    normal = NormalDist()
+    assert high - low == pytest.approx(normal.inv_cdf(quantiles[1]) - normal.inv_cdf(quantiles[0]), rel=1e-4)
+
+
 def test_equal_rewards_become_zero_and_mostly_equal_ones_finite() -> None:
-    assert (standardize(torch.full((5,), 0.7)) == 0).all()
+    for kind in ("quartiles", "top", "ranks"):
+        assert (standardize(torch.full((5,), 0.7, dtype=torch.float64), kind).abs() < 1e-12).all()
     assert torch.isfinite(standardize(torch.tensor([0.5] * 9 + [0.9]))).all()
 
 

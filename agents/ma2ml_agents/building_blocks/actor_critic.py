@@ -13,7 +13,7 @@ from ma2ml_agents.building_blocks.critic import Critic
 from ma2ml_agents.building_blocks.losses import counterfactual_advantage, shared_advantage
 from ma2ml_agents.building_blocks.policy_gradient import PolicyConfig, PolicyLearner
 from ma2ml_agents.building_blocks.settings import check_range
-from ma2ml_agents.building_blocks.standardize import standardize
+from ma2ml_agents.building_blocks.standardize import Standardization, standardize
 from ma2ml_agents.learner import AgentSpec
 
 
@@ -53,8 +53,13 @@ class ActorCriticLearner(PolicyLearner):
         config: settings.
         seed: seed of all randomness.
 
+    Attributes:
+        standardization: of the rewards that the critic is trained on.
+
     Source: MA2ML.
     """
+
+    standardization: Standardization = "quartiles"
 
     def __init__(self, specs: Sequence[AgentSpec], config: ActorCriticConfig, seed: int = 0) -> None:
         super().__init__(specs, config, seed)
@@ -91,7 +96,7 @@ class ActorCriticLearner(PolicyLearner):
         return self.critic.fit(
             self.critic_optimizer,
             actions,
-            standardize(rewards).float(),
+            standardize(rewards, self.standardization).float(),
             steps=self._settings.critic_steps,
             batch_size=self._settings.critic_batch_size,
             generator=self.generator,

@@ -14,12 +14,12 @@ from ma2ml_agents.building_blocks.gaussian_process.process import (
     KernelName,
     Posterior,
     Prior,
-    normal_scores,
 )
 from ma2ml_agents.building_blocks.history import HistoryLearner
 from ma2ml_agents.building_blocks.neighborhood import crossovers, mutants
 from ma2ml_agents.building_blocks.new_proposals import Joint
 from ma2ml_agents.building_blocks.settings import check_choice, check_range
+from ma2ml_agents.building_blocks.standardize import normal_scores
 from ma2ml_agents.learner import AgentSpec, Batch
 
 

@@ -48,3 +48,11 @@ def test_climbing_finds_better_than_the_pool() -> None:
     assert np.array_equal(scores, found.sum(axis=1))
     assert np.array_equal(found[:20], pool)
     assert scores.max() > scores[:20].max() + 3
+
+
+def test_without_distant_candidates_all_are_near_good_ones() -> None:
+    layout, rng = Layout([AgentSpec("a", (9,) * 20, 1)]), np.random.default_rng(0)
+    best = layout.uniform(1, rng)
+    near, far = (candidate_pool(best, 80, layout, rng, distant=distant) for distant in (False, True))
+    assert (near != best).sum(axis=1).max() <= 4
+    assert ((far != best).sum(axis=1) > 4).sum() >= 15

@@ -103,6 +103,20 @@ def test_no_sweep_lowers_the_objective_and_at_the_end_no_small_step_raises_it(sp
         assert game.objective(nearby, kl_coef) < values[-1] + 1e-9
 
 
+@KERNELS
+def test_the_ascent_ends_where_policies_are_their_targets_times_the_exponential_of_values(kernel) -> None:
+    game, kl_coef = Game(PLAIN, kernel), 0.2
+    policies = game.expected.ascend(game.policies, game.targets, kl_coef, sweeps=200)
+    for d, size in enumerate(game.layout.nvec):
+        values = np.zeros(size)
+        for c in range(size):
+            certain = policies.copy()
+            certain[d] = np.eye(len(policies[d]))[c]
+            values[c] = game.mean(certain)
+        expected = game.targets[d, :size] * np.exp((values - values.max()) / kl_coef)
+        np.testing.assert_allclose(policies[d, :size], expected / expected.sum(), atol=1e-6)
+
+
 def test_under_a_large_weight_policies_are_their_targets() -> None:
     game = Game(PLAIN)
     np.testing.assert_allclose(game.expected.ascend(game.policies, game.targets, 1e6, 1), game.targets, atol=1e-5)

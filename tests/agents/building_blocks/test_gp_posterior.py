@@ -13,8 +13,9 @@ from sklearn.gaussian_process.kernels import Kernel
 
 from ma2ml_agents.building_blocks.gaussian_process.acquisition import expected_improvement
 from ma2ml_agents.building_blocks.gaussian_process.kernel import DecisionKernel, KernelWeights
-from ma2ml_agents.building_blocks.gaussian_process.process import GaussianProcess, normal_scores
+from ma2ml_agents.building_blocks.gaussian_process.process import GaussianProcess
 from ma2ml_agents.building_blocks.joint_action import Layout
+from ma2ml_agents.building_blocks.standardize import normal_scores
 from ma2ml_agents.learner import AgentSpec
 
 NVEC = np.array([4, 3, 5, 2, 1])

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 
 from ma2ml_agents.building_blocks.gaussian_process.critic import ProcessCritic, most_informative
+from ma2ml_agents.building_blocks.gaussian_process.settings import ProcessConfig
 from ma2ml_agents.building_blocks.joint_action import Layout
+from ma2ml_agents.building_blocks.standardize import normal_scores, standardize
 from ma2ml_agents.learner import AgentSpec
 
 LAYOUT = Layout([AgentSpec("a", (4, 3), 1), AgentSpec("b", (5,), 1)])
@@ -18,7 +21,7 @@ def data(rows: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def critic(limit: int = 100) -> ProcessCritic:
-    return ProcessCritic(LAYOUT, fit_steps=3, limit=limit)
+    return ProcessCritic(LAYOUT, ProcessConfig(fit_steps=3, gp_limit=limit))
 
 
 def test_fitted_values_are_the_posterior_mean_at_the_data() -> None:
@@ -68,3 +71,14 @@ def test_proposals_without_a_result_lower_the_uncertainty_and_not_the_mean() -> 
 def test_without_data_there_is_no_posterior() -> None:
     with pytest.raises(ValueError, match="no data"):
         _ = critic().posterior
+
+
+def test_it_learns_from_the_standardization_that_is_asked_for() -> None:
+    joint, rewards = data(40)
+    expected = {"ranks": normal_scores(rewards), "auto": normal_scores(rewards)}
+    expected |= {kind: standardize(torch.from_numpy(rewards), kind).numpy() for kind in ("quartiles", "top")}
+    for kind, targets in expected.items():
+        made = ProcessCritic(LAYOUT, ProcessConfig(standardization=kind))
+        made.fit(joint, rewards)
+        residual = made.process.weights.noise * made.posterior.alpha
+        np.testing.assert_allclose(made.fitted + residual, targets, atol=1e-12)

@@ -7,7 +7,7 @@ import pytest
 
 from ma2ml_agents import MA2ML, AgentSpec
 from ma2ml_agents.learner import Recommender
-from ma2ml_agents.testing import batch_of, observations_of, play
+from ma2ml_agents.testing import batch_of, check_learner, observations_of, play
 
 SPECS = (AgentSpec("aug", (4, 3), 3), AgentSpec("nas", (2, 5, 3), 3), AgentSpec("hpo", (6,), 3))
 GATED = (AgentSpec("all", (3, 4, 2, 2), 1, active=((), ((0, (1, 2)),), ((1, (2, 3)),), ())),)
@@ -53,6 +53,21 @@ def test_where_the_gaussian_process_does_not_fit_auto_takes_the_ensemble(setting
     assert not MA2ML.Config(**settings).gaussian_process
     with pytest.raises(ValueError, match="'gp' needs policy 'independent' and off_policy"):
         MA2ML.Config(critic="gp", **settings)
+
+
+@pytest.mark.parametrize("kind", ["ranks", "quartiles", "top"])
+@pytest.mark.parametrize("critic", ["gp", "ensemble"])
+def test_either_critic_learns_from_any_standardization(critic, kind) -> None:
+    settings = CHEAP if critic == "ensemble" else {}
+    learner = MA2ML(SPECS, MA2ML.Config(critic=critic, standardization=kind, **settings), seed=0)
+    joint = np.concatenate(play(learner, SPECS, updates=12))
+    rewards = batch_of(SPECS, joint).rewards
+    recommended = learner.layout.join({agent: action[None] for agent, action in learner.recommend().items()})
+    assert batch_of(SPECS, recommended).rewards[0] > np.median(rewards)
+
+
+def test_it_conforms_when_results_are_forgotten_and_agents_start_again() -> None:
+    check_learner(MA2ML, improves=False, gp_limit=8, restart_after=5, warmup=4, pool=16, policy_scale=8)
 
 
 def test_a_misspelled_critic_is_named_with_the_right_one() -> None:

@@ -1,4 +1,4 @@
-"""Expected improvement, and the pool of joint actions on which it is maximized."""
+"""Expected improvement of proposals."""
 
 from __future__ import annotations
 

@@ -38,16 +38,17 @@ def covering_design(rows: int, layout: Layout, rng: np.random.Generator) -> Join
     return layout.canonical(design)
 
 
-def candidate_pool(best: Joint, size: int, layout: Layout, rng: np.random.Generator) -> Joint:
+def candidate_pool(best: Joint, size: int, layout: Layout, rng: np.random.Generator, *, distant: bool = True) -> Joint:
     """Different candidates: neighbors of the best pipeline, mutants and crossovers of good ones, and uniform pipelines.
 
-    There is a quarter of each, so that no region is out of reach.
+    There is a quarter of each, so that no region is out of reach; without distant ones there are no uniform ones.
 
     Args:
         best: good pipelines, the best first, shape (k, D).
         size: number of candidates, about.
         layout: the decisions.
         rng: source of randomness.
+        distant: whether uniform pipelines are among them.
 
     Returns:
         Canonical, shape (n, D).
@@ -59,7 +60,7 @@ def candidate_pool(best: Joint, size: int, layout: Layout, rng: np.random.Genera
         near[rng.permutation(len(near))[:quarter]],
         _mutated(best, quarter, layout, rng),
         crossovers(mothers, fathers, layout, rng),
-        layout.uniform(quarter, rng),
+        layout.uniform(quarter if distant else 0, rng),
     ]
     found: Joint = np.unique(np.concatenate(kinds), axis=0)
     return found

@@ -6,16 +6,14 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from ma2ml_agents.building_blocks.gaussian_process.kernel import Floats, Joint
-from ma2ml_agents.building_blocks.gaussian_process.process import (
-    GaussianProcess,
-    KernelName,
-    Posterior,
-    normal_scores,
-)
+from ma2ml_agents.building_blocks.gaussian_process.process import GaussianProcess, Posterior
+from ma2ml_agents.building_blocks.gaussian_process.settings import ProcessConfig
 from ma2ml_agents.building_blocks.joint_action import Layout
+from ma2ml_agents.building_blocks.standardize import standardize
 from ma2ml_env.errors import MA2MLError
 
 GROWTH = 0.05
@@ -23,24 +21,21 @@ LEARNED_FROM = 300
 
 
 class ProcessCritic:
-    """Gaussian process Q(S, A) on normal scores of the rewards.
+    """Gaussian process Q(S, A) on standardized rewards.
 
-    Ranks keep the best pipelines apart however close their rewards are. The kernel's weights take a few gradient steps
-    whenever the data have grown by five percent. Its state is data and weights: the posterior is rebuilt from them.
+    Normal scores, the default, keep the best pipelines apart however close their rewards are. The kernel's weights take
+    a few gradient steps whenever the data have grown by five percent. Its state is data and weights: the posterior is
+    rebuilt from them.
 
     Args:
         layout: the decisions.
-        fit_steps: gradient steps of the weights, each time.
-        limit: most results that it is conditioned on: of more, the best and the newest, half each.
-        kernel: `mixed`, `product` or `additive`.
-        ordered: whether near choices of an ordered decision are alike.
+        config: settings.
     """
 
-    def __init__(
-        self, layout: Layout, fit_steps: int, limit: int, *, kernel: KernelName = "mixed", ordered: bool = True
-    ) -> None:
-        self.process = GaussianProcess(layout, kernel=kernel, ordered=ordered)
-        self._fit_steps, self._limit = fit_steps, limit
+    def __init__(self, layout: Layout, config: ProcessConfig) -> None:
+        self.process = GaussianProcess(layout, kernel=config.kernel, ordered=config.ordered)
+        self._fit_steps, self._limit = config.fit_steps, config.gp_limit
+        self._standardization = config.standardization_for("ranks")
         self._learned = 0
         self._posterior: Posterior | None = None
         self._targets: Floats = np.empty(0)
@@ -50,7 +45,7 @@ class ProcessCritic:
         """Posterior given the data.
 
         Raises:
-            ValueError: before the first data.
+            MA2MLError: before the first data.
         """
         if self._posterior is None:
             raise MA2MLError("this critic has no data yet")
@@ -69,10 +64,10 @@ class ProcessCritic:
             rewards: as paid, shape (n,).
 
         Returns:
-            Mean squared error of the posterior mean, in normal scores.
+            Mean squared error of the posterior mean, in standardized rewards.
         """
         if len(rewards) >= self._learned * (1.0 + GROWTH) + 2:
-            rows, scores = most_informative(rewards, LEARNED_FROM), normal_scores(rewards)
+            rows, scores = most_informative(rewards, LEARNED_FROM), self._scores(rewards)
             self.process.learn(joint[rows], scores[rows], self._fit_steps)
             self._learned = len(rewards)
         self.condition(joint, rewards)
@@ -80,7 +75,7 @@ class ProcessCritic:
 
     def condition(self, joint: Joint, rewards: Floats) -> None:
         """Conditions on data of shapes (n, D) and (n,); the kernel's weights stay."""
-        rows, scores = most_informative(rewards, self._limit), normal_scores(rewards)
+        rows, scores = most_informative(rewards, self._limit), self._scores(rewards)
         self._targets = scores[rows]
         self._posterior = self.process.condition(joint[rows], self._targets)
 
@@ -90,6 +85,10 @@ class ProcessCritic:
             return self.posterior
         joint = np.concatenate([self.posterior.joint, pending])
         return self.process.condition(joint, np.concatenate([self._targets, self.posterior.predict(pending)[0]]))
+
+    def _scores(self, rewards: Floats) -> Floats:
+        scores: Floats = standardize(torch.from_numpy(rewards), self._standardization).numpy()
+        return scores
 
     def state_dict(self) -> dict[str, Any]:
         """Weights, and the number of results that they were last adjusted to."""

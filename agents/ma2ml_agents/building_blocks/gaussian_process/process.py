@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 import numpy as np
 from scipy.linalg import cho_solve, cholesky, lapack, solve_triangular
-from scipy.special import expit, ndtri
+from scipy.special import expit
 
 from ma2ml_agents.building_blocks.gaussian_process.kernel import (
     DecisionKernel,
@@ -206,21 +206,6 @@ class GaussianProcess:
         """Restores the weights."""
         self.logs, self._moments = np.array(state["logs"]), np.array(state["moments"])
         self._steps = state["steps"]
-
-
-def normal_scores(rewards: Floats) -> Floats:
-    """Ranks of rewards as quantiles of the standard normal distribution; equal rewards share their mean.
-
-    Args:
-        rewards: shape (n,).
-
-    Returns:
-        Shape (n,), without the influence of outliers.
-    """
-    _, inverse, counts = np.unique(rewards, return_inverse=True, return_counts=True)
-    middle = np.cumsum(counts) - 0.5 * (counts + 1)
-    scores: Floats = ndtri((middle[inverse] + 0.5) / len(rewards))
-    return scores
 
 
 def _solve(covariance: Floats, targets: Floats, noise: float) -> tuple[Floats, Floats]:

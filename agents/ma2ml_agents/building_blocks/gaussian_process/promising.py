@@ -16,7 +16,13 @@ PARENTS = 10
 
 
 def most_promising(
-    critic: ProcessCritic, proposals: NewProposals, size: int, layout: Layout, rng: np.random.Generator
+    critic: ProcessCritic,
+    proposals: NewProposals,
+    size: int,
+    layout: Layout,
+    rng: np.random.Generator,
+    *,
+    distant: bool = True,
 ) -> Joint:
     """New joint action of highest expected improvement in a pool, shape (1, D), or (0, D) if there is no new one.
 
@@ -26,6 +32,7 @@ def most_promising(
         size: candidates in the pool, about.
         layout: the decisions.
         rng: source of randomness.
+        distant: whether the pool has uniform pipelines.
     """
     posterior, fitted = critic.believing(proposals.open), critic.fitted
     good = critic.posterior.joint[np.argsort(-fitted, kind="stable")[:PARENTS]]
@@ -33,6 +40,6 @@ def most_promising(
     def score(joint: Joint) -> Floats:
         return expected_improvement(*posterior.predict(joint), float(fitted.max()))
 
-    pool = candidate_pool(good, size, layout, rng)
+    pool = candidate_pool(good, size, layout, rng, distant=distant)
     pool, scores = climb(pool, score, size // 4, layout, rng)
     return proposals.first(pool[np.argsort(-scores, kind="stable")])

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import get_args
+from typing import Literal, get_args
 
 from ma2ml_agents.building_blocks.actor_critic import ActorCriticConfig
 from ma2ml_agents.building_blocks.gaussian_process.process import KernelName
 from ma2ml_agents.building_blocks.settings import check_choice, check_range
+from ma2ml_agents.building_blocks.standardize import Standardization
+
+Rescaling = Literal["auto", "ranks", "quartiles", "top"]
 
 
 @dataclass
@@ -26,7 +29,12 @@ class ProcessConfig(ActorCriticConfig):
     """Decisions from which on every proposal is a sample of the policies, with a Gaussian process; with fewer, a
     share in proportion. The others, and those whose sample is known, maximize expected improvement."""
     pool: int = 352
-    """Candidates whose expected improvement is compared; the learner's time grows with them."""
+    """Candidates whose expected improvement is compared."""
+    distant: bool = True
+    """A quarter of the candidates are uniform pipelines, so that no region is out of reach."""
+    standardization: Rescaling = "auto"
+    """Of the rewards: by their `ranks`, by the distance of their `quartiles`, or by how far the best tenth (`top`) is
+    above the median. `auto` takes ranks for a Gaussian process, quartiles for an ensemble."""
     policy_sweeps: int = 2
     """Passes of the exact ascent over all decisions per update, with a Gaussian process."""
     gp_kl_coef: float = 1.5
@@ -46,8 +54,13 @@ class ProcessConfig(ActorCriticConfig):
     def __post_init__(self) -> None:
         super().__post_init__()
         check_choice(self, "kernel", get_args(KernelName))
+        check_choice(self, "standardization", get_args(Rescaling))
         check_range(self, 0, names=["entropy_halving", "policy_step"])
         check_range(self, 0.0, 1.0, names=["gp_target_rate"])
         check_range(self, 1, names=["pool", "policy_scale", "policy_sweeps", "fit_steps"])
         check_range(self, 2, names=["gp_limit"])
         check_range(self, 1e-6, names=["gp_kl_coef"])
+
+    def standardization_for(self, usual: Standardization) -> Standardization:
+        """Returns the standardization of the rewards for a critic that usually has another."""
+        return usual if self.standardization == "auto" else self.standardization
