@@ -103,6 +103,22 @@ def test_the_output_of_the_actor_changes_when_the_best_do() -> None:
     assert not np.array_equal(before, learner.output(4))
 
 
+def test_parents_in_turn_are_mutated_until_there_are_enough_new_mutants() -> None:
+    """A joint action has 3 + 2 + 1 + 4 + 2 + 5 = 17 one-decision mutants, so 20 need a second parent."""
+    learner = BANANAS(SPECS, BANANAS.Config(in_turn=True, candidates=20), seed=0)
+    ranked = np.stack([BEST, np.zeros_like(BEST)])
+    found = learner._in_turn(ranked)
+    away = (found[:, None] != ranked).sum(axis=2)
+    first = away[:, 0] == 1
+    assert len(found) == len(np.unique(found, axis=0)) == 20
+    assert (away.min(axis=1) == 1).all()
+    assert 0 < first.sum() <= 17
+    assert first[: first.sum()].all(), "the best parent's come first"
+    few = BANANAS(SPECS, BANANAS.Config(in_turn=True, candidates=3), seed=0)
+    few.proposals.remember(few._in_turn(ranked))
+    assert ((few._in_turn(ranked) != BEST).sum(axis=1) == 1).all(), "new ones of the best suffice"
+
+
 @pytest.mark.parametrize("seed", range(3))
 def test_the_parents_are_the_best_distinct_pipelines_of_all_generations(monkeypatch, seed: int) -> None:
     """The learner keeps the survivors of each generation; here everything seen is sorted again."""
