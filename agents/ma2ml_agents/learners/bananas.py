@@ -19,6 +19,10 @@ from ma2ml_agents.learner import AgentSpec
 class BANANAS(HistoryLearner):
     """Proposes mutants by independent Thompson sampling from an ensemble of perceptrons.
 
+        v(x) ~ N(m(x), s(x)^2) for every mutant x,    propose argmax_x v(x)
+
+    with m and s the mean and the standard deviation of the values Q_1(x), ..., Q_E(x) of E networks.
+
     The ensemble is refitted to all results before every proposal; the mutants differ from one of the best pipelines in
     one decision.
 

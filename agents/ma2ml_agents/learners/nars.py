@@ -25,6 +25,10 @@ GENERATIONS, GAIN = 50, 1e-6
 class NARS(HistoryLearner):
     """Two-stage search on a predictor whose encoder is pretrained to predict the cost of architectures.
 
+        e = Enc(x_a),    first min Huber(Cost(e) - log c(x)),    then min Huber(Q(e, x_b) - z(R)),    propose argmax_x Q
+
+    with x_a the one-hot decisions of the agents that change the cost c, x_b the others, and z(R) standardized rewards.
+
     The first stage evaluates the head of a pool of quasi-random pipelines, then, round by round, the best predicted.
     The second is an inner evolution with mutation and crossover, whose best predicted new pipelines are proposed. The
     predictor is refitted to all results before every proposal. Without costs the encoder is not pretrained.

@@ -20,6 +20,11 @@ from ma2ml_agents.learner import AgentSpec
 class PredictorEvolution(HistoryLearner):
     """Evolves a population on an ensemble's predictions, and proposes the best of all its generations.
 
+        propose argmax_x m(x) + k s(x),    x over mutants and crossovers of the best quarter, generation by generation
+
+    with m and s the mean and the standard deviation of the values Q_1(x), ..., Q_E(x) of E networks, and k the
+    `optimism`.
+
     The ensemble is refitted to all results before every proposal. Where costs are known, the whole population is
     feasible.
 

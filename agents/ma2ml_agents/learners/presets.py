@@ -53,8 +53,8 @@ PRESETS: dict[str, Preset] = {
         "the authors' code",
         {**_CONTROLLER, "batch_size": 10, "learning_rate": 3.5e-3, "baseline_decay": 0.99},
         {**_CONTROLLER, "learning_rate": 0.01},
-        "weight sharing; its 64 units (here 100); a baseline that is updated before its use (here after it); entropy in "
-        "the reward; bounded logits",
+        "weight sharing; its 64 units (here 100); a baseline that is updated before its use (here after it); the "
+        "entropy in the reward; bounded logits",
         _UNTUNED,
     ),
     "nasnet": Preset(

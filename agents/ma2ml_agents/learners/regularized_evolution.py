@@ -18,6 +18,10 @@ Mutation = Literal["uniform", "by_kind"]
 class RegularizedEvolution(Evolution):
     """Mutates one decision of the best of a random sample; the child replaces the oldest of the population.
 
+        y = argmax R over S of the P newest pipelines,    x = y but for one decision,    x_d uniform over the others
+
+    with S of the population drawn without replacement, y the parent and x its child.
+
     Args:
         specs: the agents; their decisions are one genome.
         config: settings.
