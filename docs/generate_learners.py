@@ -16,7 +16,7 @@ import pandas as pd
 from ma2ml_agents.benchmark.figures import anytime_curves, draw_small
 from ma2ml_agents.benchmark.statistics import iqm
 from ma2ml_agents.learners import LEARNERS, learner_class, learner_names, learner_summary
-from ma2ml_agents.learners.presets import PRESETS, preset_kinds, preset_settings
+from ma2ml_agents.learners.presets import PRESETS, preset_kinds, preset_origin, preset_settings
 
 DOCS = Path(__file__).parent
 PAGES, IMAGES = DOCS / "learners", DOCS / "images" / "learners"
@@ -153,7 +153,7 @@ def _settings_table(name: str) -> str:
 def _presets(name: str) -> str:
     """Returns the systems that are settings of a learner."""
     rows = [
-        (f"`{preset}`", entry.system, kind, _assignments(preset_settings(preset, kind)), _origin(preset, kind))
+        (f"`{preset}`", entry.system, kind, _assignments(preset_settings(preset, kind)), preset_origin(preset, kind))
         for preset, entry in PRESETS.items()
         if LEARNERS[entry.learner] == LEARNERS[name]
         for kind in preset_kinds(preset)
@@ -167,10 +167,6 @@ def _presets(name: str) -> str:
         return ""
     head = ("preset", "system", "kind", "settings beside the defaults", "origin")
     return f"## Presets\n\n{_table(head, rows)}" + ("\n" + "".join(left_out) if left_out else "")
-
-
-def _origin(preset: str, kind: str) -> str:
-    return PRESETS[preset].origin if kind == "published" else "ours, for a few hundred pipelines"
 
 
 def _measured(name: str, results: Stored) -> str:

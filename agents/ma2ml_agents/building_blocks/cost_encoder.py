@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from ma2ml_agents.building_blocks.feasibility import Feasibility
+from ma2ml_agents.building_blocks.joint_action import Layout
 from ma2ml_agents.building_blocks.predictors import perceptron
 
 Floats = NDArray[np.float64]
@@ -121,6 +123,29 @@ class CostEncoderPredictor(nn.Module):
     def _batches(self, rows: int, epochs: int) -> Iterator[Tensor]:
         for _ in range(epochs):
             yield from torch.split(torch.randperm(rows, generator=self._generator), self._fitting.batch_size)
+
+
+def decisions_with_cost(feasibility: Feasibility, layout: Layout, rng: np.random.Generator) -> NDArray[np.bool_]:
+    """Mask of decisions whose agent affects the cost, found by varying one agent at a time.
+
+    Args:
+        feasibility: costs of joint actions.
+        layout: the decisions.
+        rng: draws the joint actions that are compared.
+
+    Returns:
+        Shape (D,); all True where costs are not known, or no agent was found.
+    """
+    everything = np.ones(len(layout), dtype=bool)
+    if not feasibility.priced:
+        return everything
+    base, other = layout.uniform(8, rng), layout.uniform(8, rng)
+    found = np.zeros_like(everything)
+    for agent in np.unique(layout.owner):
+        mine = layout.owner == agent
+        pair = [feasibility.costs(layout.canonical(joint)) for joint in (base, np.where(mine, other, base))]
+        found |= mine & bool((pair[0] != pair[1]).any())
+    return found if found.any() else everything
 
 
 def _tensor(values: Floats) -> Tensor:

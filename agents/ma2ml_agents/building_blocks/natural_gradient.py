@@ -88,6 +88,38 @@ class Categoricals:
         return float(-(positive * np.log(positive)).sum())
 
 
+class StepAdaptation:
+    """Slowdown of the steps: above 1 when successive directions disagree, below 1 when they agree.
+
+        b = delta / sqrt(parameters),    s <- (1 - b) s + sqrt(b (2 - b)) s_hat,    c <- (1 - b)^2 c + b (2 - b)
+        slowdown <- slowdown exp(b (c - |s|^2 / alpha))
+
+    Args:
+        parameters: length of a direction.
+        target: alpha.
+
+    Attributes:
+        path: s, shape (parameters,).
+        weight: c, the expectation of |s|^2 under random directions.
+        slowdown: divisor of the step, 1 at first.
+
+    Source: Akimoto et al., "Adaptive Stochastic Natural Gradient Method for One-Shot Neural Architecture Search".
+    """
+
+    def __init__(self, parameters: int, target: float) -> None:
+        self._target = target
+        self.path: Floats = np.zeros(parameters)
+        self.weight, self.slowdown = 0.0, 1.0
+
+    def update(self, direction: Floats, length: float) -> None:
+        """Adds the direction s_hat of a step, of norm 1, and its Fisher length delta."""
+        rate = min(length / math.sqrt(max(len(self.path), 1)), 1.0)
+        self.path = (1.0 - rate) * self.path + math.sqrt(rate * (2.0 - rate)) * direction
+        self.weight = (1.0 - rate) ** 2 * self.weight + rate * (2.0 - rate)
+        agreement = float(self.path @ self.path) / self._target
+        self.slowdown *= math.exp(rate * (self.weight - agreement))
+
+
 def limited_step(old: Floats, new: Floats, length: float, groups: NDArray[np.int64]) -> Floats:
     """Distributions on the way from old to new ones, along which logits change in proportion.
 

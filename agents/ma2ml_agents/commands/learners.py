@@ -9,9 +9,9 @@ from rich.console import Console
 from rich.table import Table
 
 from ma2ml_agents.learners import learner_names, learner_summary
-from ma2ml_agents.learners.presets import PRESETS, preset_kinds
+from ma2ml_agents.learners.presets import PRESETS, SYSTEMS, preset_kinds, preset_origin
 
-COLUMNS = ("name", "system", "searches with", "presets", "origin of the published settings")
+COLUMNS = ("name", "system", "searches with", "presets", "origin of the settings")
 
 
 def main(argv: Sequence[str], prog: str) -> None:
@@ -33,12 +33,14 @@ def rows() -> Iterator[tuple[str, str, str, str, str]]:
         if name in PRESETS:
             yield _of_preset(name)
         else:
-            yield name, "", learner_summary(name), "default", ""
+            system, origin = SYSTEMS[name]
+            yield name, system, learner_summary(name), "default", origin
     for name in PRESETS:
         if name not in learner_names():
             yield _of_preset(name)
 
 
 def _of_preset(name: str) -> tuple[str, str, str, str, str]:
-    preset = PRESETS[name]
-    return name, preset.system, preset.searches_with, ", ".join(preset_kinds(name)), preset.origin
+    preset, kinds = PRESETS[name], preset_kinds(name)
+    origins = "; ".join(f"{kind}: {preset_origin(name, kind)}" for kind in kinds)
+    return name, preset.system, preset.searches_with, ", ".join(kinds), origins

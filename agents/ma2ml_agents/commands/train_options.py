@@ -28,8 +28,8 @@ class SearchOptions:
     algo: str = "ma2ml"
     """Learner: a name, or package.module:Class for your own. `--algo NAME --help` lists its settings."""
     preset: Kind | None = None
-    """Defaults of the learner's settings: those of its publication or those tuned for a few hundred pipelines; tuned
-    where both exist. `ma2ml learners` lists what has them."""
+    """Defaults of the learner's settings: those of its publication or those for a few hundred pipelines (tuned), the
+    latter where both exist. `ma2ml learners` lists what has them, and where they come from."""
     env: str = "ma2ml/digits-v0"
     """Id of the environment; `ma2ml envs` lists them."""
     set: Repeatable = ()

@@ -19,6 +19,10 @@ from ma2ml_agents.learner import AgentSpec
 class BANANAS(HistoryLearner):
     """Proposes mutants by independent Thompson sampling from an ensemble of perceptrons.
 
+        v(x) ~ N(m(x), s(x)^2) for every mutant x,    propose argmax_x v(x)
+
+    with m and s the mean and the standard deviation of the values Q_1(x), ..., Q_E(x) of E networks.
+
     The ensemble is refitted to all results before every proposal; the mutants differ from one of the best pipelines in
     one decision.
 
@@ -39,8 +43,10 @@ class BANANAS(HistoryLearner):
         warmup: int = 20
         """Initial random pipelines. Source: tuned; BANANAS has 10."""
         parents: int = 10
-        """Best pipelines that are mutated. Source: tuned; BANANAS mutates others than the best only when it lacks new
-        mutants."""
+        """Best pipelines that are mutated. Source: tuned; BANANAS has 1, and up to 5 in turn."""
+        in_turn: bool = False
+        """Mutate the best pipeline first, the next best only while there are fewer new mutants than `candidates`;
+        otherwise all alike. Source: BANANAS does."""
         candidates: int = 100
         """Candidate mutants. Source: BANANAS."""
         members: int = 5
@@ -83,7 +89,21 @@ class BANANAS(HistoryLearner):
         )
         predictor = fit_predictor(one_hot(joint, self.layout), rewards, fitting, int(self.rng.integers(2**31)))
         best = joint[np.argsort(-rewards, kind="stable")[: config.parents]]
-        parents = best[self.rng.integers(len(best), size=config.candidates)]
-        candidates = mutants(parents, np.ones(len(parents), dtype=np.int64), self.layout, self.rng)
+        candidates = self._in_turn(best) if config.in_turn else self._mutants(best)
         mean, deviation = predictor.predict(one_hot(candidates, self.layout))
         return self.best_new(candidates, self.rng.normal(mean, deviation), rows)
+
+    def _mutants(self, parents: Joint) -> Joint:
+        """Mutants of parents drawn at random, shape (candidates, D)."""
+        drawn = parents[self.rng.integers(len(parents), size=self.config.candidates)]
+        return mutants(drawn, np.ones(len(drawn), dtype=np.int64), self.layout, self.rng)
+
+    def _in_turn(self, ranked: Joint) -> Joint:
+        """New distinct mutants, of each parent in turn until there are enough, shape (at most candidates, D)."""
+        found = ranked[:0]
+        for parent in ranked:
+            found = np.concatenate([found, self._mutants(parent[None])])
+            found = found[self.proposals.distinct(found)]
+            if len(found) >= self.config.candidates:
+                break
+        return found[: self.config.candidates]

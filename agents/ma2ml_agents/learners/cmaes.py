@@ -18,6 +18,11 @@ from ma2ml_env.errors import MA2MLError
 class CMAES(AskAndTell[Any]):
     """Evolution strategy on a joint distribution of integers and categories.
 
+        x_int ~ round N(m, sigma^2 C),    x_d ~ Cat(q_d),    (m, C, q) <- (m, C, q) + eta sum_k w_k g_k
+
+    with w_k the weight of pipeline k's rank in its generation, and g_k the natural gradient of its log-probability. The
+    margin keeps every probability of an integer's neighbor, and of a category, above a bound.
+
     Decisions whose choices are ordered are integers, the others categories.
 
     Args:

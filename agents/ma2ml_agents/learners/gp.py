@@ -26,6 +26,11 @@ from ma2ml_agents.learner import AgentSpec, Batch
 class GP(HistoryLearner):
     """Proposes the pipeline with the highest expected improvement in a local and a global pool.
 
+        EI(x) = E[max(Q(x) - best, 0)] = s (u Phi(u) + phi(u)),    u = (m - best) / s,    propose argmax_x EI(x)
+
+    with Q a Gaussian process of mean m(x) and standard deviation s(x), fitted to normal scores of the rewards, best its
+    highest mean at a known pipeline, and Phi and phi the standard normal distribution and density.
+
     The pool holds uniform pipelines, mutants and crossovers of the best pipelines so far, and, in further rounds,
     mutants of the most promising of the pool itself. Proposals without a result count as observed at their mean.
 

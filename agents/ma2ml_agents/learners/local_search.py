@@ -18,6 +18,10 @@ from ma2ml_agents.learner import AgentSpec, Batch
 class LocalSearch(HistoryLearner):
     """Evaluates one-decision neighbors of a center, which moves as soon as one is better.
 
+        N(c) = {x : x_d != c_d in exactly one decision d},    c <- x if R(x) > R(c) for an x of N(c)
+
+    with c the center, and N(c) in random order.
+
     When none is better, the search continues from the best pipeline whose neighborhood has not been expanded.
 
     Args:

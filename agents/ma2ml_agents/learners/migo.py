@@ -12,7 +12,12 @@ from numpy.typing import NDArray
 
 from ma2ml_agents.building_blocks.feasibility import Feasibility
 from ma2ml_agents.building_blocks.joint_action import Layout, rows_of
-from ma2ml_agents.building_blocks.natural_gradient import Categoricals, log_utility, piecewise_utility
+from ma2ml_agents.building_blocks.natural_gradient import (
+    Categoricals,
+    StepAdaptation,
+    log_utility,
+    piecewise_utility,
+)
 from ma2ml_agents.building_blocks.new_proposals import Joint, NewProposals
 from ma2ml_agents.building_blocks.settings import check_choice, check_range
 from ma2ml_agents.learner import Actions, AgentSpec, Batch, CostFunction, Observations
@@ -76,8 +81,7 @@ class MIGO:
         self.rng = np.random.default_rng(seed)
         self.distribution = Categoricals(self.layout.nvec)
         self.velocity: NDArray[np.float64] = np.zeros_like(self.distribution.theta)
-        self.path: NDArray[np.float64] = np.zeros(self.distribution.parameters)
-        self.path_weight, self.slowdown = 0.0, 1.0
+        self.adaptation = StepAdaptation(self.distribution.parameters, self.config.adaptation)
         self.proposals = NewProposals(self.layout, enabled=self.config.distinct)
         self.known: list[list[int]] = []
 
@@ -102,10 +106,11 @@ class MIGO:
 
     def state_dict(self) -> dict[str, Any]:
         """Returns distribution, momentum, adaptation, known pipelines and random state."""
-        arrays = {name: getattr(self, name).tolist() for name in ("velocity", "path")}
-        return arrays | {
+        return {
             "theta": self.distribution.theta.tolist(),
-            "adaptation": [self.path_weight, self.slowdown],
+            "velocity": self.velocity.tolist(),
+            "path": self.adaptation.path.tolist(),
+            "adaptation": [self.adaptation.weight, self.adaptation.slowdown],
             "known": list(self.known),
             "proposals": self.proposals.state_dict(),
             "rng": self.rng.bit_generator.state,
@@ -114,8 +119,8 @@ class MIGO:
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Restores the learner from its `state_dict`."""
         self.distribution.theta = np.array(state["theta"])
-        self.velocity, self.path = np.array(state["velocity"]), np.array(state["path"])
-        self.path_weight, self.slowdown = state["adaptation"]
+        self.velocity, self.adaptation.path = np.array(state["velocity"]), np.array(state["path"])
+        self.adaptation.weight, self.adaptation.slowdown = state["adaptation"]
         self.known = list(state["known"])
         known = np.array(self.known, dtype=np.int64).reshape(-1, len(self.layout))
         self.proposals.load_state_dict(state["proposals"], known)
@@ -131,7 +136,8 @@ class MIGO:
 
     def _step(self, joint: Joint, utilities: NDArray[np.float64]) -> None:
         decisions = max(int((self.layout.nvec > 1).sum()), 1)
-        length = self.config.step * (math.sqrt(decisions) if self.config.step_grows else 1.0) / self.slowdown
+        growth = math.sqrt(decisions) if self.config.step_grows else 1.0
+        length = self.config.step * growth / self.adaptation.slowdown
         gradient = self.distribution.gradient(joint, utilities, self.layout.active(joint))
         whitened = self.distribution.whitened(gradient)
         size = float(np.linalg.norm(whitened))
@@ -141,12 +147,4 @@ class MIGO:
         self.velocity = momentum * self.velocity + (1.0 - momentum) * length / size * gradient
         self.distribution.move(self.velocity)
         if self.config.adaptive:
-            self._adapt(whitened / size, length)
-
-    def _adapt(self, direction: NDArray[np.float64], length: float) -> None:
-        """Shortens the steps when successive directions disagree, lengthens them when they agree."""
-        rate = min(length / math.sqrt(max(self.distribution.parameters, 1)), 1.0)
-        self.path = (1.0 - rate) * self.path + math.sqrt(rate * (2.0 - rate)) * direction
-        self.path_weight = (1.0 - rate) ** 2 * self.path_weight + rate * (2.0 - rate)
-        agreement = float(self.path @ self.path) / self.config.adaptation
-        self.slowdown *= math.exp(rate * (self.path_weight - agreement))
+            self.adaptation.update(whitened / size, length)

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import qmc
 
-from ma2ml_agents.building_blocks.cost_encoder import CostEncoderPredictor, EncoderFitting
+from ma2ml_agents.building_blocks.cost_encoder import CostEncoderPredictor, EncoderFitting, decisions_with_cost
 from ma2ml_agents.building_blocks.encoding import one_hot
 from ma2ml_agents.building_blocks.history import HistoryLearner
 from ma2ml_agents.building_blocks.neighborhood import crossovers, mutants
@@ -24,6 +24,10 @@ GENERATIONS, GAIN = 50, 1e-6
 
 class NARS(HistoryLearner):
     """Two-stage search on a predictor whose encoder is pretrained to predict the cost of architectures.
+
+        e = Enc(x_a),    first min Huber(Cost(e) - log c(x)),    then min Huber(Q(e, x_b) - z(R)),    propose argmax_x Q
+
+    with x_a the one-hot decisions of the agents that change the cost c, x_b the others, and z(R) standardized rewards.
 
     The first stage evaluates the head of a pool of quasi-random pipelines, then, round by round, the best predicted.
     The second is an inner evolution with mutation and crossover, whose best predicted new pipelines are proposed. The
@@ -48,9 +52,9 @@ class NARS(HistoryLearner):
         pool: int = 2048
         """Quasi-random pipelines of the first stage, a power of two."""
         first_round: int = 32
-        """Pipelines of the pool that are evaluated before the first fit."""
+        """Pipelines of the pool that are evaluated before the first fit, rounded up to whole batches: 36 of 12 each."""
         pool_results: int = 68
-        """Results after which evolution replaces the pool."""
+        """Results after which evolution replaces the pool, rounded up to whole batches: 72 of 12 each."""
         elite: int = 50
         """Best predicted pipelines in the first population."""
         random: int = 50
@@ -104,25 +108,12 @@ class NARS(HistoryLearner):
 
     def _pretrained(self, rng: np.random.Generator) -> CostEncoderPredictor:
         seed = int(rng.integers(2**31))
-        columns = np.repeat(self._changes_cost(rng), self.layout.nvec)
+        columns = np.repeat(decisions_with_cost(self.feasibility, self.layout, rng), self.layout.nvec)
         predictor = CostEncoderPredictor(columns, EncoderFitting(epochs=self.config.epochs), seed)
         if self.feasibility.priced and self.config.pretraining:
             joint = self.layout.uniform(self.config.pretraining, rng)
             predictor.pretrain(one_hot(joint, self.layout), self.feasibility.costs(joint))
         return predictor
-
-    def _changes_cost(self, rng: np.random.Generator) -> NDArray[np.bool_]:
-        """Mask of decisions whose agent affects the cost, found by varying one agent at a time, shape (D,)."""
-        everything = np.ones(len(self.layout), dtype=bool)
-        if not self.feasibility.priced:
-            return everything
-        base, other = self.layout.uniform(8, rng), self.layout.uniform(8, rng)
-        found = np.zeros_like(everything)
-        for agent in np.unique(self.layout.owner):
-            mine = self.layout.owner == agent
-            pair = [self.feasibility.costs(self.layout.canonical(x)) for x in (base, np.where(mine, other, base))]
-            found |= mine & bool((pair[0] != pair[1]).any())
-        return found if found.any() else everything
 
     def _evolve(self, predictor: CostEncoderPredictor, known: Joint) -> Joint:
         """Distinct pipelines of all generations of an inner evolution, feasible where costs are known."""

@@ -19,6 +19,11 @@ DIRECTIONS: dict[str, list[Direction]] = {"reward": ["maximize"], "accuracy_and_
 class NSGA2(OptunaLearner):
     """Genetic algorithm with crossover and mutation of the best of a generation.
 
+        x_d = a_d or b_d, each with probability 1/2; then uniform with probability 1/D;    the best P survive
+
+    with a and b parents (some children have one), and parents and children ranked by non-dominated front, ties by
+    crowding distance; the first front is what no other pipeline dominates.
+
     Genes of inactive decisions are inherited silently; Optuna would draw those that some pipelines lack anew in every
     child.
 

@@ -15,7 +15,11 @@ from ma2ml_agents.learner import AgentSpec, Batch
 
 
 class OnePlusOne(Evolution):
-    """Mutates each decision of the best pipeline with probability 1/D, at least one; ties are accepted.
+    """Mutates each decision of the best pipeline with the same probability, at least one; ties are accepted.
+
+        x_d = another choice with probability k / D, else y_d,    y <- x if R(x) >= R(y)
+
+    with y the parent, x its child, D the number of decisions, and k the expected number of `mutations`.
 
     Args:
         specs: the agents; their D decisions are one genome.

@@ -17,6 +17,10 @@ from ma2ml_agents.learner import AgentSpec, Batch
 class PPO(PolicyLearner):
     """Independent PPO, one policy per agent.
 
+        max E[min(r_i A, clip(r_i, 1 - c, 1 + c) A)],    r_i = pi_i(A_i | S_i) / pi_i_old(A_i | S_i),    A = (R - V) / s
+
+    with V a moving average of rewards, s the standard deviation of the batch's, and c the clip range.
+
     The state of these games is constant and the reward is shared, so the value function of an agent and the central one
     of MAPPO are the same number: MAPPO is this algorithm, too.
 

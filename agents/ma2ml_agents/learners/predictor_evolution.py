@@ -20,6 +20,11 @@ from ma2ml_agents.learner import AgentSpec
 class PredictorEvolution(HistoryLearner):
     """Evolves a population on an ensemble's predictions, and proposes the best of all its generations.
 
+        propose argmax_x m(x) + k s(x),    x over mutants and crossovers of the best quarter, generation by generation
+
+    with m and s the mean and the standard deviation of the values Q_1(x), ..., Q_E(x) of E networks, and k the
+    `optimism`.
+
     The ensemble is refitted to all results before every proposal. Where costs are known, the whole population is
     feasible.
 
@@ -84,14 +89,18 @@ class PredictorEvolution(HistoryLearner):
 
     def _evolve(self, predictor: Predictor, population: Joint) -> tuple[Joint, NDArray[np.float64]]:
         """Returns the distinct pipelines of all generations, and their scores."""
-        seen, scores = population, self._score(predictor, population)
         survivors = max(2, round(self.config.parents * self.config.population))
+        rivals, scores = population, self._score(predictor, population)
+        parents = rivals[np.argsort(-scores, kind="stable")[:survivors]]
+        seen, seen_scores = [rivals], [scores]
         for _ in range(self.config.generations):
-            parents = seen[np.argsort(-scores, kind="stable")[:survivors]]
-            children = self._children(parents, self.config.population - survivors)
-            seen, first = np.unique(np.concatenate([seen, children]), axis=0, return_index=True)
-            scores = np.concatenate([scores, self._score(predictor, children)])[first]
-        return seen, scores
+            seen.append(self._children(parents, self.config.population - survivors))
+            seen_scores.append(self._score(predictor, seen[-1]))
+            rivals, scores = _distinct([rivals, seen[-1]], [scores, seen_scores[-1]])
+            best = np.argsort(-scores, kind="stable")[:survivors]
+            rivals, scores = rivals[best], scores[best]
+            parents = rivals
+        return _distinct(seen, seen_scores)
 
     def _children(self, parents: Joint, count: int) -> Joint:
         """Mutants and crossovers, each redrawn until it is feasible, shape (count, D)."""
@@ -112,3 +121,9 @@ class PredictorEvolution(HistoryLearner):
     def _score(self, predictor: Predictor, joint: Joint) -> NDArray[np.float64]:
         mean, deviation = predictor.predict(one_hot(joint, self.layout))
         return mean + self.config.optimism * deviation
+
+
+def _distinct(parts: Sequence[Joint], scores: Sequence[NDArray[np.float64]]) -> tuple[Joint, NDArray[np.float64]]:
+    """Distinct joint actions of all parts, in the order of their choices, each with its first score."""
+    joint, first = np.unique(np.concatenate(parts), axis=0, return_index=True)
+    return joint, np.concatenate(scores)[first]

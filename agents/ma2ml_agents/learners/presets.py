@@ -19,10 +19,11 @@ class Preset:
         learner: name of the learner.
         system: the system, with its publication.
         searches_with: short description of its method.
-        origin: source of the published settings.
+        origin: source of the published settings; empty if unknown.
         published: settings as published; None if unknown.
-        tuned: settings for a few hundred pipelines; None where the learner's defaults are tuned for as many.
+        tuned: settings for a few hundred pipelines, beside the learner's defaults; None if there are none.
         left_out: parts of the original that the settings do not cover.
+        tuned_origin: source of the settings for a few hundred pipelines.
     """
 
     learner: str
@@ -32,8 +33,11 @@ class Preset:
     published: Mapping[str, Any] | None = None
     tuned: Mapping[str, Any] | None = field(default_factory=dict)
     left_out: str = ""
+    tuned_origin: str = "the learner's defaults, tuned"
 
 
+_UNTUNED = "ours, the learner's defaults adapted for a few hundred pipelines; not tuned as a preset"
+_UNTUNED_STEP = f"{_UNTUNED}; migo's step before its tuning, which was for ten samples an update"
 _CONTROLLER = {"single_agent": True, "policy": "lstm"}
 _NASNET = {**_CONTROLLER, "batch_size": 20, "learning_rate": 3.5e-4, "entropy_coef": 1e-5, "value_decay": 0.95}
 _PPO_CONTROLLER = {**_CONTROLLER, "learning_rate": 0.001}
@@ -49,7 +53,9 @@ PRESETS: dict[str, Preset] = {
         "the authors' code",
         {**_CONTROLLER, "batch_size": 10, "learning_rate": 3.5e-3, "baseline_decay": 0.99},
         {**_CONTROLLER, "learning_rate": 0.01},
-        "weight sharing; 64 units instead of 100; entropy in the reward; bounded logits",
+        "weight sharing; its 64 units (here 100); a baseline that is updated before its use (here after it); the "
+        "entropy in the reward; bounded logits",
+        _UNTUNED,
     ),
     "nasnet": Preset(
         "ppo",
@@ -58,6 +64,7 @@ PRESETS: dict[str, Preset] = {
         "the paper; clip range and epochs are not in it",
         _NASNET,
         _PPO_CONTROLLER,
+        tuned_origin=_UNTUNED,
     ),
     "autoaugment": Preset(
         "ppo",
@@ -66,6 +73,7 @@ PRESETS: dict[str, Preset] = {
         "the paper; clip range and epochs are not in it",
         _NASNET,
         _PPO_CONTROLLER,
+        tuned_origin=_UNTUNED,
     ),
     "mnasnet": Preset(
         "ppo",
@@ -75,6 +83,7 @@ PRESETS: dict[str, Preset] = {
         None,
         _PPO_CONTROLLER,
         "its reward, accuracy times a power of the cost, belongs to the environment",
+        _UNTUNED,
     ),
     "autohas": Preset(
         "ma2ml_lite",
@@ -83,16 +92,18 @@ PRESETS: dict[str, Preset] = {
         "a public re-implementation",
         {"single_agent": True, "batch_size": 5, "learning_rate": 1e-3, "baseline_decay": 0.0},
         {"single_agent": True},
-        "weight sharing; the baseline is the last reward instead of the batch's mean",
+        "weight sharing; a baseline that is the batch's mean (here the last reward)",
+        _UNTUNED,
     ),
     "amoebanet": Preset(
         "regularized_evolution",
         "AmoebaNet (Real et al., 2019)",
         "tournaments in an aging population",
-        "the paper",
+        "as commonly reported, not checked against the paper",
         {"population": 100, "sample": 25, "mutation": "by_kind", "distinct": False},
         {"mutation": "by_kind"},
         "rare identical children",
+        _UNTUNED,
     ),
     "sng": Preset(
         "migo",
@@ -101,6 +112,7 @@ PRESETS: dict[str, Preset] = {
         "the authors' code",
         {**_SNG, **_AS_PUBLISHED},
         _SNG,
+        tuned_origin=_UNTUNED_STEP,
     ),
     "asng": Preset(
         "migo",
@@ -110,6 +122,7 @@ PRESETS: dict[str, Preset] = {
         {**_ASNG, **_AS_PUBLISHED},
         _ASNG,
         "weight sharing",
+        _UNTUNED_STEP,
     ),
     "migo": Preset(
         "migo",
@@ -125,9 +138,17 @@ PRESETS: dict[str, Preset] = {
         "BANANAS (White et al., 2021)",
         "an ensemble of perceptrons and independent Thompson sampling",
         "the authors' code",
-        {"warmup": 10, "parents": 1, "batch_size": 10, "epochs": 150, "learning_rate": 0.01, "weight_decay": 0.0},
+        {
+            "warmup": 10,
+            "parents": 5,
+            "in_turn": True,
+            "batch_size": 10,
+            "epochs": 150,
+            "learning_rate": 0.01,
+            "weight_decay": 0.0,
+        },
         {},
-        "ten layers of 20 units; path encoding of cells; the mean absolute error",
+        "ten layers of 20 units; path encoding of cells; the mean absolute error; Adam's betas of 0.9 and 0.99",
     ),
     "rmi_forest": Preset(
         "rmi_forest",
@@ -136,7 +157,9 @@ PRESETS: dict[str, Preset] = {
         "the authors' code",
         {"warmup": 100, "good": 0.05, "candidates": 1000, "mutants": 0, "trees": 98},
         {},
-        "mutual information with a teacher in place of the reward; a threshold that is fixed after the warm-up",
+        "mutual information with a teacher in place of the reward; a threshold that is fixed after the warm-up; the "
+        "final answer, the most frequent choice of each decision among the best 50 of 100 good pipelines, which need "
+        "not have been evaluated",
     ),
     "predictor_evolution": Preset(
         "predictor_evolution",
@@ -145,7 +168,8 @@ PRESETS: dict[str, Preset] = {
         "the authors' code",
         {"generations": 500, "optimism": 0.0, "members": 1, "hidden_size": 400},
         {},
-        "weight sharing; 16,000 measured sub-networks; a third hidden layer",
+        "weight sharing; a single fit to 16,000 measured sub-networks (here one of 60 epochs, with weight decay, after "
+        "every 10 results); a third hidden layer",
     ),
     "local_search": Preset(
         "local_search",
@@ -158,10 +182,37 @@ PRESETS: dict[str, Preset] = {
 }
 """Presets by name. A preset with a learner's name holds the published settings, beside the learner's tuned defaults."""
 
+SYSTEMS: dict[str, tuple[str, str]] = {
+    "cmaes": ("CatCMA with margin (Hamano et al., 2025), package cmaes", "tuned"),
+    "gp": ("efficient global optimization (Jones et al., 1998)", "tuned"),
+    "l2nas": ("L2NAS (Mills et al., 2021)", "tuned; its settings are not published"),
+    "ma2ml": ("MA2ML (Wang et al., 2023)", "tuned"),
+    "ma2ml_lite": ("MA2ML-Lite (Wang et al., 2023)", "tuned"),
+    "ma2ml_on_policy": ("MA2ML on-policy (Wang et al., 2023)", "tuned"),
+    "mappo": ("MAPPO (Yu et al., 2022)", "tuned, as `ppo`"),
+    "nars": ("FBNetV3 (Dai et al., 2021)", "tuned; its authors published no code"),
+    "nsga2": ("NSGA-II (Deb et al., 2002), Optuna", "tuned"),
+    "one_plus_one": ("the (1+1) evolutionary algorithm", "tuned"),
+    "ppo": ("PPO (Schulman et al., 2017)", "tuned"),
+    "random_search": ("random search", "it has no settings"),
+    "regularized_evolution": ("regularized evolution (Real et al., 2019)", "tuned"),
+    "sb3_a2c": ("A2C (Mnih et al., 2016), stable-baselines3", "the library's defaults"),
+    "sb3_ppo": ("PPO (Schulman et al., 2017), stable-baselines3", "the library's defaults; the batch size is ours"),
+    "smac": ("SMAC3 (Lindauer et al., 2022)", "the library's defaults"),
+    "tpe": ("TPE (Bergstra et al., 2011), Optuna", "the library's defaults"),
+    "vdn": ("VDN (Sunehag et al., 2018)", "tuned"),
+}
+"""System behind each learner that is no preset, and the origin of the learner's settings."""
+
 
 def preset_kinds(name: str) -> list[Kind]:
     """Returns the kinds of settings that a preset has, of `"published"` and `"tuned"`."""
     return [kind for kind in get_args(Kind) if getattr(PRESETS[name], kind) is not None]
+
+
+def preset_origin(name: str, kind: Kind) -> str:
+    """Returns the origin of a preset's settings of a kind."""
+    return PRESETS[name].origin if kind == "published" else PRESETS[name].tuned_origin
 
 
 def preset_names() -> list[str]:

@@ -15,6 +15,10 @@ from ma2ml_agents.learner import Actions, AgentSpec, Batch, Observations
 class RandomSearch:
     """Draws every choice uniformly, without learning.
 
+        p(x) = prod_d 1 / n_d
+
+    with n_d the number of choices of decision d.
+
     Args:
         specs: the agents.
         config: settings, of which there are none.

@@ -18,6 +18,10 @@ Mutation = Literal["uniform", "by_kind"]
 class RegularizedEvolution(Evolution):
     """Mutates one decision of the best of a random sample; the child replaces the oldest of the population.
 
+        y = argmax R over S of the P newest pipelines,    x = y but for one decision,    x_d uniform over the others
+
+    with S of the population drawn without replacement, y the parent and x its child.
+
     Args:
         specs: the agents; their decisions are one genome.
         config: settings.
@@ -34,12 +38,12 @@ class RegularizedEvolution(Evolution):
         """Settings of regularized evolution."""
 
         population: int = 10
-        """P, size of the population. Source: tuned (`experiments/tuning.py`); the paper's is 100."""
+        """P, size of the population. Source: tuned (`experiments/tuning.py`)."""
         sample: int = 10
-        """S, how many of them compete to be the parent. Source: tuned; the paper's is 25."""
+        """S, how many of them compete to be the parent. Source: tuned."""
         mutation: Mutation = "uniform"
         """Decision that changes: each with equal probability, or, by kind, half the time one with `input` in its name
-        and half the time another. Source: AmoebaNet changes an input or an operation."""
+        and half the time another, after AmoebaNet's mutations of inputs and of operations."""
         distinct: bool = True
         """Never propose a known pipeline while new ones can be found."""
 

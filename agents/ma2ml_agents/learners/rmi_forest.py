@@ -19,6 +19,10 @@ from ma2ml_agents.learner import AgentSpec
 class RMIForest(HistoryLearner):
     """Proposes the candidate with the highest probability of being good under a random forest.
 
+        t = the (1 - q) quantile of all rewards R,    propose argmax_x P(R(x) >= t)
+
+    with q the fraction that counts as good, and P the mean over trees of the share of good pipelines in the leaf of x.
+
     Pipelines above a quantile of the rewards are good. Candidates are uniform pipelines and mutants of good ones.
     The forest's label in RMI-NAS, the mutual information of a network's and a teacher's representations, is replaced
     by the reward.

@@ -139,6 +139,10 @@ class SB3Learner(ABC):
 class SB3PPO(SB3Learner):
     """PPO of stable-baselines3; all settings but the batch are the library's defaults.
 
+        max E[min(r A, clip(r, 1 - c, 1 + c) A)] - 1/2 E[(R - V)^2],    r = pi(x) / pi_old(x),    A = R - V
+
+    with V the value of the constant state, c the clip range, 0.2, and A standardized within a minibatch.
+
     Args:
         specs: the agents.
         config: settings.
@@ -176,6 +180,10 @@ class SB3PPO(SB3Learner):
 
 class SB3A2C(SB3Learner):
     """A2C of stable-baselines3; all settings are the library's defaults.
+
+        max E[A log pi(x)] - 1/2 E[(R - V)^2],    A = R - V
+
+    with V the value of the constant state.
 
     Args:
         specs: the agents.

@@ -34,9 +34,13 @@ MOST_PIPELINES = 2**14
 class SMAC(AskAndTell[TrialInfo]):
     """Proposes the pipeline with the highest expected improvement under a random forest over all pipelines so far.
 
+        propose argmax_x E[max(best - exp f(x), 0)],    f(x) ~ N(m(x), s(x)^2)
+
+    with m and s^2 the mean and the variance, over the trees of a forest, of the logarithm of the scaled cost -R.
+
     It never repeats a pipeline until all have been proposed, then continues with random ones. Inactive decisions are
-    not asked for. Fitting the forest and
-    maximizing its acquisition make it slow: about a second per proposal with a hundred decisions.
+    not asked for. Fitting the forest and maximizing its acquisition make it slow: about a second per proposal with a
+    hundred decisions.
 
     Args:
         specs: the agents.

@@ -15,6 +15,11 @@ from ma2ml_agents.learner import AgentSpec
 class TPE(OptunaLearner):
     """Proposes choices that are frequent among good pipelines and rare among the others.
 
+        l(x) = p(x | R >= t),    g(x) = p(x | R < t),    propose argmax_x l(x) / g(x) of candidates drawn from l
+
+    with t the reward that the best tenth of the pipelines reach, 25 at most. Since Optuna 5, l and g are densities of
+    whole pipelines; before, each decision has its own.
+
     Inactive decisions are not modeled: the choices of a conditional decision are those of pipelines that have it.
 
     Args:

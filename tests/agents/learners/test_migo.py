@@ -7,7 +7,12 @@ import math
 import numpy as np
 import pytest
 
-from ma2ml_agents.building_blocks.natural_gradient import Categoricals, log_utility, piecewise_utility
+from ma2ml_agents.building_blocks.natural_gradient import (
+    Categoricals,
+    StepAdaptation,
+    log_utility,
+    piecewise_utility,
+)
 from ma2ml_agents.learner import AgentSpec
 from ma2ml_agents.learners.migo import MIGO
 from ma2ml_agents.testing import batch_of, check_learner, play
@@ -99,13 +104,13 @@ def test_equal_rewards_move_nothing() -> None:
 
 
 def test_the_adaptation_shortens_steps_whose_directions_disagree() -> None:
-    agree, disagree = (MIGO(SPECS, MIGO.Config(adaptive=True), seed=0) for _ in range(2))
+    agree, disagree = (StepAdaptation(parameters=17, target=1.5) for _ in range(2))
     rng = np.random.default_rng(0)
-    same = rng.normal(size=agree.distribution.parameters)
+    same = rng.normal(size=17)
     for _ in range(50):
-        agree._adapt(same / np.linalg.norm(same), 1.0)
-        other = rng.normal(size=len(same))
-        disagree._adapt(other / np.linalg.norm(other), 1.0)
+        agree.update(same / np.linalg.norm(same), 1.0)
+        other = rng.normal(size=17)
+        disagree.update(other / np.linalg.norm(other), 1.0)
     assert agree.slowdown < 1.0 < disagree.slowdown
 
 

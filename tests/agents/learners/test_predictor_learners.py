@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from ma2ml_agents.building_blocks.cost_encoder import CostEncoderPredictor, EncoderFitting
+from ma2ml_agents.building_blocks.cost_encoder import CostEncoderPredictor, EncoderFitting, decisions_with_cost
 from ma2ml_agents.building_blocks.encoding import one_hot
 from ma2ml_agents.building_blocks.feasibility import Feasibility
 from ma2ml_agents.building_blocks.joint_action import Layout
@@ -103,10 +103,49 @@ def test_the_output_of_the_actor_changes_when_the_best_do() -> None:
     assert not np.array_equal(before, learner.output(4))
 
 
+def test_parents_in_turn_are_mutated_until_there_are_enough_new_mutants() -> None:
+    """A joint action has 3 + 2 + 1 + 4 + 2 + 5 = 17 one-decision mutants, so 20 need a second parent."""
+    learner = BANANAS(SPECS, BANANAS.Config(in_turn=True, candidates=20), seed=0)
+    ranked = np.stack([BEST, np.zeros_like(BEST)])
+    found = learner._in_turn(ranked)
+    away = (found[:, None] != ranked).sum(axis=2)
+    first = away[:, 0] == 1
+    assert len(found) == len(np.unique(found, axis=0)) == 20
+    assert (away.min(axis=1) == 1).all()
+    assert 0 < first.sum() <= 17
+    assert first[: first.sum()].all(), "the best parent's come first"
+    few = BANANAS(SPECS, BANANAS.Config(in_turn=True, candidates=3), seed=0)
+    few.proposals.remember(few._in_turn(ranked))
+    assert ((few._in_turn(ranked) != BEST).sum(axis=1) == 1).all(), "new ones of the best suffice"
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_the_parents_are_the_best_distinct_pipelines_of_all_generations(monkeypatch, seed: int) -> None:
+    """The learner keeps the survivors of each generation; here everything seen is sorted again."""
+    learner = PredictorEvolution(SPECS, PredictorEvolution.Config(population=20, generations=12), seed=seed)
+    joint = learner.layout.uniform(40, learner.rng)
+    predictor = fit_predictor(one_hot(joint, learner.layout), batch_of(SPECS, joint).rewards, Fitting(epochs=5), seed)
+    breed, bred_from, children = learner._children, [], []
+
+    def recorded(parents: np.ndarray, count: int) -> np.ndarray:
+        bred_from.append(parents)
+        children.append(breed(parents, count))
+        return children[-1]
+
+    monkeypatch.setattr(learner, "_children", recorded)
+    found, scores = learner._evolve(predictor, joint[:20])
+    for generation in range(1, 12):
+        seen = np.unique(np.concatenate([joint[:20], *children[:generation]]), axis=0)
+        best = seen[np.argsort(-learner._score(predictor, seen), kind="stable")[:5]]
+        assert np.array_equal(bred_from[generation], best), "a quarter of 20"
+    assert np.array_equal(found, np.unique(np.concatenate([joint[:20], *children]), axis=0))
+    np.testing.assert_allclose(scores, learner._score(predictor, found), rtol=1e-5)
+
+
 def test_only_the_agents_that_change_the_cost_are_read_by_the_encoder() -> None:
     learner = NARS(SPECS, NARS.Config(pretraining=16, pool=16), seed=0)
     learner.use_cost(cost)
-    changes = learner._changes_cost(np.random.default_rng(0))
+    changes = decisions_with_cost(learner.feasibility, learner.layout, np.random.default_rng(0))
     assert changes.tolist() == [False, False, True, True, True, True, False]
 
 

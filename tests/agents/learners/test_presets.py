@@ -7,7 +7,7 @@ import pytest
 
 from ma2ml_agents.learner import AgentSpec
 from ma2ml_agents.learners import LEARNERS, learner_class, make_config, make_learner
-from ma2ml_agents.learners.presets import PRESETS, preset_names, preset_settings
+from ma2ml_agents.learners.presets import PRESETS, SYSTEMS, preset_kinds, preset_names, preset_origin, preset_settings
 from ma2ml_agents.testing import play
 
 SPECS = (AgentSpec("aug", (4, 3), 2), AgentSpec("nas", (2, 5), 2))
@@ -22,8 +22,20 @@ def test_every_preset_makes_the_learner_that_it_names(name: str) -> None:
         if settings is not None:
             config = make_config(name, {}, kind)
             assert all(getattr(config, field) == value for field, value in settings.items())
+        assert settings is None or preset_origin(name, kind)
     assert bool(preset.origin) == (preset.published is not None)
     assert not set(preset_names()) & (set(LEARNERS) - {preset.learner for preset in PRESETS.values()})
+
+
+def test_every_learner_is_a_system_or_a_preset() -> None:
+    assert set(SYSTEMS) == set(LEARNERS) - set(PRESETS)
+
+
+def test_only_presets_without_settings_of_their_own_are_called_tuned() -> None:
+    for name in preset_names():
+        if "tuned" in preset_kinds(name):
+            adapted = "not tuned as a preset" in preset_origin(name, "tuned")
+            assert adapted == (name not in LEARNERS) == bool(preset_settings(name, "tuned"))
 
 
 @pytest.mark.parametrize("name", ["nasnet", "sng", "amoebanet", "autohas"])
