@@ -108,8 +108,7 @@ def test_evolution_needs_something_to_change(learner_class) -> None:
 
 @pytest.mark.parametrize("learner_class", [NSGA2, PPO])
 def test_the_other_baselines_learn_a_small_game(learner_class) -> None:
-    settings = {"distinct": False} if learner_class is NSGA2 else {}
-    learner = learner_class(SPECS, learner_class.Config(**settings), seed=0)
+    learner = learner_class(SPECS, learner_class.Config(distinct=False), seed=0)
     rewards = batch_of(SPECS, np.concatenate(play(learner, SPECS, updates=200 // learner.batch_size))).rewards
     assert rewards[-50:].mean() > rewards[:50].mean() + 0.1
 
