@@ -262,7 +262,7 @@ def test_the_time_of_a_learner_is_the_mean_over_runs_of_as_many_decisions(out: P
 
 def test_the_index_of_an_older_version_can_be_read(out: Path, tmp_path: Path) -> None:
     stored = json.loads((out / "index.json").read_text())
-    for name in ("logged", "distinct", "decisions"):
+    for name in ("logged", "distinct", "decisions", "bounds"):
         del stored[name]
     (tmp_path / "index.json").write_text(json.dumps(stored))
     assert read_index(tmp_path).decisions == {}
