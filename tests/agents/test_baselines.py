@@ -9,6 +9,8 @@ import pytest
 
 from ma2ml_agents.building_blocks.joint_action import Layout, rows_of
 from ma2ml_agents.learner import AgentSpec
+from ma2ml_agents.learners.ma2ml_lite import MA2MLLite
+from ma2ml_agents.learners.ma2ml_on_policy import MA2MLOnPolicy
 from ma2ml_agents.learners.nsga2 import NSGA2
 from ma2ml_agents.learners.one_plus_one import OnePlusOne
 from ma2ml_agents.learners.ppo import PPO
@@ -108,8 +110,7 @@ def test_evolution_needs_something_to_change(learner_class) -> None:
 
 @pytest.mark.parametrize("learner_class", [NSGA2, PPO])
 def test_the_other_baselines_learn_a_small_game(learner_class) -> None:
-    settings = {"distinct": False} if learner_class is NSGA2 else {}
-    learner = learner_class(SPECS, learner_class.Config(**settings), seed=0)
+    learner = learner_class(SPECS, learner_class.Config(distinct=False), seed=0)
     rewards = batch_of(SPECS, np.concatenate(play(learner, SPECS, updates=200 // learner.batch_size))).rewards
     assert rewards[-50:].mean() > rewards[:50].mean() + 0.1
 
@@ -123,6 +124,17 @@ def test_against_flops_the_cheap_half_of_equal_accuracies_survives() -> None:
         costs.append(float(joint.sum()))
         learner.update(replace(batch, results=[Costly(accuracy=0.5, flops=costs[-1])]))
     assert np.mean(costs[-60:]) < np.mean(costs[:20]) - 2
+
+
+@pytest.mark.parametrize("learner_class", [MA2MLLite, MA2MLOnPolicy, PPO])
+def test_policy_gradients_propose_every_pipeline_of_a_small_game_before_a_known_one(learner_class) -> None:
+    specs = (AgentSpec("a", (5, 4), 1), AgentSpec("b", (3,), 1))
+    learner = learner_class(specs, learner_class.Config(batch_size=5, learning_rate=1.0), seed=0)
+    proposed = np.concatenate(play(learner, specs, updates=12))
+    assert len({tuple(row) for row in proposed.tolist()}) == len(proposed) == 5 * 4 * 3
+    repeating = learner_class(specs, learner_class.Config(batch_size=5, learning_rate=1.0, distinct=False), seed=0)
+    proposed = np.concatenate(play(repeating, specs, updates=12))
+    assert len({tuple(row) for row in proposed.tolist()}) < 50
 
 
 def test_the_value_of_ppo_approaches_the_mean_reward() -> None:

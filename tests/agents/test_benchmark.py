@@ -16,6 +16,7 @@ import ma2ml_env
 from ma2ml_agents.benchmark import Grid, run_grid, summarize
 from ma2ml_agents.benchmark.cell import CELLS_FOLDER, FACTS_FILE, TABLE_FILE
 from ma2ml_agents.benchmark.grid import Cell
+from ma2ml_agents.benchmark.page import write_results
 from ma2ml_agents.benchmark.progress import GridProgress
 from ma2ml_agents.learner import Batch
 from ma2ml_agents.learners.random_search import RandomSearch
@@ -118,8 +119,37 @@ def test_what_a_result_depends_on_names_its_folder_and_names_in_tables_do_not() 
         folder(envs=[{**env, "settings": {"structure_seed": 3}}]),
         algo(),
         algo(settings={"population": 11}),
+        folder(max_flops=1e6),
+        folder(max_params=1e6),
     ]
     assert len(set(different)) == len(different)
+
+
+def test_a_bound_is_part_of_what_a_result_depends_on_only_where_there_is_one() -> None:
+    free, bounded = (next(small(max_flops=bound).cells()) for bound in (None, 5_000_000))
+    assert "bounds" not in free.identity
+    assert bounded.identity == {**free.identity, "bounds": {"max_flops": 5e6, "max_params": None}}
+    assert bounded.folder == next(small(max_flops=5e6).cells()).folder
+
+
+def test_within_a_bound_nothing_above_it_is_evaluated_and_the_page_tells_it(tmp_path: Path) -> None:
+    grid = small(algos=["random_search", "sb3_a2c"], seeds=1, max_flops=1_250_000)
+    run_grid(grid, tmp_path)
+    found = {
+        cell.contender.name: pd.read_parquet(tmp_path / CELLS_FOLDER / cell.folder / TABLE_FILE)
+        for cell in grid.cells()
+    }
+    assert found["random_search"].flops.max() <= 1_250_000
+    assert not found["random_search"].failed.any()
+    above = found["sb3_a2c"].flops > 1_250_000
+    assert above.any(), "the library's own policy knows no bound"
+    assert (found["sb3_a2c"].failed == above).all()
+    assert (found["sb3_a2c"].true_value[above] == 0).all()
+    assert summarize(tmp_path).runs.optimum.isna().all(), "it may be above the bound"
+    assert (
+        "more than 1,250,000 multiply-accumulates were not evaluated"
+        in write_results(tmp_path, figures=False).read_text()
+    )
 
 
 def test_an_algorithm_takes_the_settings_of_a_preset_unless_told_otherwise() -> None:
@@ -193,6 +223,8 @@ def test_a_run_that_fails_leaves_the_others_and_goes_on_later(tmp_path: Path, mo
         ({"algos": [{"name": "x"}]}, "a name or a mapping with 'algo'"),
         ({"algos": ["random_search", "random_search"]}, "'random_search' appears twice"),
         ({"settings": {"nois": 0.1}}, "did you mean 'noise'"),
+        ({"max_flops": 0}, "max_flops must be above 0, not 0"),
+        ({"max_params": "5M"}, "max_params: expected a number above 0, such as 5_000_000, not '5M'"),
         ({"budget": 0}, "budget must be at least 1, not 0"),
         ({"seeds": 0}, "a number of at least 1"),
         ({"seeds": [1, 1]}, "distinct integers"),

@@ -241,8 +241,8 @@ def test_the_first_table_has_score_and_environments_with_the_best_in_bold(out: P
 def test_the_first_table_marks_settings_that_exclude_known_pipelines(tmp_path: Path) -> None:
     off = {"name": "off", "algo": "one_plus_one", "settings": {"distinct": False}}
     newest = {"name": "newest", "algo": "ma2ml", "settings": {"off_policy": False}}
-    grid = make_grid([ENV], ["random_search", "one_plus_one", off, newest], 1, 5)
-    assert make_index(grid).distinct == ("one_plus_one",)
+    grid = make_grid([ENV], ["random_search", "one_plus_one", "ppo", off, newest], 1, 5)
+    assert make_index(grid).distinct == ("one_plus_one", "ppo")
     run_grid(make_grid([ENV], ["random_search", "one_plus_one", off], 1, 25), tmp_path)
     table = cells(write_results(tmp_path).read_text(), "All environments")
     assert {algo: row["new only"] for algo, row in table.items()} == {
@@ -262,7 +262,7 @@ def test_the_time_of_a_learner_is_the_mean_over_runs_of_as_many_decisions(out: P
 
 def test_the_index_of_an_older_version_can_be_read(out: Path, tmp_path: Path) -> None:
     stored = json.loads((out / "index.json").read_text())
-    for name in ("logged", "distinct", "decisions"):
+    for name in ("logged", "distinct", "decisions", "bounds"):
         del stored[name]
     (tmp_path / "index.json").write_text(json.dumps(stored))
     assert read_index(tmp_path).decisions == {}

@@ -14,7 +14,7 @@ import ma2ml_env
 from ma2ml_agents import agent_specs, make_learner, run_search
 from ma2ml_agents.benchmark.measured import MeasuredLearner
 from ma2ml_agents.executors import InlineExecutor
-from ma2ml_agents.learner import UsesCost
+from ma2ml_agents.learner import Learner, UsesCost
 from ma2ml_agents.search import CostBounds
 from ma2ml_agents.search.results import PackedAction
 from ma2ml_env import AutoMLEnv, Decision, Pipeline, Result, SearchSpace
@@ -40,8 +40,17 @@ class Counting:
         return Result(cost.flops / 16 + 0.001 * (seed % 7), cost.flops, cost.params, 0.0)
 
 
+class Unaware:
+    """A learner that is not handed the cost of pipelines."""
+
+    def __init__(self, learner: Learner) -> None:
+        self.act, self.update = learner.act, learner.update
+        self.state_dict, self.load_state_dict = learner.state_dict, learner.load_state_dict
+        self.batch_size, self.on_policy = learner.batch_size, learner.on_policy
+
+
 def search(env: AutoMLEnv, budget: int = 60, **options):
-    return run_search(env, make_learner("random_search", agent_specs(env), seed=1), budget, **options)
+    return run_search(env, Unaware(make_learner("random_search", agent_specs(env), seed=1)), budget, **options)
 
 
 @pytest.mark.parametrize("bounds", [CostBounds(max_flops=6), CostBounds(max_params=2), CostBounds(6, 2)])
@@ -122,12 +131,11 @@ def test_the_cost_of_a_registered_environment_is_known_beforehand() -> None:
         assert result.params > 0
 
 
-class Thrifty:
+class Thrifty(Unaware):
     """A learner that is handed the cost of pipelines."""
 
-    def __init__(self, learner) -> None:
-        self.act, self.update, self.state_dict = learner.act, learner.update, learner.state_dict
-        self.batch_size, self.on_policy = learner.batch_size, learner.on_policy
+    def __init__(self, learner: Learner) -> None:
+        super().__init__(learner)
         self.costs: list = []
 
     def use_cost(self, cost, *, max_flops=None, max_params=None) -> None:
@@ -147,7 +155,7 @@ def test_a_learner_that_uses_the_cost_gets_it_where_the_environment_is_priced(me
             flops, params = cost({"nas": np.array([[0, 0], [1, 2], [3, 3]])})
             assert flops.tolist() == [1.0, 6.0, 16.0]
             assert params.tolist() == [1.0, 2.0, 4.0]
-    assert not isinstance(MeasuredLearner(make_learner("random_search", agent_specs(priced))), UsesCost)
+    assert not isinstance(MeasuredLearner(Unaware(learner)), UsesCost)
 
 
 def test_the_fidelity_reaches_the_evaluator_only_where_it_is_asked_for() -> None:

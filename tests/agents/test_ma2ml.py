@@ -99,9 +99,9 @@ def test_a_replay_keeps_everything_in_order() -> None:
 def test_every_form_learns_a_small_game(learner_class, policy: str) -> None:
     rate = {"independent": 0.1, "lstm": 0.01}[policy]
     small = {} if learner_class is MA2MLLite else {"critics": 2, "critic_hidden_size": 16, "critic_steps": 20}
+    small["distinct"] = False  # else it goes on next to what it has learned
     if learner_class is MA2ML:
         small |= {"critic": "ensemble", "batch_size": 5}
-        small["distinct"] = False  # else it goes on next to what it has learned
     learner = learner_class(SPECS, learner_class.Config(policy=policy, learning_rate=rate, **small), seed=0)
     rounds = play(learner, SPECS, updates=25)
     means = [batch_of(SPECS, joint).rewards.mean() for joint in rounds]
@@ -123,7 +123,7 @@ def proposals(learner_class, seed: int = 0, **settings) -> np.ndarray:
 
 def test_without_off_policy_learning_and_divergence_it_is_the_on_policy_form() -> None:
     shared = {k: v for k, v in SMALL.items() if k not in ("actor_steps", "critic")} | {"learning_rate": 0.1}
-    on_policy = proposals(MA2MLOnPolicy, **shared)
+    on_policy = proposals(MA2MLOnPolicy, distinct=False, **shared)
     assert np.array_equal(proposals(MA2ML, off_policy=False, kl_coef=0.0, warmup=0, **shared), on_policy)
     assert not np.array_equal(proposals(MA2ML, kl_coef=0.0, warmup=0, **shared), on_policy)
     assert MA2ML(SPECS, MA2ML.Config(off_policy=False)).on_policy

@@ -63,8 +63,17 @@ def run_cell(cell: Cell, out: Path, evaluated: Callable[[int], None] = lambda co
         made = learner_from_config(cell.contender.algo, cell.problem.specs, cell.contender.config, cell.seed)
         learner = MeasuredLearner(made)
         callbacks = Callbacks(on_trial=lambda trial, fresh: evaluated(trial.number + 1))
-        trials = run_search(env, learner, cell.budget, out=folder, window=WINDOW, seed=cell.seed, callbacks=callbacks)
-        save_run(env, trials, learner.seconds_per_pipeline, folder)
+        trials = run_search(
+            env,
+            learner,
+            cell.budget,
+            out=folder,
+            window=WINDOW,
+            seed=cell.seed,
+            bounds=cell.bounds,
+            callbacks=callbacks,
+        )
+        save_run(env, trials, learner.seconds_per_pipeline, folder, bounded=bool(cell.bounds))
         shutil.rmtree(folder / CHECKPOINT_FOLDER, ignore_errors=True)
 
 
@@ -73,12 +82,14 @@ def finished(folder: Path) -> bool:
     return (folder / FACTS_FILE).exists()
 
 
-def save_run(env: AutoMLEnv, trials: Sequence[Trial], learner_seconds: float | None, folder: Path) -> None:
-    """Writes a run's table and, last, its facts, which mark it finished."""
+def save_run(
+    env: AutoMLEnv, trials: Sequence[Trial], learner_seconds: float | None, folder: Path, *, bounded: bool = False
+) -> None:
+    """Writes a run's table and, last, its facts, which mark it finished; the optimum within bounds is not known."""
     folder.mkdir(parents=True, exist_ok=True)
     with replacing(folder / TABLE_FILE) as table:
         tidy(env, trials).to_parquet(table, index=False)
-    facts = Facts(learner_seconds, optimum(env), random_mean(env))
+    facts = Facts(learner_seconds, None if bounded else optimum(env), random_mean(env))
     write_text(folder / FACTS_FILE, json.dumps(asdict(facts), indent=2) + "\n")
 
 
@@ -98,7 +109,7 @@ def tidy(env: AutoMLEnv, trials: Sequence[Trial]) -> pd.DataFrame:
         {
             "number": trial.number,
             "reward": float(trial.reward),
-            "true_value": true_value(env, trial.pipeline, trial.reward),
+            "true_value": trial.reward if trial.result.infeasible else true_value(env, trial.pipeline, trial.reward),
             "accuracy": float(trial.result.accuracy),
             "flops": float(trial.result.flops),
             "params": float(trial.result.params),

@@ -6,12 +6,13 @@ import hashlib
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from typing import Any
 
 from ma2ml_agents.learner import AgentSpec, agent_specs
 from ma2ml_agents.learners import learner_from_config, make_config
+from ma2ml_agents.search.cost import CostBounds
 from ma2ml_agents.search.plan import check_limits
 from ma2ml_env import registry
 from ma2ml_env.errors import MA2MLError, UnknownNameError, nearest
@@ -70,17 +71,20 @@ class Cell:
         contender: the algorithm.
         seed: seed of the environment and the learner.
         budget: number of pipelines.
+        bounds: bounds on cost; pipelines above them are not evaluated.
     """
 
     problem: Problem
     contender: Contender
     seed: int
     budget: int
+    bounds: CostBounds = field(default_factory=CostBounds)
 
     @cached_property
     def identity(self) -> dict[str, Any]:
         """Returns everything that its result depends on, as JSON values, without the names in tables."""
-        return {
+        bounds = {"bounds": asdict(self.bounds)} if self.bounds else {}
+        return bounds | {
             "environment": {**asdict(self.problem.entry), "summary": None},
             "definition": self.problem.definition,
             "learner": self.contender.algo,
@@ -106,11 +110,13 @@ class Grid:
         problems: the environments.
         contenders: the algorithms.
         budget: evaluated pipelines per run.
+        bounds: bounds on cost of every run.
     """
 
     problems: tuple[Problem, ...]
     contenders: tuple[Contender, ...]
     budget: int
+    bounds: CostBounds = field(default_factory=CostBounds)
 
     def cells(self) -> Iterator[Cell]:
         """Returns all runs, first seeds first, so that an unfinished grid already compares all algorithms."""
@@ -119,7 +125,7 @@ class Grid:
             for problem in self.problems:
                 for contender in self.contenders:
                     if place < len(contender.seeds):
-                        yield Cell(problem, contender, contender.seeds[place], self.budget)
+                        yield Cell(problem, contender, contender.seeds[place], self.budget, self.bounds)
 
 
 def make_grid(
@@ -128,6 +134,8 @@ def make_grid(
     seeds: int | Sequence[int] = SEEDS,
     budget: int = BUDGET,
     settings: Mapping[str, Any] | None = None,
+    max_flops: float | None = None,
+    max_params: float | None = None,
 ) -> Grid:
     """Makes a grid, and checks it by making each of its environments and learners once.
 
@@ -137,26 +145,31 @@ def make_grid(
         seeds: number of seeds, counted from 0, or a list of them; seeds of an algorithm's mapping replace them.
         budget: evaluated pipelines per run, at least 1.
         settings: settings of every environment.
+        max_flops: multiply-accumulates of one image at most; None for no bound.
+        max_params: trainable parameters at most; None for no bound.
 
     Raises:
-        MA2MLError: for an unknown environment, learner, key or setting, a value out of range, or a duplicate.
+        MA2MLError: for an unknown environment, learner, key or setting, a value out of range, a duplicate, or a bound
+            on a cost that an environment cannot report.
     """
     check_limits(budget, WINDOW, None)
     if not envs:
         raise MA2MLError("a grid needs at least one environment; `ma2ml envs` lists them")
-    problems = tuple(_problem(item, settings or {}) for item in envs)
+    bounds = CostBounds(_number(max_flops, "max_flops"), _number(max_params, "max_params"))
+    problems = tuple(_problem(item, settings or {}, bounds) for item in envs)
     contenders = tuple(_contender(item, _seeds(seeds, "seeds"), problems) for item in algos)
     for kind, names in (("environment", [p.name for p in problems]), ("algorithm", [c.name for c in contenders])):
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:
             raise MA2MLError(f"{kind} {twice[0]!r} appears twice; rename one of them")
-    return Grid(problems, contenders, budget)
+    return Grid(problems, contenders, budget, bounds)
 
 
-def _problem(item: str | Mapping[str, Any], settings: Mapping[str, Any]) -> Problem:
+def _problem(item: str | Mapping[str, Any], settings: Mapping[str, Any], bounds: CostBounds) -> Problem:
     given = _mapping(item, "env", ("name", "env", "settings"))
     entry = registry.entry(given["env"]).override(**{**settings, **given.get("settings", {})})
     env = entry.build()
+    bounds.check(env)
     return Problem(str(given.get("name", given["env"])), entry, env.definition, agent_specs(env))
 
 
@@ -182,6 +195,12 @@ def _mapping(item: str | Mapping[str, Any], main: str, allowed: Sequence[str]) -
     if not isinstance(given.get("settings", {}), Mapping):
         raise MA2MLError(f"{given[main]}: settings must be a mapping, not {given['settings']!r}")
     return given
+
+
+def _number(given: Any, where: str) -> float | None:
+    if given is None or (isinstance(given, int | float) and not isinstance(given, bool)):
+        return None if given is None else float(given)
+    raise MA2MLError(f"{where}: expected a number above 0, such as 5_000_000, not {given!r}")
 
 
 def _seeds(given: Any, where: str) -> tuple[int, ...]:

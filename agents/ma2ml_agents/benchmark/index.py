@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +45,7 @@ class Index:
         distinct: the algorithms whose settings exclude known pipelines.
         decisions: {environment: number of decisions of a joint action}, where known.
         runs: all runs of the grid, finished or not.
+        bounds: fields of the bounds on cost; empty without any.
     """
 
     budget: int
@@ -56,6 +57,7 @@ class Index:
     distinct: tuple[str, ...]
     decisions: Mapping[str, int]
     runs: tuple[Run, ...]
+    bounds: Mapping[str, float | None] = field(default_factory=dict)
 
 
 def write_index(out: Path, index: Index) -> None:

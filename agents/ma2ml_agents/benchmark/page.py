@@ -18,17 +18,17 @@ from ma2ml_env.files import write_text
 PAGE_FILE = "results.md"
 INTRODUCTION = """# Results
 
-Every algorithm proposed {budget} pipelines per run, and a run knew all its earlier results.{logged} "Top {k}" is the \
-mean true value of the {k} best distinct pipelines, chosen by the reward that the algorithm saw; the true value is \
-the reward without noise where the environment knows it, else the observed one. "Apparent best" is the true value of \
-the pipeline of the highest observed reward, "true best" the highest true value of all pipelines of a run; both are \
-means over runs. "Regret" is 0 at the optimum and 1 for a random pipeline. Estimates over runs are \
+Every algorithm proposed {budget} pipelines per run, and a run knew all its earlier results.{bounded}{logged} "Top \
+{k}" is the mean true value of the {k} best distinct pipelines, chosen by the reward that the algorithm saw; the true \
+value is the reward without noise where the environment knows it, else the observed one. "Apparent best" is the true \
+value of the pipeline of the highest observed reward, "true best" the highest true value of all pipelines of a run; \
+both are means over runs. "Regret" is 0 at the optimum and 1 for a random pipeline. Estimates over runs are \
 interquartile means (IQM) with 95 % stratified bootstrap intervals (rliable); with fewer than {fewest} runs there is \
-neither an interval nor a probability. "To target" is the median number of \
-evaluations after which the top {k} reach what the best baseline reached in the end. "P({reference} better)" is the \
-probability that a run of {reference} ends above a run of this row. "Learner ms" are CPU milliseconds of the learner \
-for one pipeline. The error of a pipeline is 1 - its true value; its distribution is over the distinct pipelines of a \
-run, and that of random_search is the environment's own.
+neither an interval nor a probability. "To target" is the median number of evaluations after which the top {k} reach \
+what the best baseline reached in the end. "P({reference} better)" is the probability that a run of {reference} ends \
+above a run of this row. "Learner ms" are CPU milliseconds of the learner for one pipeline. The error of a pipeline \
+is 1 - its true value; its distribution is over the distinct pipelines of a run, and that of random_search is the \
+environment's own.
 """
 SCALE = f"""\
 A score of 0 is a uniformly random pipeline, 1 the optimum (the highest true value of any pipeline of any run, where \
@@ -94,7 +94,17 @@ def render(summary: Summary, scores: Mapping[str, Scores], figures: Sequence[Pat
 def _introduction(summary: Summary) -> str:
     index = summary.index
     about = {"budget": index.budget, "reference": index.reference, "logged": _logged(summary)}
+    about["bounded"] = _bounded(summary)
     return INTRODUCTION.format(k=TOP_K, fewest=FEWEST_RUNS, **about)
+
+
+def _bounded(summary: Summary) -> str:
+    """Returns a sentence on the bounds on cost."""
+    units = {"max_flops": "multiply-accumulates", "max_params": "parameters"}
+    limits = [f"{limit:,.0f} {units[name]}" for name, limit in summary.index.bounds.items() if limit is not None]
+    if not limits:
+        return ""
+    return f" Pipelines of more than {' or '.join(limits)} were not evaluated: their reward and true value are 0."
 
 
 def _logged(summary: Summary) -> str:

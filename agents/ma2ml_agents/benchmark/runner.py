@@ -9,6 +9,7 @@ import traceback
 from collections.abc import Callable, Iterator, Mapping, MutableSequence, Sequence
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from contextlib import contextmanager
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 
@@ -99,6 +100,7 @@ def make_index(grid: Grid, logged: Sequence[LoggedRun] = ()) -> Index:
         distinct=tuple(contender.name for contender in grid.contenders if contender.distinct),
         decisions={problem.name: sum(len(spec.nvec) for spec in problem.specs) for problem in grid.problems},
         runs=tuple(runs),
+        bounds=asdict(grid.bounds) if grid.bounds else {},
     )
 
 

@@ -9,6 +9,7 @@ from typing import Any, Generic, TypeVar
 
 import numpy as np
 
+from ma2ml_agents.building_blocks.feasibility import Bounded
 from ma2ml_agents.building_blocks.joint_action import Layout, rows_of
 from ma2ml_agents.building_blocks.new_proposals import NewProposals
 from ma2ml_agents.learner import Actions, AgentSpec, Batch, Observations
@@ -19,7 +20,7 @@ LIBRARY_SEEDS = 2**32
 """Number of seeds that the libraries accept; larger ones are folded."""
 
 
-class AskAndTell(ABC, Generic[Handle]):
+class AskAndTell(Bounded, ABC, Generic[Handle]):
     """Adapter from a library's ask-and-tell optimizer to the `Learner` protocol.
 
     Its state is the sequence of ask and tell calls, which restoring replays: no library object is pickled, but
@@ -38,7 +39,7 @@ class AskAndTell(ABC, Generic[Handle]):
 
     def __init__(self, specs: Sequence[AgentSpec], seed: int, *, distinct: bool = False) -> None:
         self.layout = Layout(specs)
-        self._distinct = distinct
+        self.proposals = NewProposals(self.layout, enabled=distinct)
         self._restart(seed)
 
     @abstractmethod
@@ -96,7 +97,7 @@ class AskAndTell(ABC, Generic[Handle]):
         self.seed = seed
         self._history: list[Any] = []
         self._open: deque[tuple[list[int], Handle]] = deque()
-        self._proposals = NewProposals(self.layout, enabled=self._distinct)
+        self.proposals.clear()
         self._rng = np.random.default_rng(seed)
         self.begin(seed % LIBRARY_SEEDS)
 
@@ -104,7 +105,7 @@ class AskAndTell(ABC, Generic[Handle]):
         """Asks once; asking again for something new would leave the library with proposals that it never hears of."""
         joint, trial = self.ask()
         asked = self.layout.canonical(np.array([joint], dtype=np.int64))
-        new = self._proposals.draw(lambda rows: np.repeat(asked, rows, axis=0), 1, self._rng.random)
+        new = self.proposals.draw(lambda rows: np.repeat(asked, rows, axis=0), 1, self._rng.random)
         if not np.array_equal(new, asked):
             self.drop(trial)
             trial = self.give(new[0].tolist())
@@ -113,6 +114,6 @@ class AskAndTell(ABC, Generic[Handle]):
 
     def _tell(self, joint: list[int], values: list[float]) -> None:
         """Reports a result; results arrive in the order of the proposals, those of a warm start first."""
-        self._proposals.learn(np.array([joint], dtype=np.int64))
+        self.proposals.learn(np.array([joint], dtype=np.int64))
         proposed = bool(self._open) and self._open[0][0] == joint
         self.tell(self._open.popleft()[1] if proposed else self.give(joint), values)

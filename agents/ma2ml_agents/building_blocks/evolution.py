@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ma2ml_agents.building_blocks.feasibility import Bounded
 from ma2ml_agents.building_blocks.joint_action import Layout, rows_of
 from ma2ml_agents.building_blocks.new_proposals import NewProposals
 from ma2ml_agents.learner import Actions, AgentSpec, Observations
@@ -17,7 +18,7 @@ from ma2ml_env.errors import MA2MLError
 Genome = NDArray[np.int64]
 
 
-class Evolution(ABC):
+class Evolution(Bounded, ABC):
     """Learner that updates on one pipeline at a time and proposes mutated copies of good ones.
 
     Args:

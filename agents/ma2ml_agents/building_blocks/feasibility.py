@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ma2ml_agents.building_blocks.joint_action import Layout
-from ma2ml_agents.building_blocks.new_proposals import Joint
+from ma2ml_agents.building_blocks.new_proposals import Joint, NewProposals
 from ma2ml_agents.learner import CostFunction
 
 REDRAWS = 50
@@ -88,3 +88,16 @@ class Feasibility:
             better = cheaper < excess[over]
             drawn[over[better]], excess[over[better]] = again[better], cheaper[better]
         return drawn
+
+
+class Bounded:
+    """Base class of learners whose `proposals`, of decisions in `layout`, are kept within bounds on cost."""
+
+    layout: Layout
+    proposals: NewProposals
+
+    def use_cost(self, cost: CostFunction, *, max_flops: float | None = None, max_params: float | None = None) -> None:
+        """Keeps all proposals within bounds."""
+        self.feasibility = Feasibility(self.layout, cost, max_flops=max_flops, max_params=max_params)
+        if self.feasibility.bounded:
+            self.proposals.restrict(self.feasibility.admits)

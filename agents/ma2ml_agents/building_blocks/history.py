@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ma2ml_agents.building_blocks.feasibility import Feasibility
+from ma2ml_agents.building_blocks.feasibility import Bounded, Feasibility
 from ma2ml_agents.building_blocks.joint_action import Layout, rows_of
 from ma2ml_agents.building_blocks.new_proposals import COSTED, Joint, NewProposals
-from ma2ml_agents.learner import Actions, AgentSpec, Batch, CostFunction, Observations
+from ma2ml_agents.learner import Actions, AgentSpec, Batch, Observations
 
 
 class History:
@@ -78,7 +78,7 @@ class History:
         self.infeasible = np.array(state["infeasible"], dtype=bool)
 
 
-class HistoryLearner(ABC):
+class HistoryLearner(Bounded, ABC):
     """Base class of learners that propose from all results so far.
 
     Models are refitted from the history under a seed, so that a checkpoint holds data only.
@@ -100,12 +100,6 @@ class HistoryLearner(ABC):
         self.history = History(len(self.layout))
         self.proposals = NewProposals(self.layout, enabled=distinct)
         self.feasibility = Feasibility(self.layout)
-
-    def use_cost(self, cost: CostFunction, *, max_flops: float | None = None, max_params: float | None = None) -> None:
-        """Keeps all proposals within bounds."""
-        self.feasibility = Feasibility(self.layout, cost, max_flops=max_flops, max_params=max_params)
-        if self.feasibility.bounded:
-            self.proposals.restrict(self.feasibility.admits)
 
     @abstractmethod
     def propose(self, rows: int) -> Joint:

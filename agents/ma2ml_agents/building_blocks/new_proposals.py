@@ -36,17 +36,20 @@ class NewProposals:
     choices: each decision is uniform with probability 1/D, the mutation rate of an evolutionary algorithm, and ten
     percent more with every round until enough are new; decisions inactive in the draw are uniform too. Once everything
     nearby is known the mixture is uniform; if that finds nothing new either, the known draw is kept. Any source of
-    draws fits: a policy, mutation, a model.
+    draws fits: a policy, mutation, a model. An infeasible draw is replaced likewise, where nothing new is feasible by a
+    known joint action that is.
 
     Args:
         layout: the decisions.
         candidates: number of new neighbors to choose from, at least 1.
+        redraws: number of fresh draws of which the first new one is taken before any neighbor, at least 0.
         enabled: whether proposals are deduplicated; otherwise draws pass through and are only recorded as pending.
     """
 
-    def __init__(self, layout: Layout, *, candidates: int = 1, enabled: bool = True) -> None:
+    def __init__(self, layout: Layout, *, candidates: int = 1, redraws: int = 0, enabled: bool = True) -> None:
         self._layout = layout
         self._candidates = candidates
+        self._redraws = redraws
         self.enabled = enabled
         self._known: set[bytes] = set()
         self._open: deque[Joint] = deque()
@@ -76,9 +79,7 @@ class NewProposals:
         drawn = self._layout.canonical(sample(rows)).copy()
         for row in range(rows):
             if not self.admits(drawn[row : row + 1])[0]:
-                neighbors = self._neighbors(sample, uniform)
-                if len(neighbors):
-                    drawn[row] = neighbors[0 if value is None else int(np.argmax(value(neighbors)))]
+                drawn[row : row + 1] = self._replacement(drawn[row : row + 1], sample, uniform, value)
             self.remember(drawn[row : row + 1])
         return drawn
 
@@ -104,7 +105,7 @@ class NewProposals:
     def first(self, joint: Joint) -> Joint:
         """First new and feasible joint action of `joint`, shape (n, D); of shape (1, D), or (0, D) without any."""
         for row in self.distinct(joint)[:COSTED].tolist():
-            if self._feasible is None or self._feasible(joint[[row]])[0]:
+            if self._is_feasible(joint[row]):
                 return joint[[row]]
         return joint[:0]
 
@@ -112,6 +113,10 @@ class NewProposals:
         """Records canonical joint actions, shape (n, D), as proposed."""
         self._known.update(self._names(joint))
         self._open.extend(joint.copy())
+
+    def clear(self) -> None:
+        """Forgets all joint actions, but not what is feasible."""
+        self._known, self._open = set(), deque()
 
     def learn(self, joint: Joint) -> None:
         """Records joint actions, shape (n, D), as evaluated; they need not have been proposed here."""
@@ -129,8 +134,19 @@ class NewProposals:
         self._open = deque(np.array(row, dtype=np.int64) for row in state["open"])
         self._known = {*self._names(evaluated), *self._names(self.open)}
 
-    def _neighbors(self, sample: Sample, uniform: Uniform) -> Joint:
-        """Distinct new joint actions near the draws of `sample`, at most `candidates`, shape (n, D)."""
+    def _replacement(self, drawn: Joint, sample: Sample, uniform: Uniform, value: Value | None) -> Joint:
+        """A new and feasible joint action in place of a known or infeasible draw, shape (1, D) as the draw."""
+        if self._redraws and len(again := self.first(self._layout.canonical(sample(self._redraws)))):
+            return again
+        found = self._neighbors(sample, uniform)
+        if not len(found) and not self._is_feasible(drawn[0]):
+            found = self._neighbors(sample, uniform, known=True)
+        if not len(found):
+            return drawn
+        return found[[0 if value is None else int(np.argmax(value(found)))]]
+
+    def _neighbors(self, sample: Sample, uniform: Uniform, *, known: bool = False) -> Joint:
+        """Distinct joint actions near the draws of `sample`, new unless `known`, at most `candidates`, shape (n, D)."""
         nvec = self._layout.nvec
         shape = (self._candidates, len(nvec))
         rate, found = 1.0 / len(nvec), dict[bytes, Joint]()
@@ -141,20 +157,29 @@ class NewProposals:
             sampled = sample(self._candidates)
             kept = ~changed & self._layout.active(sampled)
             drawn = self._layout.canonical(np.where(kept, sampled, choices))
-            found |= {name: row for name, row in zip(self._names(drawn), drawn, strict=True) if self._wanted(name, row)}
+            found |= self._wanted(drawn, known)
             rate *= GROWTH
         if not found and math.prod(nvec.tolist()) <= ENUMERABLE:
-            found = self._remaining(uniform)
+            found = self._remaining(uniform, known)
         return np.array(list(found.values())[: self._candidates], dtype=np.int64).reshape(-1, len(nvec))
 
-    def _remaining(self, uniform: Uniform) -> dict[bytes, Joint]:
-        """All new joint actions of a small space, in random order."""
+    def _remaining(self, uniform: Uniform, known: bool) -> dict[bytes, Joint]:
+        """All feasible joint actions of a small space, new unless `known`, in random order."""
         every = np.stack(np.unravel_index(np.arange(math.prod(self._layout.nvec.tolist())), self._layout.nvec), axis=1)
         every = self._layout.canonical(every[uniform((1, len(every)))[0].argsort()])
-        return {name: row for name, row in zip(self._names(every), every, strict=True) if self._wanted(name, row)}
+        return self._wanted(every, known)
 
-    def _wanted(self, name: bytes, row: Joint) -> bool:
-        return name not in self._known and (self._feasible is None or bool(self._feasible(row[None])[0]))
+    def _wanted(self, joint: Joint, known: bool) -> dict[bytes, Joint]:
+        """The feasible ones of joint actions, shape (n, D), new unless `known`, by name."""
+        passes = known or not self.enabled
+        return {
+            name: row
+            for name, row in zip(self._names(joint), joint, strict=True)
+            if (passes or name not in self._known) and self._is_feasible(row)
+        }
+
+    def _is_feasible(self, row: Joint) -> bool:
+        return self._feasible is None or bool(self._feasible(row[None])[0])
 
     def _names(self, joint: Joint) -> list[bytes]:
         """Each joint action as bytes, as few as its largest choice needs."""

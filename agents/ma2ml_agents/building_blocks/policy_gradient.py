@@ -11,8 +11,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from ma2ml_agents.building_blocks.feasibility import REDRAWS, Bounded
 from ma2ml_agents.building_blocks.joint_action import Layout, rows_of
 from ma2ml_agents.building_blocks.losses import policy_gradient_loss
+from ma2ml_agents.building_blocks.new_proposals import NewProposals
 from ma2ml_agents.building_blocks.policy import PolicyName, make_policy
 from ma2ml_agents.building_blocks.settings import check_choice, check_range
 from ma2ml_agents.learner import Actions, AgentSpec, Batch, Observations
@@ -34,6 +36,8 @@ class PolicyConfig:
     decision_agents: bool = False
     """Each decision is an agent of its own: baselines are counterfactual per decision. Takes time with many decisions.
     Source: COMA's baseline, as far down as it goes."""
+    distinct: bool = True
+    """Never propose a known pipeline while new ones can be found: the policies are sampled again, then neighbors."""
 
     def __post_init__(self) -> None:
         check_range(self, 1, names=["batch_size"])
@@ -41,8 +45,8 @@ class PolicyConfig:
         check_choice(self, "policy", get_args(PolicyName))
 
 
-class PolicyLearner:
-    """Learner that acts by sampling its policies.
+class PolicyLearner(Bounded):
+    """Learner that acts by sampling its policies, again where a sample is known or infeasible.
 
     Args:
         specs: the agents.
@@ -58,10 +62,18 @@ class PolicyLearner:
         self.generator = torch.Generator().manual_seed(seed)
         self.policy = make_policy(config.policy, self.layout, self.generator)
         self.optimizer = torch.optim.Adam(self.policy.parameters(), lr=config.learning_rate, fused=True)
+        self.proposals = NewProposals(self.layout, redraws=REDRAWS, enabled=config.distinct)
+        self.known: list[list[int]] = []
 
     def act(self, observations: Observations) -> Actions:
         """Samples B joint actions."""
-        return self.layout.split(self.sample(rows_of(observations)))
+        return self.layout.split(self.proposals.draw(self.sample, rows_of(observations), self.uniform))
+
+    def learn(self, actions: Tensor) -> None:
+        """Records joint actions, shape (B, D), as evaluated."""
+        self.proposals.learn(actions.numpy())
+        if self.proposals.enabled:
+            self.known += actions.tolist()
 
     def sample(self, rows: int) -> NDArray[np.int64]:
         """Samples of the policies, canonical, shape (rows, D)."""
@@ -74,11 +86,13 @@ class PolicyLearner:
         return numbers
 
     def state_dict(self) -> dict[str, Any]:
-        """Returns policies, optimizer and random state."""
+        """Returns policies, optimizer, random state, known pipelines and pending proposals."""
         return {
             "policy": self.policy.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "generator": self.generator.get_state(),
+            "known": list(self.known),
+            "proposals": self.proposals.state_dict(),
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
@@ -86,6 +100,9 @@ class PolicyLearner:
         self.policy.load_state_dict(state["policy"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.generator.set_state(state["generator"])
+        self.known = list(state["known"])
+        known = np.array(self.known, dtype=np.int64).reshape(-1, len(self.layout))
+        self.proposals.load_state_dict(state["proposals"], known)
 
     def transitions(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """Joint actions, shape (B, D), and rewards, float64, shape (B,), of a batch."""

@@ -15,6 +15,7 @@ from ma2ml_agents.benchmark.page import write_results
 from ma2ml_agents.benchmark.runner import run_grid
 from ma2ml_agents.benchmark.statistics import check_packages
 from ma2ml_agents.commands.options import (
+    Amount,
     Repeatable,
     comma_separated,
     cores,
@@ -26,7 +27,7 @@ from ma2ml_agents.commands.options import (
 from ma2ml_env.errors import DamagedFileError, MA2MLError, UnknownNameError, nearest
 from ma2ml_env.files import read_yaml
 
-GRID_KEYS = ("envs", "algos", "seeds", "budget", "settings")
+GRID_KEYS = ("envs", "algos", "seeds", "budget", "settings", "max_flops", "max_params")
 
 
 @dataclass
@@ -46,10 +47,14 @@ class BenchmarkOptions:
     """Number of pipelines per run; 500 if set neither here nor in the grid file."""
     set: Repeatable = ()
     """Settings of the environments as NAME=VALUE."""
+    max_flops: Amount | None = None
+    """Upper bound on multiply-accumulates of one image, such as 5M; pipelines above it are not evaluated."""
+    max_params: Amount | None = None
+    """Upper bound on parameters, such as 100k; pipelines above it are not evaluated."""
     grid: Path | None = None
-    """YAML or JSON file with `envs`, `algos`, `seeds`, `budget`, `settings`; an entry of `algos` may be a mapping
-    with `name`, `algo`, `preset`, `settings` and `seeds`, one of `envs` with `name`, `env` and `settings`. Options on
-    the command line take precedence."""
+    """YAML or JSON file with `envs`, `algos`, `seeds`, `budget`, `settings`, `max_flops`, `max_params`; an entry of
+    `algos` may be a mapping with `name`, `algo`, `preset`, `settings` and `seeds`, one of `envs` with `name`, `env` and
+    `settings`. Options on the command line take precedence."""
     logs: Repeatable = ()
     """Trial logs that environments wrote elsewhere, as NAME=FILES such as mine=runs/*.db, one run per file; they are
     compared as the algorithm NAME."""
@@ -101,6 +106,8 @@ def grid_document(options: BenchmarkOptions) -> dict[str, Any]:
         "algos": comma_separated(options.algos),
         "seeds": options.seeds,
         "budget": options.budget,
+        "max_flops": options.max_flops,
+        "max_params": options.max_params,
     }
     document |= {key: value for key, value in given.items() if value not in (None, [])}
     document["settings"] = document["settings"] | parse_settings(options.set)

@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ma2ml_agents.building_blocks.actor_critic import ActorCriticLearner
-from ma2ml_agents.building_blocks.feasibility import Feasibility
 from ma2ml_agents.building_blocks.gaussian_process.actor import ProcessActor
 from ma2ml_agents.building_blocks.gaussian_process.candidates import covering_design
 from ma2ml_agents.building_blocks.gaussian_process.critic import ProcessCritic
@@ -26,7 +25,7 @@ from ma2ml_agents.building_blocks.policy import independent
 from ma2ml_agents.building_blocks.replay import Replay
 from ma2ml_agents.building_blocks.restarts import agents_to_restart
 from ma2ml_agents.building_blocks.settings import check_choice, check_range
-from ma2ml_agents.learner import Actions, AgentSpec, Batch, CostFunction, Observations
+from ma2ml_agents.learner import Actions, AgentSpec, Batch, Observations
 from ma2ml_env.errors import MA2MLError
 
 TargetName = Literal["polyak", "previous"]
@@ -147,12 +146,6 @@ class MA2ML(ActorCriticLearner):
         self.proposals = NewProposals(self.layout, candidates=self.config.candidates, enabled=distinct)
         self.seed = seed
         self.rng = np.random.default_rng(seed)
-
-    def use_cost(self, cost: CostFunction, *, max_flops: float | None = None, max_params: float | None = None) -> None:
-        """Keep all proposals within bounds."""
-        feasibility = Feasibility(self.layout, cost, max_flops=max_flops, max_params=max_params)
-        if feasibility.bounded:
-            self.proposals.restrict(feasibility.admits)
 
     def act(self, observations: Observations) -> Actions:
         """Propose B joint actions, new ones unless told otherwise."""

@@ -46,6 +46,7 @@ class MA2MLLite(PolicyLearner):
     def update(self, batch: Batch) -> dict[str, float]:
         """Takes one gradient step; the first batch is its own baseline."""
         actions, rewards = self.transitions(batch)
+        self.learn(actions)
         baseline = float(rewards.mean()) if self.baseline is None else self.baseline
         advantage = (rewards - baseline).float()[:, None].expand(-1, self.layout.policies)
         self.ascend(actions, advantage)

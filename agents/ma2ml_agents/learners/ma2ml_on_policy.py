@@ -42,6 +42,7 @@ class MA2MLOnPolicy(ActorCriticLearner):
     def update(self, batch: Batch) -> dict[str, float]:
         """Trains the critic, then takes one step of the policies, both on this batch."""
         actions, rewards = self.transitions(batch)
+        self.learn(actions)
         error = self.fit_critic(actions, rewards)
         samples = self.policy.sample(self.config.baseline_samples, self.generator)
         self.ascend(actions, self.advantages(actions, samples))

@@ -10,7 +10,7 @@ from typing import Any, Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from ma2ml_agents.building_blocks.feasibility import Feasibility
+from ma2ml_agents.building_blocks.feasibility import Bounded
 from ma2ml_agents.building_blocks.joint_action import Layout, rows_of
 from ma2ml_agents.building_blocks.natural_gradient import (
     Categoricals,
@@ -20,12 +20,12 @@ from ma2ml_agents.building_blocks.natural_gradient import (
 )
 from ma2ml_agents.building_blocks.new_proposals import Joint, NewProposals
 from ma2ml_agents.building_blocks.settings import check_choice, check_range
-from ma2ml_agents.learner import Actions, AgentSpec, Batch, CostFunction, Observations
+from ma2ml_agents.learner import Actions, AgentSpec, Batch, Observations
 
 Utility = Literal["log", "piecewise"]
 
 
-class MIGO:
+class MIGO(Bounded):
     """Natural-gradient ascent of the expected utility over a product of categorical distributions.
 
         g_d = 1/L sum_k w_k (onehot(x_kd) - theta_d),    v <- gamma v + (1 - gamma) eps g,    theta <- theta + v
@@ -84,12 +84,6 @@ class MIGO:
         self.adaptation = StepAdaptation(self.distribution.parameters, self.config.adaptation)
         self.proposals = NewProposals(self.layout, enabled=self.config.distinct)
         self.known: list[list[int]] = []
-
-    def use_cost(self, cost: CostFunction, *, max_flops: float | None = None, max_params: float | None = None) -> None:
-        """Keeps all proposals within bounds."""
-        feasibility = Feasibility(self.layout, cost, max_flops=max_flops, max_params=max_params)
-        if feasibility.bounded:
-            self.proposals.restrict(feasibility.admits)
 
     def act(self, observations: Observations) -> Actions:
         """Samples B joint actions."""

@@ -64,6 +64,7 @@ class PPO(PolicyLearner):
     def update(self, batch: Batch) -> dict[str, float]:
         """Takes `epochs` gradient steps on this batch; the first batch is its own value."""
         actions, rewards = self.transitions(batch)
+        self.learn(actions)
         mean = float(rewards.mean())
         value = mean if self.value is None else self.value
         self.value = moving_average(self.value, mean, self.config.value_decay)

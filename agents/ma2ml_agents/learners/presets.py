@@ -39,7 +39,14 @@ class Preset:
 _UNTUNED = "ours, the learner's defaults adapted for a few hundred pipelines; not tuned as a preset"
 _UNTUNED_STEP = f"{_UNTUNED}; migo's step before its tuning, which was for ten samples an update"
 _CONTROLLER = {"single_agent": True, "policy": "lstm"}
-_NASNET = {**_CONTROLLER, "batch_size": 20, "learning_rate": 3.5e-4, "entropy_coef": 1e-5, "value_decay": 0.95}
+_NASNET = {
+    **_CONTROLLER,
+    "distinct": False,
+    "batch_size": 20,
+    "learning_rate": 3.5e-4,
+    "entropy_coef": 1e-5,
+    "value_decay": 0.95,
+}
 _PPO_CONTROLLER = {**_CONTROLLER, "learning_rate": 0.001}
 _SNG = {"batch_size": 2, "step": 0.6, "utility": "piecewise", "momentum": 0.0}
 _ASNG = {"batch_size": 6, "step": 0.6, "utility": "piecewise", "momentum": 0.0, "adaptive": True}
@@ -51,7 +58,7 @@ PRESETS: dict[str, Preset] = {
         "ENAS (Pham et al., 2018)",
         "REINFORCE, one LSTM for all decisions",
         "the authors' code",
-        {**_CONTROLLER, "batch_size": 10, "learning_rate": 3.5e-3, "baseline_decay": 0.99},
+        {**_CONTROLLER, "distinct": False, "batch_size": 10, "learning_rate": 3.5e-3, "baseline_decay": 0.99},
         {**_CONTROLLER, "learning_rate": 0.01},
         "weight sharing; its 64 units (here 100); a baseline that is updated before its use (here after it); the "
         "entropy in the reward; bounded logits",
@@ -90,7 +97,7 @@ PRESETS: dict[str, Preset] = {
         "AutoHAS (Dong et al., 2020)",
         "REINFORCE, one softmax per decision",
         "a public re-implementation",
-        {"single_agent": True, "batch_size": 5, "learning_rate": 1e-3, "baseline_decay": 0.0},
+        {"single_agent": True, "distinct": False, "batch_size": 5, "learning_rate": 1e-3, "baseline_decay": 0.0},
         {"single_agent": True},
         "weight sharing; a baseline that is the batch's mean (here the last reward)",
         _UNTUNED,

@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
+from ma2ml_agents.building_blocks.feasibility import Feasibility
 from ma2ml_agents.building_blocks.joint_action import Layout, rows_of
-from ma2ml_agents.learner import Actions, AgentSpec, Batch, Observations
+from ma2ml_agents.learner import Actions, AgentSpec, Batch, CostFunction, Observations
 
 
 class RandomSearch:
@@ -37,10 +39,15 @@ class RandomSearch:
     def __init__(self, specs: Sequence[AgentSpec], config: Config | None = None, seed: int = 0) -> None:
         self.layout = Layout(specs)
         self.rng = np.random.default_rng(seed)
+        self.feasibility = Feasibility(self.layout)
+
+    def use_cost(self, cost: CostFunction, *, max_flops: float | None = None, max_params: float | None = None) -> None:
+        """Draws uniformly among the pipelines within bounds, by rejection."""
+        self.feasibility = Feasibility(self.layout, cost, max_flops=max_flops, max_params=max_params)
 
     def act(self, observations: Observations) -> Actions:
         """Draws B joint actions."""
-        return self.layout.split(self.layout.uniform(rows_of(observations), self.rng))
+        return self.layout.split(self.feasibility.draw(self._sample, rows_of(observations)))
 
     def update(self, batch: Batch) -> dict[str, float]:
         """Does nothing."""
@@ -53,3 +60,6 @@ class RandomSearch:
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Restores the learner from its `state_dict`."""
         self.rng.bit_generator.state = state["rng"]
+
+    def _sample(self, rows: int) -> NDArray[np.int64]:
+        return self.layout.uniform(rows, self.rng)

@@ -45,7 +45,9 @@ class SB3Learner(ABC):
 
     The update is the library's own: `act` samples its policy, `update` fills its `RolloutBuffer` with one-step
     episodes, as `collect_rollouts` does, and calls its `train`; only the loop is the search's. With the same
-    observations, trials and policies equal those of the library's own `learn()`, bit for bit (tested).
+    observations, trials and policies equal those of the library's own `learn()`, bit for bit (tested). So it keeps
+    neither to bounds on cost nor to new pipelines: a sample drawn again is not the library's. What exceeds a bound is a
+    trial with reward 0.
 
     Its single policy acts in the action space of `ma2ml_env.make_joint`: all agents' decisions, in order. It observes
     all agents' observations, concatenated.

@@ -38,6 +38,10 @@ class CostBounds:
     def __bool__(self) -> bool:
         return self.max_flops is not None or self.max_params is not None
 
+    def check(self, env: AutoMLEnv) -> None:
+        """Raises a ValueError if there are bounds on a cost that the environment cannot report before evaluating."""
+        self.infeasible(env, env.decode({agent: space.default for agent, space in env.search_spaces.items()}))
+
     def infeasible(self, env: AutoMLEnv, pipeline: Pipeline) -> Result | None:
         """Returns the result of a pipeline that exceeds a bound, None for one that does not.
 

@@ -84,8 +84,7 @@ class SearchPlan:
     def _check_abilities(self) -> None:
         """Raises a ValueError if the environment or the cache does not support the plan."""
         env = self.env
-        if self.bounds:
-            env.cost(env.decode({agent: space.default for agent, space in env.search_spaces.items()}))
+        self.bounds.check(env)
         if self.pruner is not None:
             env.check_fidelity(["stop_below"])
         if self.cache is None:
