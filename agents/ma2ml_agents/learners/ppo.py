@@ -39,14 +39,14 @@ class PPO(PolicyLearner):
 
         batch_size: int = 5
         """Pipelines per update. Source: tuned (`experiments/tuning.py`)."""
-        learning_rate: float = 0.1
+        learning_rate: float = 0.2
         """Learning rate (Adam) of the policies. Source: tuned; NASNet's is 3.5e-4, for many more pipelines."""
         epochs: int = 5
         """Gradient steps on each batch. Source: tuned; stable-baselines3's default is 10."""
-        clip: float = 0.1
-        """Clip range of probability ratios around 1. Source: tuned; the PPO paper's is 0.2."""
-        entropy_coef: float = 1e-5
-        """Weight of the policies' entropy. Source: NASNet's controller."""
+        clip: float = 0.2
+        """Clip range of probability ratios around 1. Source: tuned; the PPO paper's is the same."""
+        entropy_coef: float = 1e-3
+        """Weight of the policies' entropy. Source: tuned; NASNet's is 1e-5."""
         value_decay: float = 0.5
         """Decay, per batch, of the value, a moving average of rewards."""
 
