@@ -16,6 +16,7 @@ from ma2ml_env import catalog, registry
 from ma2ml_env.env import AutoMLEnv
 from ma2ml_env.errors import MA2MLError, require_range
 from ma2ml_env.evaluators.train import TrainEvaluator
+from ma2ml_env.image_description import UNBALANCED, WARNINGS, class_ratio, image_lines
 from ma2ml_env.image_proxy import (
     FINAL_THREADS,
     GOOD_EPOCHS,
@@ -29,7 +30,6 @@ from ma2ml_env.image_proxy import (
 from ma2ml_env.image_spaces import network_space, recipe_space, standard_augmentation
 from ma2ml_env.search_space import decode_joint
 from ma2ml_env.tasks.image_folder import ImageFolder
-from ma2ml_env.tasks.location import shortened
 
 if TYPE_CHECKING:
     from ma2ml_env.training.timing import Speed
@@ -37,8 +37,6 @@ if TYPE_CHECKING:
 SECONDS = 20.0
 """Default time of one evaluation."""
 LONGEST, SHORTEST = 7 * 24 * 3600.0, 0.5
-UNBALANCED = 1.5
-"""Ratio of the largest to the smallest class above which balanced accuracy is measured."""
 STRIDES = (1, 2, 4)
 SMALLEST_STEM, LARGEST_STEM = 12, 40
 """Rows and columns after the stem, on a CPU, in which skeletons are tried; smaller images keep their size."""
@@ -83,15 +81,15 @@ def make_from_images(
     a short trial training on this machine decides on the skeleton's stride and the number of epochs: one evaluation
     takes about `seconds_per_pipeline`. Where not even a few epochs fit into them, a search trains on a part of the
     images. Balanced accuracy is measured if the largest class has more than 1.5 times the images of the smallest.
-    `image_lines(env.evaluator)` describes what was found.
+    `image_lines(env.evaluator)` of `ma2ml_env.image_description` describes what was found.
 
     Args:
         folder: a sub-folder of pictures per class, or `train`, `val` and `test` of such sub-folders.
         seconds_per_pipeline: time of one evaluation, in seconds.
         render_mode: `None`, `"ansi"` or `"rgb_array"`.
         log_path: an SQLite file to which every trial is appended; several processes may share it.
-        **overrides: arguments of the task, evaluator, network or reward, such as `image_size`, `epochs`, `metric`,
-            `device` or `strict`, which replace what is found.
+        **overrides: arguments of the task, evaluator, network, reward or search spaces, such as `image_size`, `epochs`,
+            `metric`, `device`, `strict`, `widths` or `batch_sizes`, which replace what is found.
 
     Raises:
         MA2MLError: if the folder cannot be used, or a setting is unknown or out of range.
@@ -135,42 +133,8 @@ def entry_from_images(
     proxy = _proxy(task, device, others, seconds_per_pipeline, search_time or SearchTime(), on_step)
     entry = _entry(task, proxy, device).override(**overrides)
     evaluator = entry.build().evaluator
-    lines = image_lines(evaluator) if isinstance(evaluator, TrainEvaluator) else []
+    lines = image_lines(evaluator, entry.agents) if isinstance(evaluator, TrainEvaluator) else []
     return FolderEntry(entry, lines + proxy_lines(proxy, device), proxy.wall, proxy.slowdown)
-
-
-WARNINGS = ("left out: ", "duplicates: ")
-
-
-def image_lines(evaluator: TrainEvaluator) -> list[str]:
-    """Describes the images of an `ImageFolder` and how networks are trained on them, a sentence each."""
-    task: ImageFolder = evaluator.task
-    report, searched = task.report, len(task.load().train)
-    train, validation, test = (sum(part) for part in report.counts)
-    gray = "gray" if task.channels == 1 else "in color"
-    lines = [
-        f"images: {train:,} to train on, {validation:,} to validate, {test:,} to test, from {task.path}",
-        f"classes: {len(task.classes):,} ({shortened(task.classes)})",
-        f"form: {task.image_size}x{task.image_size} pixels, {gray}",
-    ]
-    if task.augmentation != "none":
-        lines.append(f"augmentation: {task.augmentation} before the policy; --set augmentation=none for none")
-    if report.unreadable:
-        lines.append(f"left out: {report.left_out}")
-    if report.duplicates:
-        are = "1 training image is" if report.duplicates == 1 else f"{report.duplicates:,} training images are"
-        lines.append(f"duplicates: {are} also among those to validate or test")
-    ratio = _ratio(task)
-    unbalanced = f"; the largest class has {ratio:.1f} times the images of the smallest" if ratio > UNBALANCED else ""
-    lines.append(f"metric: {evaluator.metric.replace('_', ' ')}{unbalanced}")
-    some = f" on {searched:,} of the training images" if searched < train else ""
-    stride, coarser = evaluator.network.stem_stride, evaluator.search_stem_stride
-    stem = f", stem stride {stride}" if stride > 1 else ""
-    in_search = f" with stem stride {coarser}" if coarser else ""
-    epochs = "1 epoch" if evaluator.epochs == 1 else f"{evaluator.epochs} epochs"
-    final = f"{evaluator.retrain_epochs} at the end, on {evaluator.device}{stem}"
-    lines.append(f"training: {epochs}{some}{in_search} in the search, {final}")
-    return lines
 
 
 def _entry(task: ImageFolder, proxy: Proxy, device: str) -> registry.EnvEntry:
@@ -189,7 +153,7 @@ def _entry(task: ImageFolder, proxy: Proxy, device: str) -> registry.EnvEntry:
         "epochs": proxy.epochs,
         "retrain_epochs": max(RETRAIN * proxy.epochs, min(MOST_RETRAIN, max(LEAST_RETRAIN, SHOWN_IMAGES // images))),
         "device": device,
-        "metric": "balanced_accuracy" if _ratio(task) > UNBALANCED else "accuracy",
+        "metric": "balanced_accuracy" if class_ratio(task) > UNBALANCED else "accuracy",
     }
     if proxy.final_stem_stride not in (0, proxy.stem_stride):
         evaluator["search_stem_stride"] = proxy.stem_stride
@@ -274,12 +238,6 @@ def _usual_stride(image_size: int, device: str) -> int:
     """The stride of the stem where nothing is measured: the coarsest on a CPU, the finest on a GPU."""
     strides = list(_strides(image_size, device))
     return strides[-1] if device == "cpu" else strides[0]
-
-
-def _ratio(task: ImageFolder) -> float:
-    """Number of training images of the largest class over that of the smallest."""
-    train = task.report.counts[0]
-    return max(train) / min(train)
 
 
 def _device() -> str:

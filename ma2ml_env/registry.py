@@ -62,17 +62,21 @@ class EnvEntry:
         )
 
     def override(self, **values: Any) -> EnvEntry:
-        """This entry with arguments of its evaluator, task, network or reward replaced.
+        """This entry with arguments of its evaluator, task, network, reward or search spaces replaced.
+
+        An argument that several of these have is that of the first.
 
         Raises:
             ValueError: if none of these has an argument of that name.
         """
         evaluator, reward = dict(self.evaluator), dict(self.reward)
+        agents = {agent: dict(spec) for agent, spec in self.agents.items()}
         places = [(evaluator, catalog.EVALUATORS), (reward, catalog.REWARDS)]
         for name, catalogue in catalog.NESTED.items():
             if name in evaluator:
                 evaluator[name] = dict(evaluator[name])
                 places.append((evaluator[name], catalogue))
+        places += [(spec, catalog.SEARCH_SPACES) for spec in agents.values()]
         offered: dict[str, dict[str, Any]] = {}
         for spec, catalogue in places:
             for name in catalog.parameters(spec, catalogue, self.id):
@@ -83,7 +87,7 @@ class EnvEntry:
             if name not in offered:
                 raise UnknownNameError(f"{self.id} has no setting {name!r}; {nearest(name, offered)}")
             offered[name][name] = value
-        return EnvEntry(self.id, self.summary, self.agents, evaluator, reward)
+        return EnvEntry(self.id, self.summary, agents, evaluator, reward)
 
 
 def _definition(spaces: Mapping[AgentID, SearchSpace], evaluator: Any) -> str:
@@ -134,7 +138,7 @@ def make(
         env_id: one of `env_ids()`.
         render_mode: `None`, `"ansi"` or `"rgb_array"`.
         log_path: an SQLite file to which every trial is appended; several processes may share it.
-        **overrides: arguments of the evaluator, task, network or reward that replace the registered ones.
+        **overrides: arguments of evaluator, task, network, reward or search spaces that replace the registered ones.
 
     Raises:
         ValueError: for an unknown id or setting.

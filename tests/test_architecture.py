@@ -20,6 +20,7 @@ ENV_FLOORS = (
     ("augment", "benchmark_tables", "models", "wrappers"),
     ("published", "render", "surrogate", "testing", "training"),
     ("evaluators", "registry"),
+    ("image_description",),
     ("from_images", "making"),
     ("adapters", "registration"),
 )

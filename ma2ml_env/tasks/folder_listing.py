@@ -19,6 +19,8 @@ PARTS = ("train", "validation", "test")
 PART_NAMES = {"train": "train", "val": "validation", "valid": "validation", "validation": "validation", "test": "test"}
 LARGEST_HELD_OUT = 10_000
 """Number of images that a part which is split off has at most."""
+READ_FILES, READ_BYTES = 10_000, 8192
+"""Number of files of which some bytes identify the folder, and of the bytes at either end of each."""
 
 Names = NDArray[np.bytes_]
 PerClass = tuple[Names, ...]
@@ -31,7 +33,8 @@ class Listing(NamedTuple):
         root: the folder.
         classes: names of the classes, sorted.
         parts: {part: per class, names of its files relative to `root`, sorted}, of the parts that the folder has.
-        content: 16 hexadecimal digits that stand for the names and sizes of all files.
+        content: 16 hexadecimal digits that stand for the classes, names and sizes of all files, and the first and last
+            8 KiB of 10,000 of them.
     """
 
     root: Path
@@ -70,14 +73,17 @@ def list_folder(path: str | Path) -> Listing:
     for part, own in names.items():
         if strange := sorted(set(own) - set(classes)):
             raise MA2MLError(f"{root}: {folders[part]} has the classes {shortened(strange)}, which train has not")
-    digest, parts = hashlib.sha256(), {}
+    digest, parts = hashlib.sha256("\0".join(classes).encode(errors="surrogateescape")), {}
     for part in folders:
         parts[part] = tuple(_files(root, folders[part], name, digest) for name in classes)
         if not any(map(len, parts[part])):
             raise _no_classes(root, {part: folders[part]})
     if len(classes) < 2:
         raise MA2MLError(f"{root} has one class only, {classes[0]!r}; a classifier needs at least two")
-    return Listing(root, classes, parts, digest.hexdigest()[:16])
+    listing = Listing(root, classes, parts, "")
+    for file in listing.sample(READ_FILES):
+        digest.update(_ends(file))
+    return listing._replace(content=digest.hexdigest()[:16])
 
 
 def split(listing: Listing, validation: float, test: float, seed: int) -> tuple[PerClass, PerClass, PerClass]:
@@ -146,6 +152,17 @@ def _files(root: Path, part: str, name: str, digest: hashlib._Hash) -> Names:
     for file, size in found:
         digest.update(b"%s\0%d\n" % (file, size))
     return np.array([file for file, _ in found], dtype=np.bytes_)
+
+
+def _ends(file: Path) -> bytes:
+    """First and last bytes of a file; none of one that cannot be read, which decoding reports."""
+    try:
+        with file.open("rb") as opened:
+            first = opened.read(READ_BYTES)
+            opened.seek(max(len(first), opened.seek(0, os.SEEK_END) - READ_BYTES))
+            return first + opened.read(READ_BYTES)
+    except OSError:
+        return b""
 
 
 def _pictures(folder: bytes, below: bytes) -> Iterator[tuple[bytes, int]]:

@@ -24,7 +24,7 @@ SHARE = 0.2
 LARGEST_SHARE = 0.5
 SMALLEST_FOUND, LARGEST_FOUND = 8, 64
 PROBED = 200
-FORMAT = 1
+FORMAT = 2
 
 
 @dataclass(frozen=True)
@@ -32,8 +32,8 @@ class ImageFolder:
     """The task of classifying the pictures of a folder, whose sub-folders are the classes.
 
     Pictures of any form are read as `ma2ml_env.tasks.pictures.read_picture` does, once, and kept as one memory-mapped
-    file; a process maps it and reads no picture. What identifies the task are names and sizes of the picture files,
-    not the place of the folder. Pictures that cannot be read are left out, and named in `report`.
+    file; a process maps it and reads no picture. What identifies the task are classes, names, sizes and bytes of the
+    picture files, not the place of the folder. Pictures that cannot be read are left out, and named in `report`.
 
     Args:
         path: the folder: a sub-folder of pictures per class, or `train`, `val` (or `valid`, `validation`) and `test` of
@@ -47,7 +47,7 @@ class ImageFolder:
         seed: seed of that split.
         train_images: about so many of the training images are used in a search, the same share of each class; 0 for
             all. The final training uses all.
-        content: stands for names and sizes of the files, for a task that is made again; empty to find it.
+        content: stands for the files, for a task that is made again; empty to find it.
         classes: names of the classes, for a task that is made again; empty to find them.
         name: for messages and saved models; empty for the folder's.
         strict: whether pictures that cannot be read are refused rather than left out.
@@ -82,10 +82,12 @@ class ImageFolder:
         if self.channels not in (0, 1, 3):
             raise MA2MLError(f"channels are 1 or 3, or 0 to find them, not {self.channels}")
         place = Path(self.path).expanduser().absolute()
-        found: dict[str, Any] = {"path": str(place), "name": self.name or place.name}
+        self._set(path=str(place), name=self.name or place.name)
         if not (self.image_size and self.channels and self.content and self.classes):
-            found |= _found(self)
-        for name, value in found.items():
+            self._set(**_found(self))
+
+    def _set(self, **values: Any) -> None:
+        for name, value in values.items():
             object.__setattr__(self, name, value)
 
     def load(self) -> Splits:
@@ -115,8 +117,8 @@ class ImageFolder:
     def _require_same(self, listing: Listing) -> None:
         if (listing.content, listing.classes) != (self.content, self.classes):
             raise MA2MLError(
-                f"the pictures in {self.path} have changed: there are {listing.total:,} now, of other names or sizes "
-                f"than those that this task was made of; restore them"
+                f"the pictures in {self.path} have changed: there are {listing.total:,} now, of other names, sizes or "
+                f"content than those that this task was made of; restore them"
             )
 
 
@@ -128,11 +130,15 @@ class FolderReport:
         counts: per part (train, validation, test) the number of images of each class.
         unreadable: a message for each picture that is left out.
         duplicates: number of training images whose pixels are also those of a validation or test image.
+        tested: number of validation images whose pixels are also those of a test image.
+        drawn: names of the parts that were drawn from the folder's images, since it has none.
     """
 
     counts: tuple[tuple[int, ...], ...]
     unreadable: tuple[str, ...]
     duplicates: int
+    tested: int
+    drawn: tuple[str, ...]
 
     @property
     def left_out(self) -> str:
@@ -196,7 +202,8 @@ def _load(task: ImageFolder) -> tuple[Splits, FolderReport]:
     try:
         index = json.loads(target.with_suffix(".json").read_text(encoding="utf-8"))
         counts = tuple(tuple(map(int, part)) for part in index["counts"])
-        report = FolderReport(counts, tuple(index["unreadable"]), int(index["duplicates"]))
+        numbers = int(index["duplicates"]), int(index["tested"])
+        report = FolderReport(counts, tuple(index["unreadable"]), *numbers, tuple(index["drawn"]))
         return _splits(pixels, counts, task.train_images), report
     except (OSError, KeyError, TypeError, ValueError) as error:
         raise DamagedFileError(f"{target.with_suffix('.json')} is damaged, remove it and {target}: {error}") from error
@@ -240,10 +247,13 @@ def _decode(task: ImageFolder, target: Path) -> None:
         for new in range(bad[0] if len(bad) else len(rows), len(rows)):
             array[new] = array[rows[new]]
         part = owner[rows] // counts.shape[1]
+        train, validation, test = (digests[rows][part == number] for number in range(len(PARTS)))
         index = {
             "counts": left.tolist(),
             "unreadable": [unreadable[row] for row in sorted(unreadable)],
-            "duplicates": int(np.isin(digests[rows][part == 0], digests[rows][part > 0]).sum()),
+            "duplicates": int(np.isin(train, np.concatenate([validation, test])).sum()),
+            "tested": int(np.isin(validation, test).sum()),
+            "drawn": [name for name in PARTS if name not in listing.parts],
         }
         write_text(target.with_suffix(".json"), json.dumps(index) + "\n")
 

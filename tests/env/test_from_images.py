@@ -13,7 +13,8 @@ from picture_files import write_pictures
 import ma2ml_env
 from ma2ml_env import catalog, from_images, registry
 from ma2ml_env.errors import MA2MLError, UnknownNameError
-from ma2ml_env.from_images import entry_from_images, image_lines
+from ma2ml_env.from_images import entry_from_images
+from ma2ml_env.image_description import image_lines
 from ma2ml_env.image_proxy import SearchTime
 from ma2ml_env.image_spaces import network_space
 from ma2ml_env.models import count
@@ -171,11 +172,34 @@ def test_what_is_found_can_be_overridden(place) -> None:
     evaluator = env.evaluator
     assert (evaluator.task.image_size, evaluator.task.channels, evaluator.task.seed) == (11, 1, 3)
     assert (evaluator.epochs, evaluator.threads, len(evaluator.task.load().validation)) == (2, 2, 24)
-    assert image_lines(evaluator)[2] == "form: 11x11 pixels, gray"
+    assert image_lines(evaluator)[3] == "form: 11x11 pixels, gray"
     with pytest.raises(UnknownNameError, match=r"no setting 'epoch'; did you mean 'epochs'\?"):
         ma2ml_env.make_from_images(place, epoch=2)
     with pytest.raises(MA2MLError, match=r"seconds_per_pipeline must be in 0\.5"):
         ma2ml_env.make_from_images(place, seconds_per_pipeline=0.0)
+
+
+def test_spaces_are_said_and_can_be_overridden(place) -> None:
+    entry, lines, *_ = entry_from_images(place, epochs=1, widths=[[8, 16], [24]], batch_sizes=[4, 8], mixups=[0.3])
+    assert "aug: autoaugment" in lines
+    assert "nas: residual, widths 8, 16 / 24" in lines
+    assert "hpo: recipe, batch sizes 4, 8" in lines
+    spaces = entry.build().search_spaces
+    choices = {d.name: d.choices for space in spaces.values() for d in space.decisions}
+    assert choices["stage1_width"] == (8, 16)
+    assert choices["batch_size"] == (4, 8)
+    assert "stage3_width" not in choices
+    assert "mixup" not in choices, "a single choice is no decision"
+    with pytest.raises(UnknownNameError, match="did you mean 'batch_sizes'"):
+        entry_from_images(place, batch_size=[4])
+
+
+def test_where_the_parts_come_from_is_said(place, tmp_path) -> None:
+    drawn = "split: validation and test drawn from the images, the same share of each class, seed 5"
+    assert drawn in entry_from_images(place, epochs=1, seed=5)[1]
+    for part, seed in (("train", 1), ("val", 2), ("test", 3)):
+        write_pictures(tmp_path / "parts" / part, {"a": 6, "b": 6}, size=8, seed=seed)
+    assert "split: as in the folder" in entry_from_images(tmp_path / "parts", epochs=1)[1]
 
 
 def test_what_is_wrong_with_pictures_is_a_warning(place) -> None:

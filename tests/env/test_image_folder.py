@@ -113,7 +113,7 @@ def test_images_are_decoded_once_and_a_changed_folder_is_noticed(tmp_path, monke
         nothing.setattr(image_folder, "decode", None)
         assert torch.equal(task.load().test.pixels, before.test.pixels)
     (next((tmp_path / "data" / "a").iterdir())).unlink()
-    with pytest.raises(MA2MLError, match="have changed: there are 7 now, of other names or sizes"):
+    with pytest.raises(MA2MLError, match="have changed: there are 7 now, of other names, sizes or content"):
         task.check_unchanged()
     with pytest.raises(MA2MLError, match="have changed"):
         replace(task, image_size=7).load()
@@ -158,6 +158,39 @@ def test_training_images_that_are_also_held_out_are_counted(tmp_path) -> None:
     shutil.copy(root / "val" / "a" / "3_000.png", root / "train" / "a" / "again.png")
     shutil.copy(root / "test" / "b" / "2_001.png", root / "train" / "b" / "again.png")
     assert ImageFolder(str(root)).report.duplicates == 2
+    assert ImageFolder(str(root)).report.tested == 0
+    shutil.copy(root / "val" / "a" / "3_001.png", root / "test" / "a" / "again.png")
+    report = ImageFolder(str(root)).report
+    assert (report.duplicates, report.tested) == (2, 1)
+
+
+def test_folders_that_differ_in_pixels_alone_are_different(tmp_path) -> None:
+    tasks = []
+    for name, value in (("dark", 0), ("bright", 255)):
+        for file in ("a/0.bmp", "a/1.bmp", "a/2.bmp", "b/0.bmp", "b/1.bmp", "b/2.bmp"):
+            (tmp_path / name / file).parent.mkdir(parents=True, exist_ok=True)
+            Image.new("L", (8, 8), value).save(tmp_path / name / file)
+        tasks.append(ImageFolder(str(tmp_path / name)))
+    dark, bright = tasks
+    assert dark.content != bright.content
+    assert (dark.load().train.pixels.max(), bright.load().train.pixels.min()) == (0, 255)
+    Image.new("L", (8, 8), 9).save(tmp_path / "dark" / "a" / "1.bmp")
+    with pytest.raises(MA2MLError, match="have changed"):
+        dark.check_unchanged()
+
+
+def test_a_class_that_is_added_without_pictures_is_refused(tmp_path) -> None:
+    root = folder(tmp_path, a=5, b=5)
+    ImageFolder(str(root)).load()
+    (root / "c").mkdir()
+    with pytest.raises(MA2MLError, match=r"too few images in 'c' \(0\)"):
+        ImageFolder(str(root)).load()
+
+
+def test_a_folder_may_be_named_from_the_home(tmp_path, monkeypatch) -> None:
+    folder(tmp_path, a=5, b=5)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert ImageFolder("~/data").classes == ("a", "b")
 
 
 def test_a_search_may_train_on_some_and_the_final_training_uses_all(tmp_path) -> None:

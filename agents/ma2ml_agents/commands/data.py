@@ -13,10 +13,11 @@ from ma2ml_agents.commands.train_options import SearchOptions, TrainOptions
 from ma2ml_agents.runs.environment import entry_of_run
 from ma2ml_agents.runs.folder import CONFIG_FILE
 from ma2ml_env import catalog, registry
-from ma2ml_env.errors import MA2MLError
+from ma2ml_env.errors import MA2MLError, UnknownNameError
 from ma2ml_env.evaluator import Preparing
 from ma2ml_env.evaluators.train import TrainEvaluator
-from ma2ml_env.from_images import SECONDS, entry_from_images, image_lines
+from ma2ml_env.from_images import SECONDS, entry_from_images
+from ma2ml_env.image_description import image_lines
 from ma2ml_env.image_proxy import SearchTime
 from ma2ml_env.tasks.image_folder import ImageFolder
 
@@ -108,12 +109,17 @@ def _resumed(out: Path, folder: Path, strict: bool, overrides: dict[str, Any]) -
     task.load()
     entry = entry.override(**overrides, **place)
     evaluator = entry.build().evaluator
-    return entry, image_lines(evaluator) if isinstance(evaluator, TrainEvaluator) else []
+    return entry, image_lines(evaluator, entry.agents) if isinstance(evaluator, TrainEvaluator) else []
 
 
 def _download(options: TrainOptions) -> None:
     """Downloads the images of a registered environment if they are missing; the run does not depend on it."""
-    entry = registry.entry(options.search.env).override(**options.overrides(), download=True)
-    evaluator = entry.build().evaluator
+    entry = registry.entry(options.search.env).override(**options.overrides())
+    try:
+        evaluator = entry.override(download=True).build().evaluator
+    except UnknownNameError:
+        raise MA2MLError(
+            f"the images of {entry.id} cannot be downloaded here; docs/data.md says where they come from"
+        ) from None
     if isinstance(evaluator, Preparing):
         evaluator.prepare()
