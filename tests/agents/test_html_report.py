@@ -110,6 +110,14 @@ def test_the_test_accuracy_of_the_final_model_is_shown_where_there_is_one(
     assert run.about()["test_accuracy"] == accuracy
 
 
+def test_the_winner_has_its_expected_accuracy_and_interval(tmp_path: Path) -> None:
+    run = Run.find(store_run(tmp_path, some_trials()))
+    assert set(run.about()["winner"].values()) == {None}
+    chosen = {"accuracy": 0.9, "expected_accuracy": 0.85, "interval": [0.8, 0.9]}
+    (tmp_path / "result.json").write_text(json.dumps({"trial": 3, **chosen}), encoding="utf-8")
+    assert run.about()["winner"] == chosen
+
+
 def test_batches_of_one_are_shown_in_tens(tmp_path: Path) -> None:
     assert Run.find(store_run(tmp_path, some_trials(), batch_size=1)).batch_size() == 10
 

@@ -180,3 +180,13 @@ def test_a_watched_run_grows_on_the_page(browser: webdriver.Chrome, tmp_path: Pa
             server.shutdown()
             thread.join()
     WebDriverWait(browser, PATIENCE).until(lambda b: text_of(b, "#status") == "connection lost")
+
+
+def test_the_winner_stands_in_the_summary_with_its_expected_accuracy(browser: webdriver.Chrome, tmp_path: Path) -> None:
+    folder = store_run(tmp_path / "chosen", some_trials())
+    result = '{"accuracy": 0.912, "expected_accuracy": 0.873, "interval": [0.85, 0.9], "test_accuracy": 0.88}'
+    (folder / "result.json").write_text(result, encoding="utf-8")
+    show(browser, write_report([folder], tmp_path / "chosen.html"))
+    said = text_of(browser, "dl.tiles")
+    for part in ("Winner", "87.3", "expected", "85.0", "90.0", "91.2", "88.0"):
+        assert part in said, said

@@ -63,7 +63,12 @@ def test_the_best_pipelines_are_trained_under_several_seeds_and_a_stopped_comman
         assert float(row["test_accuracy"]) == accuracy
     models, test = sorted((run / "models").iterdir()), env.evaluator.task.load().test
     assert len(models) == len(found)
-    answers = [ma2ml_env.load_model(model).predict(test.pixels) for model in models]
+    loaded = [ma2ml_env.load_model(model) for model in models]
+    assert sorted((m.about["trial"], m.about["test_accuracy"]) for m in loaded) == sorted(
+        (int(row["trial"]), float(row["test_accuracy"])) for row in found
+    )
+    assert all({"environment", "budget", "images", "epochs", "pipeline"} <= m.about.keys() for m in loaded)
+    answers = [model.predict(test.pixels) for model in loaded]
     names = [env.evaluator.task.classes[label] for label in test.labels]
     shares = [statistics.fmean(a == b for a, b in zip(given, names, strict=True)) for given in answers]
     assert sorted(shares) == pytest.approx(sorted(float(row["test_accuracy"]) for row in found))

@@ -11,6 +11,7 @@ import tyro
 from rich.console import Console
 
 from ma2ml_agents.commands.finale.retrainings import Retraining, Retrainings, retrain_table
+from ma2ml_agents.commands.model_files.run_facts import facts_of_run
 from ma2ml_agents.commands.options import parse
 from ma2ml_agents.runs.environment import entry_of_run
 from ma2ml_agents.runs.folder import lock_folder
@@ -189,6 +190,14 @@ def _train(options: RetrainOptions, env: AutoMLEnv, trial: Trial, wanted: Retrai
             found = replace(wanted, error=str(failure).partition("\n")[0])
         else:
             found = replace(wanted, test_accuracy=float(accuracy))
+            about = {
+                "trial": trial.number,
+                "epochs": wanted.epochs,
+                "seed": training_seed(wanted.number),
+                "accuracy": trial.result.accuracy,
+                "test_accuracy": found.test_accuracy,
+            }
+            model.about = facts_of_run(options.run, about)
             (options.run / MODELS_FOLDER).mkdir(exist_ok=True)
             model.save(options.run / MODELS_FOLDER / f"trial{trial.number}-{wanted.name}.safetensors")
     checkpoint.unlink(missing_ok=True)

@@ -63,7 +63,7 @@ class Run:
         return name.encode(errors="replace").decode()
 
     def about(self) -> dict[str, Any]:
-        """Returns name, environment, learner, seed, budget, test accuracy and the configuration as (name, value)."""
+        """Returns name, environment, learner, seed, budget, accuracies and the configuration as (name, value)."""
         identity, options = self.config.get("run", {}), self.config.get("options", {})
         environment = identity.get("environment", {})
         return {
@@ -72,17 +72,18 @@ class Run:
             "learner": identity.get("learner"),
             "seed": identity.get("seed"),
             "budget": options.get("budget"),
-            "test_accuracy": self._test_accuracy(),
+            "test_accuracy": self._result("test_accuracy"),
+            "winner": {name: self._result(name) for name in ("accuracy", "expected_accuracy", "interval")},
             "config": [list(pair) for part in PARTS for pair in _flat(self.config.get(part))],
         }
 
-    def _test_accuracy(self) -> float | None:
-        """Test accuracy of the final model, None where there is none yet."""
+    def _result(self, name: str) -> Any:
+        """Field of the run's result, None where there is none yet."""
         try:
             result = json.loads(self.file.with_name(RESULT_FILE).read_text(encoding="utf-8"))
-            return float(result["test_accuracy"])
-        except (OSError, ValueError, KeyError, TypeError):
+        except (OSError, ValueError):
             return None
+        return result.get(name) if isinstance(result, dict) else None
 
     def trials(self, first: int = 0) -> Columns:
         """Returns the trials from number `first` on.

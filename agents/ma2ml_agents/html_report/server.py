@@ -27,6 +27,9 @@ HOSTS = (ADDRESS, "localhost")
 """Names under which a browser may ask: another name that resolves to this machine is an attack by DNS rebinding."""
 MOST_PORT = 65535
 
+LIVE = ("budget", "batch", "test_accuracy", "winner", "trials")
+"""What an open page is told of a run again and again."""
+
 
 class WatchServer(ThreadingHTTPServer):
     """HTTP server of one run's page and its new trials; it reads the run and never writes.
@@ -70,7 +73,9 @@ class WatchServer(ThreadingHTTPServer):
         run = Run.find(self.path)
         current = run.revision()
         data = run_data(run, run.name, first if revision == current else 0)
-        return {"revision": current} | {name: data[name] for name in ("budget", "batch", "test_accuracy", "trials")}
+        return {"revision": current} | {
+            name: data[name] for name in ("budget", "batch", "test_accuracy", "winner", "trials")
+        }
 
     def picture(self, number: int) -> dict[str, Any]:
         """Returns a picture of a trial as {number, image}, the image a data URI.

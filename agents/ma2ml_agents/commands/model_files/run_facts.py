@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import platform
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,7 @@ QUALITY = {
 """{field of a run's result: the fact}."""
 
 
-def facts_of_run(folder: Path) -> dict[str, Any]:
+def facts_of_run(folder: Path, training: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """Returns what a run's folder holds about its model; facts that are not there are left out.
 
     Keys: `environment`, `learner`, `seed`, `budget`, `trials`, `trial`, `epochs` (of the final training), `pipeline`
@@ -37,11 +38,15 @@ def facts_of_run(folder: Path) -> dict[str, Any]:
 
     Args:
         folder: of the run.
+        training: fields of the result of another training than the final one, such as `trial`, `epochs`, `seed` and
+            `test_accuracy`.
 
     Raises:
         DamagedFileError: if a file of the folder is damaged.
     """
     config, result = read_object(folder / CONFIG_FILE), read_object(folder / RESULT_FILE)
+    if training is not None:
+        result = {"trials": result.get("trials"), **training}
     run, options = config.get("run", {}), config.get("options", {})
     facts = {
         "environment": run.get("environment", {}).get("id"),

@@ -152,6 +152,7 @@ function receive(run, found) {
   run.data.budget = found.budget;
   run.data.batch = found.batch;
   run.data.test_accuracy = found.test_accuracy;
+  run.data.winner = found.winner;
   if (!found.trials.number.length && !renewed) return cards[0].draw();
   run.add(found.trials);
   if (selected) selected = run.byNumber.get(selected.number) || null;

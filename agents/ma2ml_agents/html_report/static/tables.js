@@ -44,10 +44,17 @@ function tiles(run) {
     ["Best reward", best ? fixed(best.reward) : "-", best ? `accuracy ${percent(best.accuracy)}` : "none yet"],
     ...(best && best.flops ? [["Its FLOPs", count(best.flops), best.params ? `${count(best.params)} parameters` : "multiply-accumulates"]] : []),
     [`Best ${run.topK}`, run.topMean === null ? "-" : fixed(run.topMean), run.topMean === null ? `from the ${run.topK}th on` : "mean reward"],
+    ...winner(run.data.winner),
     ...(run.data.test_accuracy === null ? [] : [["Final model", percent(run.data.test_accuracy), "test accuracy"]]),
     ["Evaluation", run.trials.length ? duration(run.seconds) : "-", failed || "no failures"],
   ];
   return el("dl", { class: "card tiles" }, ...facts.map(([name, value, more]) => el("div", { class: "tile" }, el("dt", {}, name), el("dd", {}, value, el("small", {}, more)))));
+}
+
+function winner(chosen) {
+  if (!chosen || chosen.expected_accuracy === null || chosen.expected_accuracy === undefined) return [];
+  const interval = chosen.interval ? `, ${percent(chosen.interval[0])} to ${percent(chosen.interval[1])}` : "";
+  return [["Winner", percent(chosen.expected_accuracy), `expected${interval}; ${percent(chosen.accuracy)} observed`]];
 }
 
 function comparison() {
