@@ -94,9 +94,6 @@ DESIGNS = {
     "base": BASE,
     "chosen": CHOSEN,
     "longer": replace(CHOSEN, epochs=36),
-    "few": Design(500, 48),
-    "many": Design(2000, 12),
-    "ema": replace(BASE, hpo={**RECIPE, "ema_decays": [0.98]}),
 }
 
 

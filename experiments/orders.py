@@ -55,7 +55,7 @@ COMPARISONS = {
     ),
     "ma2ml/cifar10-16px-v0": Comparison(
         Path(__file__).parent / "results" / "cifar10-16px-v0.csv.xz",
-        ("ma2ml", "regularized_evolution", "local_search", "random_search"),
+        ("ma2ml", "regularized_evolution", "tpe", "random_search"),
     ),
 }
 

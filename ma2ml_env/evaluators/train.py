@@ -40,7 +40,7 @@ class TrainEvaluator:
         network: the skeleton that the architecture is put into.
         epochs: number of epochs of a training in the search, at least 1.
         retrain_epochs: number of epochs of the training that makes the final model, at least 1.
-        device: `"cpu"` or `"cuda"`, where equal seeds may differ in the last digits.
+        device: `"cpu"` or `"cuda"`; equal seeds differ on the two as different seeds do on one.
         threads: CPU threads of one training. Results depend on it in the last digits, so it is fixed here and
             does not follow the machine.
         measured_epochs: after which epochs accuracy is measured before the end, on 2,000 fixed validation
@@ -117,7 +117,7 @@ class TrainEvaluator:
 
     @property
     def definition(self) -> dict[str, Any]:
-        """All of a result but pipeline and seed; device, threads and precision affect its last digits only."""
+        """All of a result but pipeline and seed; device, threads and precision change it no more than a seed does."""
         parts = {"task": _chosen(self.task), "network": _chosen(self.network), "epochs": self.epochs}
         standard = getattr(self.task, "augmentation", "none")
         always = {} if standard == "none" else {"augmentation": standard}

@@ -56,7 +56,8 @@ def action(name: str, env: HasSearchSpaces, *, nearest: bool = False) -> Action:
 
     Raises:
         ValueError: for an unknown name, an environment without such an agent, or, unless `nearest`, an
-            architecture that its space cannot represent, with the reason.
+            architecture that its space cannot represent, with the reason; also if `nearest` where the numbers of stages
+            differ, as nothing would be near.
     """
     return actions(name, env, nearest=nearest)[0]
 

@@ -72,6 +72,7 @@ def _records(folder: Path, classes: Sequence[str], layout: FileFormat) -> NDArra
 
 
 def _record(file: Path, label: int, layout: FileFormat) -> NDArray[np.uint8]:
+    """Bytes of an image; CIFAR-100's coarse label, which nothing here reads, is the fine one again."""
     form = picture_form(file)
     if (form.width, form.height) != (SIDE, SIDE):
         raise MA2MLError(f"{file} has {form.width}x{form.height} pixels, CIFAR's images have {SIDE}x{SIDE}")

@@ -255,6 +255,13 @@ mine/table-v0:
 """
 
 
+def test_pipelines_that_differ_in_inactive_decisions_are_counted_once() -> None:
+    stage = [Decision("depth", (0, 1, 2)), Decision("kind", ("plain", "inverted"), active={"depth": [1, 2]})]
+    choices = Choices.of({"nas": SearchSpace(stage, dict), "hpo": SearchSpace([Decision("lr", (0.1, 0.2))], dict)})
+    assert choices.pipelines == (1 + 2 * 2) * 2
+    assert choices.size == 3 * 2 * 2
+
+
 def test_a_table_of_ones_own_gives_exact_shares(tmp_path: Path, capsys, monkeypatch) -> None:
     monkeypatch.setattr("ma2ml_env.registry._entries", dict(ma2ml_env.registry._entries))
     scores = np.random.default_rng(0).random((3, 4)).round(3)

@@ -29,6 +29,11 @@ IDS = ["ma2ml/digits-surrogate-v0", "ma2ml/digits-flops-surrogate-v0"]
 COLOUR_IDS = ["ma2ml/cifar10-16px-surrogate-v0", "ma2ml/cifar10-16px-flops-surrogate-v0"]
 
 
+def test_surrogates_stay_those_of_stored_results() -> None:
+    for ids, definition in ((IDS, "ba83808fee7b925f"), (COLOUR_IDS, "40dcfbd76f842ccc")):
+        assert [ma2ml_env.make(env_id).definition for env_id in ids] == [definition, definition]
+
+
 def test_a_missing_file_is_refused_when_the_environment_is_made(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="cannot read the surrogate"):
         ma2ml_env.make(IDS[0], file=str(tmp_path / "none.xz"))

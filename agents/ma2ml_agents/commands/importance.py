@@ -93,6 +93,6 @@ def _of_env(env: AutoMLEnv, samples: int, seed: int) -> Page:
     """Returns the importance in an environment that can score any pipeline at once."""
     choices, score = Choices.of(env.search_spaces), true_reward(env)
     if choices.size <= ENUMERABLE:
-        return Page(env.name, f"exact, from all {choices.size} pipelines", enumerate_all(choices, score))
+        return Page(env.name, f"exact, from all {choices.pipelines} pipelines", enumerate_all(choices, score))
     importance = estimate(choices, score, samples, seed)
-    return Page(env.name, f"estimated from random pipelines out of {choices.size:.1e}", importance)
+    return Page(env.name, f"estimated from random pipelines out of {choices.pipelines:.1e}", importance)

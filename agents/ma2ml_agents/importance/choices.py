@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -27,12 +28,14 @@ class Choices:
         owner: index of the agent that makes each decision, shape (D,).
         names: names of the decisions.
         nvec: number of choices of each decision, shape (D,).
+        pipelines: number of distinct pipelines, of which those that differ in inactive decisions are one.
     """
 
     agents: tuple[str, ...]
     owner: Integers
     names: tuple[str, ...]
     nvec: Integers
+    pipelines: int
 
     @classmethod
     def of(cls, search_spaces: Mapping[str, SearchSpace]) -> Choices:
@@ -43,11 +46,12 @@ class Choices:
             owner=np.repeat(np.arange(len(spaces)), [len(space) for space in spaces]),
             names=tuple(decision.name for space in spaces for decision in space.decisions),
             nvec=np.concatenate([space.nvec for space in spaces]),
+            pipelines=math.prod(space.size for space in spaces),
         )
 
     @cached_property
     def size(self) -> int:
-        """Exact number of distinct pipelines."""
+        """Exact number of joint choices, those of inactive decisions among them."""
         return int(np.prod(self.nvec.astype(object)))
 
     def split(self, pipelines: Integers) -> dict[str, Integers]:
