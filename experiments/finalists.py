@@ -27,8 +27,9 @@ from csv_rows import append_rows, finished
 
 import ma2ml_env
 from ma2ml_agents import agent_specs, make_learner, run_search
-from ma2ml_agents.building_blocks.gaussian_process.process import GaussianProcess, normal_scores
+from ma2ml_agents.building_blocks.gaussian_process.process import GaussianProcess
 from ma2ml_agents.building_blocks.joint_action import Layout
+from ma2ml_agents.building_blocks.standardize import normal_scores
 from ma2ml_agents.search.shrinkage import expected_values
 from ma2ml_env import AutoMLEnv, Trial
 from ma2ml_env.trials import top_k

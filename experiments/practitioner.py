@@ -3,10 +3,11 @@
     MA2ML_DATA=data python experiments/practitioner.py --out runs/practitioner [--autogluon PYTHON] [--minutes 15]
     python experiments/practitioner.py --show
 
-Compared are `ma2ml train --data` as it is: search, finalists, and the training of the winner; the same with random
-search; a residual network with a fixed recipe, `rivals/resnet.py`; and AutoGluon without pretrained weights,
-`rivals/autogluon.py`, by the Python of an environment that it is installed in. Each method has all cores and the same
-minutes, and runs alone. The sets are mnist5k, and 2,000 images of CIFAR-10; the methods see folders of files.
+Compared are `ma2ml train --data` limited by time alone (`--budget 10000`): search, finalists, and the training of the
+winner; the same with random search; a residual network with a fixed recipe, `rivals/resnet.py`; and AutoGluon without
+pretrained weights, `rivals/autogluon.py`, by the Python of an environment that it is installed in. Each method has all
+cores and the same minutes, and runs alone. The sets are mnist5k, and 2,000 images of CIFAR-10; the methods see folders
+of files.
 
 Runs are appended to `results/practitioner/runs.csv` and not repeated, those of the first seed first. The table goes to
 `results/practitioner/practitioner.md`.
