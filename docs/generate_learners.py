@@ -21,10 +21,10 @@ from ma2ml_agents.learners.presets import PRESETS, preset_kinds, preset_origin, 
 DOCS = Path(__file__).parent
 PAGES, IMAGES = DOCS / "learners", DOCS / "images" / "learners"
 RESULTS = DOCS.parent / "experiments" / "results" / "grid"
-SHOWN = ("ma2ml/digits-surrogate-v0", "ma2ml/fcnet-slice-v0")
-"""Environments of the figures: 89 decisions, and 9."""
+SHOWN = ("ma2ml/cifar10-16px-surrogate-v0", "ma2ml/fcnet-slice-v0")
+"""Environments of the figures: 60 decisions, and 9."""
 BASELINE = "random_search"
-FIVE, OVERVIEW = ("ma2ml", "migo", BASELINE, "tpe", "regularized_evolution"), DOCS / "images" / "five-learners.png"
+FIVE, OVERVIEW = ("ma2ml", "vdn", BASELINE, "tpe", "regularized_evolution"), DOCS / "images" / "five-learners.png"
 """Learners of the README's figure, and its file."""
 WRITTEN = "Written by `python docs/generate_learners.py` from the learner's code and stored results; do not edit.\n"
 

@@ -7,10 +7,10 @@
 Each learner evaluates 300 pipelines a run. After each quarter three true values are noted: the mean of the top 20
 distinct pipelines by observed reward; the best found, the pipeline of the highest observed reward; and the final
 answer, the pipeline that the learner recommends, which is the best found for those that recommend none. Other learners
-on FCNet and `digits-surrogate` are those of the stored grid (`results/grid`, the same environments), all others are run
+on FCNet and the surrogates are those of the stored grid (`results/grid`, the same environments), all others are run
 here. Half the budget is enough on a problem where MA2ML's mean over seeds after 150 is at least the highest
 mean of a baseline after 300; beside it stands in how many of 2,000 bootstrap samples of the seeds that is so.
-Brackets are 95 % bootstrap intervals of a mean.
+Brackets are 95 % bootstrap intervals of a mean, or the number of runs where these are fewer than five.
 
 Runs are appended to `results/half/runs.csv` and not repeated; each process takes what is missing, in the order of
 seeds. The tables go to `results/half/half.md`, the curves of the top 20 to `results/half/anytime.png`.
@@ -45,10 +45,13 @@ TABLES = ("ma2ml-sklearn/breast-cancer-v0", "ma2ml-sklearn/digits-v0")
 STORED = (
     *(f"ma2ml/fcnet-{name}-v0" for name in ("protein", "naval", "parkinsons", "slice")),
     "ma2ml/digits-surrogate-v0",
+    "ma2ml/cifar10-16px-surrogate-v0",
+    "ma2ml/cifar10-16px-flops-surrogate-v0",
 )
 Learners = dict[str, tuple[str, dict[str, Any]]]
 OWN: Learners = {"ma2ml": ("ma2ml", {})}
-FREQUENT, SLOW = ("gp", "local_search", "vdn", "migo"), ("nars", "predictor_evolution", "rmi_forest")
+FREQUENT = ("gp", "local_search", "vdn", "migo", "cmaes", "nsga2")
+SLOW = ("nars", "predictor_evolution", "rmi_forest")
 RIVALS: Learners = {name: (name, {}) for name in (*FREQUENT, *SLOW)} | {"tpe, ordered": ("tpe", {"ordered": True})}
 BASELINES: Learners = {
     "regularized_evolution": ("regularized_evolution", {}),
@@ -62,6 +65,8 @@ BASELINES: Learners = {
 ALL = (*OWN, *RIVALS, *BASELINES)
 NO_BASELINES = (*OWN, "ma2ml, ensemble")
 FEW = {"smac": 2, "ma2ml, ensemble": 3, **dict.fromkeys(SLOW, 3)}
+LEAST_RUNS = 5
+"""Fewest runs for which an interval is reported."""
 DRAWN = ("ma2ml", "gp", "migo", "tpe", "regularized_evolution, P = 30", "random_search")
 MEASURES = {"top": "Top 20", "best": "Best found", "answer": "Final answer"}
 COLUMNS = [
@@ -141,7 +146,9 @@ def resampled(values: pd.Series, seed: int = 0) -> np.ndarray:
 
 
 def interval(values: pd.Series) -> str:
-    """A mean and its interval."""
+    """A mean and its interval; of few runs their number instead."""
+    if len(values) < LEAST_RUNS:
+        return f"{values.mean():.4f} [{len(values)} run{'s' * (len(values) > 1)}]"
     low, high = np.quantile(resampled(values), [0.025, 0.975])
     return f"{values.mean():.4f} [{low:.4f}, {high:.4f}]"
 
@@ -152,8 +159,9 @@ def verdict(runs: pd.DataFrame, measure: str, rivals: list[str]) -> tuple[bool, 
     half = runs[runs.learner == "ma2ml"][f"{measure}_{BUDGET // 2}"]
     best = final.mean().idxmax()
     enough = bool(half.mean() >= final.mean().max())
-    often = float(np.mean(resampled(half, 1) >= resampled(final.get_group(best))))
-    return enough, [f"{interval(final.get_group(best))}, {best}", f"{'yes' if enough else 'no'}, {often:.0%}"]
+    rival = final.get_group(best)
+    often = f", {np.mean(resampled(half, 1) >= resampled(rival)):.0%}" if len(rival) >= LEAST_RUNS else ""
+    return enough, [f"{interval(rival)}, {best}", f"{'yes' if enough else 'no'}{often}"]
 
 
 def verdicts(runs: pd.DataFrame, measure: str) -> list[str]:
@@ -201,8 +209,8 @@ def quarters(runs: pd.DataFrame, measure: str) -> list[str]:
 
 def draw(runs: pd.DataFrame) -> None:
     """Draws the mean of the top 20 over evaluations, one panel a problem; runs without a curve at the quarters."""
-    figure = Figure(figsize=(13, 6.2), dpi=150, layout="constrained")
-    panels = figure.subplots(2, 4).ravel()
+    figure = Figure(figsize=(16, 6.2), dpi=150, layout="constrained")
+    panels = figure.subplots(2, 5).ravel()
     curves, quarter_columns = [f"curve_{step}" for step in STEPS], [f"top_{quarter}" for quarter in QUARTERS]
     looks = styles(DRAWN)
     for axes, problem in zip(panels, (*TABLES, *STORED), strict=False):
