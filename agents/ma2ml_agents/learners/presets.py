@@ -193,7 +193,7 @@ SYSTEMS: dict[str, tuple[str, str]] = {
     "cmaes": ("CatCMA with margin (Hamano et al., 2025), package cmaes", "tuned"),
     "gp": ("efficient global optimization (Jones et al., 1998)", "tuned"),
     "l2nas": ("L2NAS (Mills et al., 2021)", "tuned; its settings are not published"),
-    "ma2ml": ("MA2ML (Wang et al., 2023)", "tuned"),
+    "ma2ml": ("MA2ML (Wang et al., 2023)", "chosen on the tuning problems; with an ensemble, tuned"),
     "ma2ml_lite": ("MA2ML-Lite (Wang et al., 2023)", "tuned"),
     "ma2ml_on_policy": ("MA2ML on-policy (Wang et al., 2023)", "tuned"),
     "mappo": ("MAPPO (Yu et al., 2022)", "tuned, as `ppo`"),
