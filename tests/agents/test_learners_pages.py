@@ -41,8 +41,8 @@ def test_every_learner_of_the_stored_results_has_a_small_figure(generator):
 
 def test_settings_are_told_with_their_defaults_and_origins(generator):
     found = {setting.name: setting for setting in generator["settings"](learner_class("ppo").Config)}
-    assert found["clip"].default == "0.1"
+    assert found["clip"].default == "0.2"
     assert found["clip"].meaning == "Clip range of probability ratios around 1."
-    assert found["clip"].origin == "tuned; the PPO paper's is 0.2"
+    assert found["clip"].origin == "tuned; the PPO paper's is the same"
     assert found["value_decay"].origin == "ours"
     assert found["policy"].meaning, "a field of the base class"

@@ -79,8 +79,8 @@ def test_a_changed_folder_is_refused_in_one_line(place, capsys) -> None:
     assert train("--data", "pets", "--budget", "2", *QUICK) == 2
     said = capsys.readouterr()
     assert said.err == (
-        f"ma2ml train: the pictures in {place} have changed: there are 23 now, of other names or sizes than those that "
-        "this task was made of; restore them, or choose another --out than runs/pets-random_search-seed0\n"
+        f"ma2ml train: the pictures in {place} have changed: there are 23 now, of other names, sizes or content than "
+        "those that this task was made of; restore them, or choose another --out than runs/pets-random_search-seed0\n"
     )
     assert "Traceback" not in said.out
 
@@ -99,7 +99,7 @@ def test_options_that_exclude_each_other_are_refused(place, capsys) -> None:
         (("--data", "pets", "--env", "ma2ml/synthetic-v0"), "--data and --env exclude each other"),
         (("--strict",), "--strict requires --data"),
         (("--data", "pets", "--download"), "--data and --download exclude each other"),
-        (("--env", "ma2ml/digits-v0", "--download"), "ma2ml/digits-v0 has no setting 'download'"),
+        (("--env", "ma2ml/digits-v0", "--download"), "the images of ma2ml/digits-v0 cannot be downloaded here"),
         (("--seconds-per-pipeline", "3"), "--seconds-per-pipeline requires --data"),
         (("--data", "pets", "--seconds-per-pipeline", "0"), "seconds_per_pipeline must be in"),
         (("--data", "pets", "--set", "epoch=3"), "has no setting 'epoch'; did you mean 'epochs'?"),

@@ -76,7 +76,10 @@ def test_an_ascii_terminal_and_a_folder_with_an_umlaut_go_together(tmp_path: Pat
     assert (tmp_path / "Läufe" / "result.json").exists()
 
 
-def test_a_search_in_which_nothing_succeeded_exits_with_1(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_search_in_which_nothing_succeeded_exits_with_1(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("ma2ml_agents.building_blocks.feasibility.REDRAWS", 0)  # proposes what is too large, too
     name = "ma2ml/digits-surrogate-v0"
     env = ma2ml_env.make(name)
     rng = np.random.default_rng(0)
