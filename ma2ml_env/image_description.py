@@ -1,4 +1,4 @@
-"""What was found in a user's folder of images, and how networks are trained on it, in a few lines."""
+"""Description of a user's folder of images, and of the trainings on it, in a few lines."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def class_ratio(task: ImageFolder) -> float:
 
 
 def _split(report: FolderReport, task: ImageFolder) -> str:
-    """Whether the parts are the folder's or were drawn."""
+    """Origin of the parts: the folder, or a draw."""
     if not report.drawn:
         return "as in the folder"
     return f"{' and '.join(report.drawn)} drawn from the images, the same share of each class, seed {task.seed}"

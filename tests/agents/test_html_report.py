@@ -99,7 +99,8 @@ def test_a_run_without_a_configuration_has_a_report(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "accuracy"), [('{"test_accuracy": 0.75}', 0.75), ("{}", None), ("[]", None), ("{", None)]
+    ("text", "accuracy"),
+    [('{"test_accuracy": 0.75}', 0.75), ('{"test_accuracy": []}', None), ("{}", None), ("[]", None), ("{", None)],
 )
 def test_the_test_accuracy_of_the_final_model_is_shown_where_there_is_one(
     text: str, accuracy: float | None, tmp_path: Path

@@ -65,25 +65,26 @@ class Run:
     def about(self) -> dict[str, Any]:
         """Returns name, environment, learner, seed, budget, accuracies and the configuration as (name, value)."""
         identity, options = self.config.get("run", {}), self.config.get("options", {})
-        environment = identity.get("environment", {})
+        environment, result = identity.get("environment", {}), self._result()
+        tested = result.get("test_accuracy")
         return {
             "name": self.name,
             "env": environment.get("id"),
             "learner": identity.get("learner"),
             "seed": identity.get("seed"),
             "budget": options.get("budget"),
-            "test_accuracy": self._result("test_accuracy"),
-            "winner": {name: self._result(name) for name in ("accuracy", "expected_accuracy", "interval")},
+            "test_accuracy": tested if isinstance(tested, int | float) else None,
+            "winner": {name: result.get(name) for name in ("accuracy", "expected_accuracy", "interval")},
             "config": [list(pair) for part in PARTS for pair in _flat(self.config.get(part))],
         }
 
-    def _result(self, name: str) -> Any:
-        """Field of the run's result, None where there is none yet."""
+    def _result(self) -> dict[str, Any]:
+        """Fields of the run's result, none where there is no usable one yet."""
         try:
             result = json.loads(self.file.with_name(RESULT_FILE).read_text(encoding="utf-8"))
         except (OSError, ValueError):
-            return None
-        return result.get(name) if isinstance(result, dict) else None
+            return {}
+        return result if isinstance(result, dict) else {}
 
     def trials(self, first: int = 0) -> Columns:
         """Returns the trials from number `first` on.

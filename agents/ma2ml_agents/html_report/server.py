@@ -73,9 +73,7 @@ class WatchServer(ThreadingHTTPServer):
         run = Run.find(self.path)
         current = run.revision()
         data = run_data(run, run.name, first if revision == current else 0)
-        return {"revision": current} | {
-            name: data[name] for name in ("budget", "batch", "test_accuracy", "winner", "trials")
-        }
+        return {"revision": current} | {name: data[name] for name in LIVE}
 
     def picture(self, number: int) -> dict[str, Any]:
         """Returns a picture of a trial as {number, image}, the image a data URI.
