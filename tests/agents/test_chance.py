@@ -29,9 +29,10 @@ def test_chance_is_the_share_of_the_largest_class_or_of_one_class_where_accuracy
     write_pictures(tmp_path / "rare", {"a": 40, "b": 20, "c": 20}, size=8)
     plain = chance_level(ma2ml_env.make_from_images(tmp_path / "rare", epochs=1, metric="accuracy").evaluator)
     balanced = chance_level(ma2ml_env.make_from_images(tmp_path / "rare", epochs=1).evaluator)
-    assert plain == ChanceLevel(pytest.approx(8 / 16), pytest.approx(math.sqrt(0.5 * 0.5 / 16)))
+    assert (plain.accuracy, plain.deviation) == pytest.approx((8 / 16, math.sqrt(0.5 * 0.5 / 16)))
     third = 1 / 3 * 2 / 3  # variance of one guess; the mean of three independent shares of 8, 4 and 4 images
-    assert balanced == ChanceLevel(pytest.approx(1 / 3), pytest.approx(math.sqrt(third * (1 / 8 + 1 / 4 + 1 / 4)) / 3))
+    expected = (1 / 3, math.sqrt(third * (1 / 8 + 1 / 4 + 1 / 4)) / 3)
+    assert (balanced.accuracy, balanced.deviation) == pytest.approx(expected)
     assert (str(plain), str(balanced)) == ("chance 50%", "chance 33.3%")
 
 
@@ -40,7 +41,7 @@ def test_an_environment_that_trains_no_classifier_has_no_chance_level() -> None:
 
 
 def test_the_best_of_several_guesses_is_expected_to_be_higher() -> None:
-    chance = ChanceLevel(0.1, math.sqrt(0.1 * 0.9 / 400))
+    chance = ChanceLevel(0.1, 400)
     exact = binom.isf(0.05, 400, 0.1) / 400
     assert chance.explains(exact - 0.002)
     assert not chance.explains(exact + 0.005)
@@ -58,13 +59,13 @@ def finished(*rewards: float) -> FinishedSearch:
 
 def test_a_winner_is_named_with_the_chance_level_beside_its_accuracy() -> None:
     search = finished(0.3, 0.5)
-    said = winner_in_words(search, search.trials[1], ChanceLevel(0.1, 0.01))
+    said = winner_in_words(search, search.trials[1], ChanceLevel(0.1, 900))
     assert said.startswith("winner: pipeline 1, reward 0.5000, accuracy 50.00% (chance 10%)")
 
 
 def test_a_pipeline_that_is_no_better_than_guessing_is_no_winner() -> None:
     search = finished(0.11, 0.12)
-    said = winner_in_words(search, search.trials[1], ChanceLevel(0.1, 0.015))
+    said = winner_in_words(search, search.trials[1], ChanceLevel(0.1, 400))
     assert "winner" not in said
     assert said.startswith("best so far: pipeline 1, ")
     assert "this is no better than guessing (chance 10%)" in said
@@ -73,7 +74,7 @@ def test_a_pipeline_that_is_no_better_than_guessing_is_no_winner() -> None:
 
 def test_a_single_pipeline_is_no_winner() -> None:
     search = finished(0.9)
-    said = winner_in_words(search, search.trials[0], ChanceLevel(0.1, 0.015))
+    said = winner_in_words(search, search.trials[0], ChanceLevel(0.1, 400))
     assert "winner" not in said
     assert "only one pipeline was evaluated, so it was compared with none: allow more time" in said
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-import math
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
+from scipy.stats import binomtest
 from small_runs import untrained_classifier, write_run
 
 from ma2ml_agents.commands import main
@@ -15,6 +16,7 @@ from ma2ml_agents.commands.model_files.finalist_facts import finalists_of_run
 from ma2ml_agents.commands.model_files.run_facts import facts_of_run, wilson_interval
 from ma2ml_agents.runs.environment import env_of_run
 from ma2ml_agents.runs.model_card import model_card
+from ma2ml_agents.search.chance import images_of_equal_error
 from ma2ml_env import load_model
 from ma2ml_env.tasks.digits import Digits
 from ma2ml_env.training.onnx_file import OnnxModel
@@ -104,22 +106,32 @@ def test_the_finalists_stand_in_the_card_with_their_latency(tmp_path: Path) -> N
     assert "| epochs of the final training | 30 |" in card
 
 
-def test_a_balanced_accuracy_is_called_so_and_has_no_interval_of_a_share(tmp_path: Path) -> None:
+def test_a_balanced_accuracy_is_called_so_and_has_an_interval_of_as_many_equally_split_images(tmp_path: Path) -> None:
     write_run(tmp_path)
     config = json.loads((tmp_path / "config.json").read_text())
     config["run"]["environment"]["evaluator"]["metric"] = "balanced_accuracy"
     (tmp_path / "config.json").write_text(json.dumps(config))
+    counts = np.bincount(env_of_run(tmp_path).evaluator.task.load().test.labels)
+    low, high = wilson_interval(0.9, 100 / sum(1 / count for count in counts))
+    assert low == pytest.approx(wilson_interval(0.9, 360)[0], abs=1e-3), "ten classes of almost equal size"
     assert main(["export", str(tmp_path)]) == 0
     card = (tmp_path / "export" / "model_card.md").read_text()
-    assert "| test balanced accuracy | 90.00% |" in card
+    assert f"| test balanced accuracy | 90.00% (95 % interval {low:.2%} to {high:.2%}) |" in card
     assert "| validation balanced accuracy observed in the search | 75.00% |" in card
 
 
-def test_the_interval_of_an_accuracy_is_wilsons() -> None:
-    z, n, p = 1.959964, 360, 0.9
-    center, spread = p + z * z / (2 * n), z * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n))
-    expected = [(center - spread) / (1 + z * z / n), (center + spread) / (1 + z * z / n)]
-    assert wilson_interval(p, n) == pytest.approx(expected, abs=1e-6)
+@pytest.mark.parametrize(("hits", "images"), [(324, 360), (0, 12), (12, 12), (1, 3)])
+def test_the_interval_of_an_accuracy_is_wilsons(hits: int, images: int) -> None:
+    expected = binomtest(hits, images).proportion_ci(0.95, "wilson")
+    assert wilson_interval(hits / images, images) == pytest.approx((expected.low, expected.high))
+
+
+def test_the_error_of_a_balanced_accuracy_is_that_of_a_share_of_fewer_images() -> None:
+    counts, recall = np.array([40, 10, 5]), 0.7
+    hits = np.random.default_rng(0).binomial(counts, recall, size=(200_000, 3))
+    variance = (hits / counts).mean(axis=1).var()
+    assert recall * (1 - recall) / images_of_equal_error(counts) == pytest.approx(variance, rel=0.02)
+    assert images_of_equal_error(np.array([7, 7, 7])) == pytest.approx(21)
 
 
 def test_a_card_of_few_facts_says_what_is_not_known() -> None:

@@ -6,6 +6,7 @@ import math
 from typing import Literal, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ma2ml_agents.runs.words import percent
 from ma2ml_env.evaluator import Evaluator
@@ -20,14 +21,19 @@ class ChanceLevel(NamedTuple):
 
     Attributes:
         accuracy: 1 over the number of classes for balanced accuracy; else the share of the largest class.
-        deviation: standard deviation of the accuracy that is measured on the images.
+        images: number of images of which a share has the sampling error of the accuracy.
     """
 
     accuracy: float
-    deviation: float
+    images: float
 
     def __str__(self) -> str:
         return f"chance {percent(self.accuracy)}"
+
+    @property
+    def deviation(self) -> float:
+        """Standard deviation of the accuracy that is measured on the images."""
+        return math.sqrt(self.accuracy * (1 - self.accuracy) / self.images)
 
     def explains(self, accuracy: float, compared: int = 1) -> bool:
         """Returns whether guessing explains an accuracy.
@@ -57,7 +63,18 @@ def chance_level(evaluator: Evaluator, part: Literal["validation", "test"] = "va
     counts = np.bincount(np.asarray(labels), minlength=len(evaluator.task.classes))
     counts = counts[counts > 0]
     if evaluator.metric == "balanced_accuracy":
-        share = 1 / len(counts)
-        return ChanceLevel(share, math.sqrt(share * (1 - share) * float(np.sum(1 / counts))) / len(counts))
-    share = float(counts.max() / counts.sum())
-    return ChanceLevel(share, math.sqrt(share * (1 - share) / counts.sum()))
+        return ChanceLevel(1 / len(counts), images_of_equal_error(counts))
+    return ChanceLevel(float(counts.max() / counts.sum()), float(counts.sum()))
+
+
+def images_of_equal_error(counts: NDArray[np.int64]) -> float:
+    """Returns the number of images of which a share has the sampling error of the balanced accuracy.
+
+        n = C^2 / sum_c 1 / n_c,    as  Var = sum_c p (1 - p) / n_c / C^2 = p (1 - p) / n
+
+    where every class is recognized with the same probability p.
+
+    Args:
+        counts: images of each of the C classes, above 0.
+    """
+    return float(len(counts) ** 2 / np.sum(1 / counts))

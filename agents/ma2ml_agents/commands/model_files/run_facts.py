@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import platform
 from collections.abc import Mapping
 from pathlib import Path
@@ -33,8 +34,8 @@ def facts_of_run(folder: Path, training: Mapping[str, Any] | None = None) -> dic
 
     Keys: `environment`, `learner`, `seed`, `budget`, `trials`, `trial`, `epochs` (of the final training), `pipeline`
     (in words), `action`, `flops`, `params`, `observed_accuracy`, `expected_accuracy`, `interval`, `test_accuracy`,
-    `test_interval` (Wilson's, 95 %), `metric`, `chance` (accuracy of guessing on the test images), `images` (numbers
-    per split), `training_versions`.
+    `test_interval` (Wilson's, 95 %; that of a balanced accuracy is as if all classes were recognized equally often),
+    `metric`, `chance` (accuracy of guessing on the test images), `images` (numbers per split), `training_versions`.
 
     Args:
         folder: of the run.
@@ -59,12 +60,9 @@ def facts_of_run(folder: Path, training: Mapping[str, Any] | None = None) -> dic
         "training_versions": config.get("project"),
         **{fact: result.get(field) for field, fact in QUALITY.items()},
         **_of_trial(folder / TRIALS_FILE, result.get("trial")),
-        **_of_task(folder),
+        **_of_task(folder, result.get("test_accuracy")),
     }
-    facts = {name: value for name, value in facts.items() if value is not None}
-    if "test_accuracy" in facts and facts.get("metric") == "accuracy" and facts["images"]["test"]:
-        facts["test_interval"] = list(wilson_interval(facts["test_accuracy"], facts["images"]["test"]))
-    return facts
+    return {name: value for name, value in facts.items() if value is not None}
 
 
 def read_object(file: Path) -> dict[str, Any]:
@@ -84,19 +82,22 @@ def read_object(file: Path) -> dict[str, Any]:
     return document
 
 
-def wilson_interval(accuracy: float, images: int) -> tuple[float, float]:
+def wilson_interval(accuracy: float, images: float) -> tuple[float, float]:
     """Returns Wilson's interval of an accuracy, of 95 % confidence.
 
     Args:
         accuracy: share of images that were classified correctly.
-        images: their number, at least 1.
+        images: their number, at least 1; of a balanced accuracy, the number of equal sampling error.
 
-    Source: SciPy's `binomtest`.
+    Source: Wilson, "Probable Inference, the Law of Succession, and Statistical Inference".
     """
-    from scipy.stats import binomtest
+    from scipy.stats import norm
 
-    interval = binomtest(round(accuracy * images), images).proportion_ci(CONFIDENCE, "wilson")
-    return float(interval.low), float(interval.high)
+    z = float(norm.isf((1 - CONFIDENCE) / 2))
+    center = accuracy + z**2 / (2 * images)
+    half = z * math.sqrt(accuracy * (1 - accuracy) / images + (z / (2 * images)) ** 2)
+    whole = 1 + z**2 / images
+    return max(0.0, (center - half) / whole), min(1.0, (center + half) / whole)
 
 
 def versions(*libraries: str) -> dict[str, str]:
@@ -131,8 +132,8 @@ def _of_trial(file: Path, number: int | None) -> dict[str, Any]:
     return {"pipeline": row["pipeline"], "action": json.loads(row["action"]), **cost}
 
 
-def _of_task(folder: Path) -> dict[str, Any]:
-    """Returns metric and numbers of images of a run's task; nothing where images are not trained on, or gone."""
+def _of_task(folder: Path, test_accuracy: float | None) -> dict[str, Any]:
+    """Returns what a run's task says of its images; nothing where images are not trained on, or gone."""
     try:
         evaluator = env_of_run(folder).evaluator
         if not isinstance(evaluator, TrainEvaluator):
@@ -141,5 +142,13 @@ def _of_task(folder: Path) -> dict[str, Any]:
     except (MA2MLError, OSError):
         return {}
     images = {"train": len(splits.train), "validation": len(splits.validation), "test": len(splits.test)}
-    chance = chance_level(evaluator, "test")
-    return {"metric": evaluator.metric, "images": images, "chance": chance and chance.accuracy}
+    chance = chance_level(evaluator, "test") if images["test"] else None
+    interval = None
+    if chance is not None and test_accuracy is not None:
+        interval = list(wilson_interval(test_accuracy, chance.images))
+    return {
+        "metric": evaluator.metric,
+        "images": images,
+        "chance": chance and chance.accuracy,
+        "test_interval": interval,
+    }
