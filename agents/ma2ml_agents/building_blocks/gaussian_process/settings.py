@@ -10,7 +10,7 @@ from ma2ml_agents.building_blocks.gaussian_process.process import KernelName
 from ma2ml_agents.building_blocks.settings import check_choice, check_range
 from ma2ml_agents.building_blocks.standardize import Standardization
 
-Rescaling = Literal["auto", "ranks", "quartiles", "top"]
+Rescaling = Literal["auto", Standardization]
 
 
 @dataclass
