@@ -1,12 +1,16 @@
 """Measure what belongs into the final training, on validation images that it does not train on.
 
     MA2ML_DATA=data python experiments/final_training.py
+    python experiments/final_training.py --folders FOLDER... [--epochs 20 35 50 70]
     python experiments/final_training.py --show
 
 The best pipelines of the stored tables are trained for as many epochs as the final training has, on the train part
 alone: by their own recipes, and with changes that take nothing away from a recipe: a cosine schedule with a warm-up and
 label smoothing, or the data set's standard augmentation before the policy's. Weights averaged over a share of the steps
 are evaluated beside the last ones, in the same training.
+
+Folders of images, in `train` and `val`, have two pipelines, the default of the spaces, which augments nothing, and the
+same with a policy drawn at random. Their further changes are TrivialAugment in place of the policy and after it.
 
 Trainings are appended to `results/final_training/runs.csv` and not repeated, those of the first seed first; the table
 goes to `results/final_training/final_training.md`.
@@ -15,20 +19,26 @@ goes to `results/final_training/final_training.md`.
 from __future__ import annotations
 
 import argparse
+import itertools
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple, cast
 
+import numpy as np
 import pandas as pd
 import torch
 from csv_rows import append_rows, finished
+from proxies import FINAL, SEARCH_STRIDE
 from timm.utils import ModelEmaV3
 from torch import nn
 
 import ma2ml_env
-from ma2ml_env import Pipeline
+from ma2ml_env import AutoMLEnv, Pipeline
+from ma2ml_env.augment.trivial import trivial_augment
+from ma2ml_env.evaluators.train import TrainEvaluator
+from ma2ml_env.search_spaces.autoaugment import Policy, SubPolicy
 from ma2ml_env.search_spaces.recipe import Recipe
 from ma2ml_env.surrogate.evaluations_file import read_evaluations
 from ma2ml_env.training.loop import Fit, Fitting, Normalization, accuracy
@@ -44,7 +54,13 @@ SEEDS = 2
 WARMUP, SMOOTHING = 0.05, 0.1
 WINDOWS = (0.0, 0.02, 0.05, 0.1)
 """Shares of the steps over which weights are averaged; 0 for the last weights."""
-CHANGES = ("none", "cosine, warm-up, smoothing", "standard augmentation")
+SHOWN = 112_000
+"""Images that a training on a folder sees in all if no number of epochs is given: those of six minutes."""
+NONE, SMOOTHED, STANDARD = "none", "cosine, warm-up, smoothing", "standard augmentation"
+TRIVIAL, AFTER = "TrivialAugment", "TrivialAugment after the policy"
+CHANGES = {"ma2ml/digits-v0": (NONE, SMOOTHED), "ma2ml/cifar10-16px-v0": (NONE, SMOOTHED, STANDARD)}
+DEFAULT_CHANGES, POLICY_CHANGES = (NONE, TRIVIAL), (NONE, TRIVIAL, AFTER)
+"""Changes of the default pipeline of a folder, and of the one with a policy."""
 CELL = ["problem", "pipeline", "seed", "change"]
 COLUMNS = [*CELL, *(f"window_{window}" for window in WINDOWS), "seconds"]
 
@@ -64,81 +80,121 @@ class Averages:
 
 def changed(recipe: Recipe, change: str) -> Recipe:
     """The recipe with a change that takes nothing away from it."""
-    if change != CHANGES[1]:
+    if change != SMOOTHED:
         return recipe
     smoothing = max(recipe.label_smoothing, SMOOTHING)
     return replace(recipe, schedule="cosine", warmup=max(recipe.warmup, WARMUP), label_smoothing=smoothing)
 
 
-def pipelines(problem: str) -> list[Pipeline]:
-    """The best pipelines of the stored table by their first training."""
-    table, count = TABLES[problem]
-    trials = [trial for run in read_evaluations(table, ma2ml_env.make(problem)).values() for trial in run]
-    return [trial.pipeline for trial in top_k(trials, count)]
+class Training(NamedTuple):
+    """A training to make.
+
+    Attributes:
+        problem: name of the problem.
+        env: its environment, whose final training is measured.
+        pipeline: to train.
+        change: of the training.
+        seed: of the training.
+    """
+
+    problem: str
+    env: AutoMLEnv
+    pipeline: Pipeline
+    change: str
+    seed: int = 0
 
 
-def measure(problem: str, pipeline: Pipeline, seed: int, change: str) -> list[float]:
+def of_tables() -> Iterator[Training]:
+    """The best pipelines of the stored tables, by their first training."""
+    for problem, (table, count) in TABLES.items():
+        env = ma2ml_env.make(problem)
+        trials = [trial for run in read_evaluations(table, env).values() for trial in run]
+        for change, trial in itertools.product(CHANGES[problem], top_k(trials, count)):
+            yield Training(problem, env, trial.pipeline, change)
+
+
+def of_folder(folder: Path, epochs: int | None) -> Iterator[Training]:
+    """The default pipeline of a folder of images, and the same with a policy."""
+    found = ma2ml_env.make_from_images(folder, device="cpu", stem_stride=SEARCH_STRIDE, epochs=1)
+    evaluator = cast("TrainEvaluator", found.evaluator)
+    epochs = epochs or SHOWN // len(evaluator.task.load().train)
+    network = replace(evaluator.network, stem_stride=FINAL.stride)
+    changed = replace(evaluator, network=network, search_stem_stride=None, retrain_epochs=epochs)
+    env, problem = AutoMLEnv(found.search_spaces, changed, found.reward), f"{folder.name}, {epochs} epochs"
+    default = {name: space.default for name, space in env.search_spaces.items()}
+    policy = env.search_spaces["aug"].sample(np.random.default_rng(0))
+    for change in DEFAULT_CHANGES:
+        yield Training(problem, env, env.decode(default), change)
+    for change in POLICY_CHANGES:
+        yield Training(f"{problem}, a policy", env, env.decode({**default, "aug": policy}), change)
+
+
+def with_trivial_augment(policy: Policy, change: str) -> Policy:
+    """TrivialAugment in place of a policy or after it, each drawn independently; the policy with another change."""
+    if change == AFTER:
+        pairs = itertools.product(policy.subpolicies, trivial_augment().subpolicies)
+        return Policy(tuple(SubPolicy((*first.operations, *second.operations)) for first, second in pairs))
+    return trivial_augment() if change == TRIVIAL else policy
+
+
+def measure(training: Training) -> list[float]:
     """Validation accuracy with every window of the average, and the seconds of the training."""
-    started, evaluator = time.process_time(), ma2ml_env.make(problem).evaluator
+    _, env, pipeline, change, seed = training
+    started, evaluator = time.process_time(), cast("TrainEvaluator", env.evaluator)
     task, epochs, recipe = evaluator.task, evaluator.retrain_epochs, changed(pipeline["hpo"], change)
     splits, cpu, number = task.load(), torch.device("cpu"), pipeline.random_seed(seed)
     normalization = Normalization.of(splits.train)
-    standard = "pad_crop_flip" if change == CHANGES[2] else getattr(task, "augmentation", "none")
-    policy, classes = pipeline["aug"], len(task.classes)
+    standard = "pad_crop_flip" if change == STANDARD else getattr(task, "augmentation", "none")
+    policy, classes = with_trivial_augment(pipeline["aug"], change), len(task.classes)
     fitting = Fitting(splits.train, normalization, policy, recipe, epochs, classes, cpu, standard)
     torch.manual_seed(number)
-    training = Fit(evaluator.build(pipeline), fitting, torch.Generator().manual_seed(number))
-    averages = Averages(training.network, [1 - 1 / max(1.0, window * training.steps) for window in WINDOWS[1:]])
-    training.average = averages  # in the place of one average
+    fit = Fit(evaluator.build(pipeline), fitting, torch.Generator().manual_seed(number))
+    averages = Averages(fit.network, [1 - 1 / max(1.0, window * fit.steps) for window in WINDOWS[1:]])
+    fit.average = cast("ModelEmaV3", averages)
     for _ in range(epochs):
-        training.run_epoch()
-    networks = [training.network, *(model.module for model in averages.models)]
+        fit.run_epoch()
+    networks = [fit.network, *(model.module for model in averages.models)]
     found = [accuracy(network, splits.validation, normalization) for network in networks]
     return [*found, time.process_time() - started]
 
 
-def missing() -> list[tuple[str, Pipeline, int, str]]:
+def missing(wanted: Sequence[Training]) -> Iterator[Training]:
     """The trainings to make, those of the first seed first."""
-    found = {problem: pipelines(problem) for problem in TABLES}
-    wanted = [
-        (problem, pipeline, seed, change)
-        for seed in range(SEEDS)
-        for problem in TABLES
-        for change in CHANGES[: 2 if problem == "ma2ml/digits-v0" else 3]
-        for pipeline in found[problem]
-    ]
     done = finished(RUNS, CELL)
-    return [cell for cell in wanted if (cell[0], cell[1].key, cell[2], cell[3]) not in done]
+    for seed, each in itertools.product(range(SEEDS), wanted):
+        if (each.problem, each.pipeline.key, seed, each.change) not in done:
+            yield each._replace(seed=seed)
 
 
 def page(runs: pd.DataFrame) -> str:
-    """Mean accuracy by problem, change and window, with the gain over no change on the same pipelines and seeds."""
-    lines = ["# Final training", "", (__doc__ or "").split("\n\n")[2].replace("\n", " "), ""]
-    lines += ["| problem | change | averaged over | accuracy | gain | trainings |", "|---|---|---|---|---|---|"]
-    usual = runs[runs.change == "none"].set_index(CELL[:3])[f"window_{WINDOWS[0]}"]
+    """Mean accuracy by problem, change and window, and its gain over no change on the same pipelines and seeds."""
+    lines = ["# Final training", "", *(part.replace("\n", " ") + "\n" for part in (__doc__ or "").split("\n\n")[2:4])]
+    windows = " | ".join(f"average of {window:.0%}" for window in WINDOWS[1:])
+    lines += [f"| problem | change | last weights | {windows} | gain of the last | trainings |", f"|{'---|' * 7}"]
+    last = f"window_{WINDOWS[-1]}"
+    usual = runs[runs.change == NONE].set_index(CELL[:3])[last]
     for (problem, change), rows in runs.groupby(["problem", "change"], sort=False):
         rows = rows.set_index(CELL[:3])
-        for window in WINDOWS:
-            values = rows[f"window_{window}"]
-            gain = (values - usual.reindex(values.index)).dropna()
-            name = f"{window:.0%} of the steps" if window else "none"
-            lines.append(
-                f"| {problem} | {change} | {name} | {values.mean():.2%} | {gain.mean():+.2%} | {len(values)} |"
-            )
+        means = " | ".join(f"{rows[f'window_{window}'].mean():.2%}" for window in WINDOWS)
+        gain = (rows[last] - usual.reindex(rows.index)).dropna()
+        lines.append(f"| {problem} | {change} | {means} | {gain.mean():+.2%} | {len(rows)} |")
     return "\n".join([*lines, ""])
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--folders", type=Path, nargs="*", default=[], help="images to train on instead")
+    parser.add_argument("--epochs", type=int, nargs="*", default=[None], help="lengths of the trainings on them")
     parser.add_argument("--show", action="store_true", help="train nothing, write the table")
     given: Any = parser.parse_args()
     torch.set_num_threads(1)
     RUNS.parent.mkdir(parents=True, exist_ok=True)
-    for problem, pipeline, seed, change in [] if given.show else missing():
-        numbers = measure(problem, pipeline, seed, change)
-        row = [problem, pipeline.key, seed, change, *(round(number, 5) for number in numbers)]
-        append_rows(RUNS, COLUMNS, [row])
-        print(problem, pipeline.key, seed, change, *(f"{number:.4f}" for number in numbers), flush=True)
+    of_folders = [each for pair in itertools.product(given.folders, given.epochs) for each in of_folder(*pair)]
+    for training in () if given.show else missing(of_folders or list(of_tables())):
+        numbers = measure(training)
+        row = [training.problem, training.pipeline.key, training.seed, training.change]
+        append_rows(RUNS, COLUMNS, [[*row, *(round(number, 5) for number in numbers)]])
+        print(*row, *(f"{number:.4f}" for number in numbers), flush=True)
     text = page(pd.read_csv(RUNS))
     PAGE.write_text(text, encoding="utf-8")
     print(text)

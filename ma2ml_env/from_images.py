@@ -152,6 +152,7 @@ def _entry(task: ImageFolder, proxy: Proxy, device: str) -> registry.EnvEntry:
         "network": {"kind": "residual", "stem_stride": proxy.final_stem_stride or proxy.stem_stride},
         "epochs": proxy.epochs,
         "retrain_epochs": max(RETRAIN * proxy.epochs, min(MOST_RETRAIN, max(LEAST_RETRAIN, SHOWN_IMAGES // images))),
+        "retrain_augmentation": "auto",
         "device": device,
         "metric": "balanced_accuracy" if class_ratio(task) > UNBALANCED else "accuracy",
     }

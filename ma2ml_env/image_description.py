@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ma2ml_env.augment.trivial import LEAST_EPOCHS, LEAST_SHOWN
 from ma2ml_env.catalog import Spec
 from ma2ml_env.evaluators.train import TrainEvaluator
 from ma2ml_env.tasks.image_folder import FolderReport, ImageFolder
@@ -38,6 +40,8 @@ def image_lines(evaluator: TrainEvaluator, agents: Mapping[AgentID, Spec] | None
     ]
     if task.augmentation != "none":
         lines.append(f"augmentation: {task.augmentation} before the policy; --set augmentation=none for none")
+    if evaluator.retrain_augmentation != "policy":
+        lines.append(f"final augmentation: {_final_augmentation(evaluator)}; --set retrain_augmentation=policy for it")
     if report.unreadable:
         lines.append(f"left out: {report.left_out}")
     if report.duplicates or report.tested:
@@ -54,6 +58,14 @@ def image_lines(evaluator: TrainEvaluator, agents: Mapping[AgentID, Spec] | None
     final = f"{evaluator.retrain_epochs} at the end, on {evaluator.device}{stem}"
     lines.append(f"training: {epochs}{some}{in_search} in the search, {final}")
     return lines
+
+
+def _final_augmentation(evaluator: TrainEvaluator) -> str:
+    """Augmentation of the final training where it may be another than the policy."""
+    if evaluator.retrain_augmentation == "trivial":
+        return "TrivialAugment in place of the policy"
+    least = max(LEAST_EPOCHS, math.ceil(LEAST_SHOWN / evaluator.task.load().final_images))
+    return f"from {least:,} epochs on TrivialAugment in place of the policy"
 
 
 def class_ratio(task: ImageFolder) -> float:

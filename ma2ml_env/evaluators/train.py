@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 METRICS = ("accuracy", "balanced_accuracy")
 PRECISIONS = ("auto", "float32")
+RETRAIN_AUGMENTATIONS = ("policy", "trivial", "auto")
 MOST_EPOCHS, MOST_THREADS = 1_000_000, 4096
 STRIDE_POWER = 1.7
 """Power of the stem's stride by which the time of a training falls: 3.1 times as long at half the stride, measured."""
@@ -51,6 +52,8 @@ class TrainEvaluator:
             of and what the final model has. None: the same.
         retrain_threads: CPU threads of the final training; None: as many as of one in the search.
         precision: `"auto"`, bfloat16 on CUDA and float32 on a CPU, or `"float32"` everywhere.
+        retrain_augmentation: augmentation of the final training: `"policy"`, the pipeline's own, `"trivial"`,
+            TrivialAugment in its place, or `"auto"`, the latter where the training is long enough to gain from it.
 
     Raises:
         ValueError: for fewer than one epoch or thread, measured epochs that do not ascend from 1 or later, an unknown
@@ -70,6 +73,7 @@ class TrainEvaluator:
     search_stem_stride: int | None = None
     retrain_threads: int | None = None
     precision: str = PRECISIONS[0]
+    retrain_augmentation: str = RETRAIN_AUGMENTATIONS[0]
 
     def __post_init__(self) -> None:
         measured = (0, *(self.measured_epochs or ()))
@@ -83,6 +87,7 @@ class TrainEvaluator:
         _ = self._search_network
         require_known(self.metric, METRICS, "metric")
         require_known(self.precision, PRECISIONS, "precision")
+        require_known(self.retrain_augmentation, RETRAIN_AUGMENTATIONS, "retrain_augmentation")
         if self.device not in ("cpu", "cuda") and not self.device.startswith("cuda:"):
             raise MA2MLError(f"unknown device {self.device!r}; it is 'cpu', 'cuda' or 'cuda:0', 'cuda:1', ...")
         if self.device != "cpu" and not _cuda_is_available():
@@ -196,6 +201,15 @@ class TrainEvaluator:
         require_range("epochs", wanted, 1, MOST_EPOCHS)
         return self._training.final_model(pipeline, seed, wanted, checkpoint, on_epoch)
 
+    def retrains_trivially(self, epochs: int | None = None) -> bool:
+        """Whether the final training has TrivialAugment in place of the pipeline's policy.
+
+        Args:
+            epochs: epochs in place of `retrain_epochs`.
+        """
+        wanted = self.retrain_epochs if epochs is None else epochs
+        return self._training.is_trivial(wanted, self.task.load().final_images)
+
     def retrain_length(self) -> float:
         """Duration of the final training divided by that of an evaluation: epochs, images, and strides of the stem."""
         splits = self.task.load()
@@ -218,7 +232,8 @@ class TrainEvaluator:
         from ma2ml_env.training.pipeline_training import PipelineTraining
 
         threads = self.threads if self.retrain_threads is None else self.retrain_threads
-        return PipelineTraining(self.task, self.network, self.device, threads, self.metric, self.precision)
+        chosen = self.metric, self.precision, self.retrain_augmentation
+        return PipelineTraining(self.task, self.network, self.device, threads, *chosen)
 
     @property
     def _search_training(self) -> PipelineTraining:

@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from ma2ml_env.augment.trivial import long_enough, trivial_augment
 from ma2ml_env.models import build_network
 from ma2ml_env.models.dropout import add_dropout
 from ma2ml_env.search_spaces.recipe import Recipe
@@ -39,6 +40,8 @@ class PipelineTraining:
         threads: CPU threads of one training.
         metric: measure of a network, as of `ma2ml_env.training.loop.accuracy`.
         precision: number format, as of `ma2ml_env.training.precision.precision`.
+        final_augmentation: that of the final training: `"policy"`, `"trivial"` for TrivialAugment in place of the
+            policy, or `"auto"` for the latter where the training is long enough for it.
     """
 
     task: Any
@@ -47,6 +50,7 @@ class PipelineTraining:
     threads: int
     metric: str = "accuracy"
     precision: str = "auto"
+    final_augmentation: str = "policy"
 
     @property
     def splits(self) -> Splits:
@@ -142,7 +146,7 @@ class PipelineTraining:
         both = _moved(self.task.load().train_and_validation, self.device)
         with self._deterministic(pipeline.random_seed(seed)):
             training = self._started(pipeline, seed, both, epochs, final=True)
-            file = Checkpoint(checkpoint, self._identity(pipeline, seed, epochs))
+            file = Checkpoint(checkpoint, self._identity(pipeline, seed, epochs, len(both)))
             if (state := file.load()) is not None:
                 training.load_state_dict(state)
             for number, (loss, share) in enumerate(training.curve, start=1):
@@ -157,6 +161,12 @@ class PipelineTraining:
             test = accuracy(network, self.splits.test, normalization, self.metric)
         model = Classifier(network.cpu(), pipeline["nas"], self.skeleton, normalization, self.task)
         return model.eval(), test
+
+    def is_trivial(self, epochs: int, images: int) -> bool:
+        """Whether a final training of so many epochs on so many images has TrivialAugment in place of the policy."""
+        if self.final_augmentation == "auto":
+            return long_enough(epochs, images)
+        return self.final_augmentation == "trivial"
 
     def _fit(
         self,
@@ -173,12 +183,14 @@ class PipelineTraining:
     def _started(self, pipeline: Pipeline, seed: int, images: Images, epochs: int, *, final: bool = False) -> Fit:
         """A training of a fresh network, before its first epoch; draws weights from torch's own generator."""
         device, task, recipe = torch.device(self.device), self.task, pipeline.get("hpo", Recipe())
+        policy = pipeline.get("aug")
         if final:
             recipe = averaged(recipe, epochs * (len(images) // recipe.batch_size))
+            policy = trivial_augment() if self.is_trivial(epochs, len(images)) else policy
         fitting = Fitting(
             images,
             Normalization.of(self.splits.train),
-            pipeline.get("aug"),
+            policy,
             recipe,
             epochs,
             len(task.classes),
@@ -200,10 +212,11 @@ class PipelineTraining:
             finally:
                 torch.set_num_threads(before)
 
-    def _identity(self, pipeline: Pipeline, seed: int, epochs: int) -> dict[str, Any]:
+    def _identity(self, pipeline: Pipeline, seed: int, epochs: int, images: int) -> dict[str, Any]:
         """All that determines a final training, as plain values."""
         parts = {"task": str(self.task.name), "network": repr(self.skeleton), "device": self.device}
-        return {"pipeline": pipeline.key, "seed": seed, "epochs": epochs, **parts}
+        more = {"augmentation": "trivial"} if self.is_trivial(epochs, images) else {}
+        return {"pipeline": pipeline.key, "seed": seed, "epochs": epochs, **parts, **more}
 
 
 def averaged(recipe: Recipe, steps: int) -> Recipe:

@@ -120,6 +120,19 @@ def test_a_balanced_accuracy_is_called_so_and_has_an_interval_of_as_many_equally
     assert "| validation balanced accuracy observed in the search | 75.00% |" in card
 
 
+@pytest.mark.parametrize("augmentation", ["policy", "trivial", "auto"])
+def test_another_augmentation_of_the_final_training_stands_in_the_card(tmp_path: Path, augmentation: str) -> None:
+    write_run(tmp_path)
+    config, result = (json.loads((tmp_path / name).read_text()) for name in ("config.json", "result.json"))
+    config["run"]["environment"]["evaluator"]["retrain_augmentation"] = augmentation
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    (tmp_path / "result.json").write_text(json.dumps({**result, "epochs": 30}))
+    assert main(["export", str(tmp_path)]) == 0
+    card = (tmp_path / "export" / "model_card.md").read_text()
+    line = "| augmentation of the final training | TrivialAugment in place of the pipeline's |"
+    assert (line in card) == (augmentation == "trivial"), "30 epochs of 1,437 images are too few for auto"
+
+
 @pytest.mark.parametrize(("hits", "images"), [(324, 360), (0, 12), (12, 12), (1, 3)])
 def test_the_interval_of_an_accuracy_is_wilsons(hits: int, images: int) -> None:
     expected = binomtest(hits, images).proportion_ci(0.95, "wilson")

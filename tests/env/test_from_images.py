@@ -12,7 +12,9 @@ from picture_files import write_pictures
 
 import ma2ml_env
 from ma2ml_env import catalog, from_images, registry
+from ma2ml_env.augment.trivial import LEAST_SHOWN
 from ma2ml_env.errors import MA2MLError, UnknownNameError
+from ma2ml_env.evaluators.train import TrainEvaluator
 from ma2ml_env.from_images import entry_from_images
 from ma2ml_env.image_description import image_lines
 from ma2ml_env.image_proxy import SearchTime
@@ -120,6 +122,25 @@ def test_colored_images_are_cropped_and_mirrored_gray_ones_only_cropped_and_smal
         said = [line for line in image_lines(env.evaluator) if line.startswith("augmentation: ")]
         assert said == [f"augmentation: {expected} before the policy; --set augmentation=none for none"] * (size == 32)
         assert ma2ml_env.make_from_images(folder, epochs=1, augmentation="none").evaluator.task.augmentation == "none"
+
+
+def test_a_final_training_has_trivial_augment_from_a_length_on_that_is_said(place) -> None:
+    def said(**settings: object) -> tuple[TrainEvaluator, list[str]]:
+        evaluator = ma2ml_env.make_from_images(place, epochs=1, **settings).evaluator
+        return evaluator, [line for line in image_lines(evaluator) if line.startswith("final augmentation: ")]
+
+    evaluator, (line,) = said()
+    least = int(line.removeprefix("final augmentation: from ").split(" ")[0].replace(",", ""))
+    assert evaluator.retrains_trivially(least)
+    assert not evaluator.retrains_trivially(least - 1)
+    assert least * evaluator.task.load().final_images >= LEAST_SHOWN
+    assert not evaluator.retrains_trivially(), "few images are not shown often enough"
+    evaluator, (line,) = said(retrain_augmentation="trivial")
+    assert evaluator.retrains_trivially(1)
+    assert "from" not in line
+    evaluator, lines = said(retrain_augmentation="policy")
+    assert not evaluator.retrains_trivially(least)
+    assert lines == []
 
 
 def test_the_speed_is_measured_by_training(place) -> None:

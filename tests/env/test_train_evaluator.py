@@ -5,6 +5,9 @@ from __future__ import annotations
 from contextlib import nullcontext
 from copy import deepcopy
 from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -12,6 +15,8 @@ from torch import nn
 
 import ma2ml_env
 from ma2ml_env import Decision, SearchSpace
+from ma2ml_env.augment import trivial
+from ma2ml_env.augment.trivial import trivial_augment
 from ma2ml_env.env import AutoMLEnv
 from ma2ml_env.errors import MA2MLError
 from ma2ml_env.evaluators.train import TrainEvaluator
@@ -19,12 +24,14 @@ from ma2ml_env.models.modules import DropPath
 from ma2ml_env.models.nasnet import NASNetSkeleton
 from ma2ml_env.models.residual import ResidualSkeleton
 from ma2ml_env.search_space import decode_joint
+from ma2ml_env.search_spaces.autoaugment import autoaugment
 from ma2ml_env.search_spaces.recipe import OPTIMIZERS, Recipe
 from ma2ml_env.search_spaces.residual import residual
 from ma2ml_env.tasks.digits import Digits
 from ma2ml_env.tasks.task import Images
 from ma2ml_env.training import pipeline_training
-from ma2ml_env.training.loop import Fitting, Normalization, batches
+from ma2ml_env.training.checkpoint import Checkpoint
+from ma2ml_env.training.loop import Fit, Fitting, Normalization, batches
 from ma2ml_env.training.optimization import make_optimizer
 from ma2ml_env.training.precision import autocast, precision
 
@@ -144,7 +151,8 @@ def test_batches_are_whole_and_hold_each_image_at_most_once() -> None:
 
 
 def residual_on_digits(stem_stride: int, **settings: object) -> TrainEvaluator:
-    return TrainEvaluator(Digits(), ResidualSkeleton(stem_stride), epochs=1, retrain_epochs=2, **settings)
+    lengths: dict[str, Any] = {"epochs": 1, "retrain_epochs": 2}
+    return TrainEvaluator(Digits(), ResidualSkeleton(stem_stride), **lengths | settings)
 
 
 def test_a_search_may_train_a_coarser_stem_than_the_final_model_which_the_costs_are_of() -> None:
@@ -161,6 +169,56 @@ def test_a_search_may_train_a_coarser_stem_than_the_final_model_which_the_costs_
         assert torch.equal(ours, theirs)
     assert both.definition == fine.definition | {"search_stem_stride": 2}
     assert fine.retrain_length() < both.retrain_length() < 4 * fine.retrain_length()
+
+
+def test_the_final_training_may_have_trivial_augment_in_place_of_the_policy(monkeypatch: pytest.MonkeyPatch) -> None:
+    spaces = {"aug": autoaugment(), "nas": residual(widths=[[8]], stems=[8])}
+    pipeline = decode_joint(spaces, {name: space.default for name, space in spaces.items()})
+    policies, fit = [], pipeline_training.Fit
+
+    def seen(network: nn.Module, fitting: Fitting, *rest: Any, **how: Any) -> Fit:
+        policies.append(fitting.policy)
+        return fit(network, fitting, *rest, **how)
+
+    monkeypatch.setattr(pipeline_training, "Fit", seen)
+    plain, other = residual_on_digits(1), residual_on_digits(1, retrain_augmentation="trivial")
+    assert other.definition == plain.definition
+    assert other(pipeline, seed=0).accuracy == plain(pipeline, seed=0).accuracy
+    plain.retrain(pipeline, seed=0)
+    other.retrain(pipeline, seed=0)
+    other.retrain(decode_joint({"nas": spaces["nas"]}, {"nas": spaces["nas"].default}), seed=0)
+    own = pipeline["aug"]
+    assert policies == [own, own, own, trivial_augment(), trivial_augment()]
+
+
+@pytest.mark.parametrize(("epochs", "shown", "expected"), [(2, 2, True), (3, 2, False), (2, 3, False)])
+def test_a_long_enough_final_training_has_it(
+    monkeypatch: pytest.MonkeyPatch, epochs: int, shown: float, expected: bool
+) -> None:
+    evaluator = residual_on_digits(1, retrain_epochs=2, retrain_augmentation="auto")
+    monkeypatch.setattr(trivial, "LEAST_EPOCHS", epochs)
+    monkeypatch.setattr(trivial, "LEAST_SHOWN", shown * evaluator.task.load().final_images)
+    assert evaluator.retrains_trivially() == expected
+    assert not evaluator.retrains_trivially(epochs=1)
+
+
+def test_a_checkpoint_of_another_final_augmentation_is_not_gone_on_from(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pipeline_training, "Checkpoint", partial(Checkpoint, seconds=0.0))
+    space = residual(widths=[[8]], stems=[8])
+    pipeline = decode_joint({"nas": space}, {"nas": space.default})
+    plain, trivial = residual_on_digits(1), residual_on_digits(1, retrain_augmentation="trivial")
+    plain.retrain_observed(pipeline, seed=0, checkpoint=tmp_path / "checkpoint")
+    assert (tmp_path / "checkpoint").exists()
+    _, expected = trivial.retrain(pipeline, seed=0)
+    _, found = trivial.retrain_observed(pipeline, seed=0, checkpoint=tmp_path / "checkpoint")
+    assert found == expected
+
+
+def test_an_unknown_final_augmentation_is_refused() -> None:
+    with pytest.raises(MA2MLError, match="trivial"):
+        residual_on_digits(1, retrain_augmentation="trivail")
 
 
 def test_a_stem_stride_of_the_search_is_refused_where_there_is_none() -> None:

@@ -110,6 +110,7 @@ def _search(about: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
         "trial": "number of this pipeline",
         "seed": "seed",
         "epochs": "epochs of the final training",
+        "augmentation": "augmentation of the final training",
     }
     return ((label, str(about[name])) for name, label in labels.items() if name in about)
 

@@ -20,6 +20,7 @@ from ma2ml_env.evaluators.train import TrainEvaluator
 from ma2ml_env.trials import TrialStore
 
 CONFIDENCE = 0.95
+TRIVIAL = "TrivialAugment in place of the pipeline's"
 QUALITY = {
     "accuracy": "observed_accuracy",
     "expected_accuracy": "expected_accuracy",
@@ -32,8 +33,9 @@ QUALITY = {
 def facts_of_run(folder: Path, training: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """Returns what a run's folder holds about its model; facts that are not there are left out.
 
-    Keys: `environment`, `learner`, `seed`, `budget`, `trials`, `trial`, `epochs` (of the final training), `pipeline`
-    (in words), `action`, `flops`, `params`, `observed_accuracy`, `expected_accuracy`, `interval`, `test_accuracy`,
+    Keys: `environment`, `learner`, `seed`, `budget`, `trials`, `trial`, `epochs` and
+    `augmentation` (of the final training; the latter where it is not the pipeline's), `pipeline` (in words), `action`,
+    `flops`, `params`, `observed_accuracy`, `expected_accuracy`, `interval`, `test_accuracy`,
     `test_interval` (Wilson's, 95 %; that of a balanced accuracy is as if all classes were recognized equally often),
     `metric`, `chance` (accuracy of guessing on the test images), `images` (numbers per split), `training_versions`.
 
@@ -60,7 +62,7 @@ def facts_of_run(folder: Path, training: Mapping[str, Any] | None = None) -> dic
         "training_versions": config.get("project"),
         **{fact: result.get(field) for field, fact in QUALITY.items()},
         **_of_trial(folder / TRIALS_FILE, result.get("trial")),
-        **_of_task(folder, result.get("test_accuracy")),
+        **_of_task(folder, result),
     }
     return {name: value for name, value in facts.items() if value is not None}
 
@@ -132,8 +134,9 @@ def _of_trial(file: Path, number: int | None) -> dict[str, Any]:
     return {"pipeline": row["pipeline"], "action": json.loads(row["action"]), **cost}
 
 
-def _of_task(folder: Path, test_accuracy: float | None) -> dict[str, Any]:
+def _of_task(folder: Path, result: Mapping[str, Any]) -> dict[str, Any]:
     """Returns what a run's task says of its images; nothing where images are not trained on, or gone."""
+    test_accuracy, epochs = result.get("test_accuracy"), result.get("epochs")
     try:
         evaluator = env_of_run(folder).evaluator
         if not isinstance(evaluator, TrainEvaluator):
@@ -151,4 +154,5 @@ def _of_task(folder: Path, test_accuracy: float | None) -> dict[str, Any]:
         "images": images,
         "chance": chance and chance.accuracy,
         "test_interval": interval,
+        "augmentation": TRIVIAL if epochs and evaluator.retrains_trivially(epochs) else None,
     }
