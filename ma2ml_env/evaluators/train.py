@@ -201,14 +201,14 @@ class TrainEvaluator:
         require_range("epochs", wanted, 1, MOST_EPOCHS)
         return self._training.final_model(pipeline, seed, wanted, checkpoint, on_epoch)
 
-    def retrains_trivially(self, epochs: int | None = None) -> bool:
+    def retrains_with_trivial_augment(self, epochs: int | None = None) -> bool:
         """Whether the final training has TrivialAugment in place of the pipeline's policy.
 
         Args:
             epochs: epochs in place of `retrain_epochs`.
         """
         wanted = self.retrain_epochs if epochs is None else epochs
-        return self._training.is_trivial(wanted, self.task.load().final_images)
+        return self._training.has_trivial_augment(wanted, self.task.load().final_images)
 
     def retrain_length(self) -> float:
         """Duration of the final training divided by that of an evaluation: epochs, images, and strides of the stem."""

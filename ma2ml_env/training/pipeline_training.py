@@ -162,7 +162,7 @@ class PipelineTraining:
         model = Classifier(network.cpu(), pipeline["nas"], self.skeleton, normalization, self.task)
         return model.eval(), test
 
-    def is_trivial(self, epochs: int, images: int) -> bool:
+    def has_trivial_augment(self, epochs: int, images: int) -> bool:
         """Whether a final training of so many epochs on so many images has TrivialAugment in place of the policy."""
         if self.final_augmentation == "auto":
             return long_enough(epochs, images)
@@ -186,7 +186,7 @@ class PipelineTraining:
         policy = pipeline.get("aug")
         if final:
             recipe = averaged(recipe, epochs * (len(images) // recipe.batch_size))
-            policy = trivial_augment() if self.is_trivial(epochs, len(images)) else policy
+            policy = trivial_augment() if self.has_trivial_augment(epochs, len(images)) else policy
         fitting = Fitting(
             images,
             Normalization.of(self.splits.train),
@@ -215,7 +215,7 @@ class PipelineTraining:
     def _identity(self, pipeline: Pipeline, seed: int, epochs: int, images: int) -> dict[str, Any]:
         """All that determines a final training, as plain values."""
         parts = {"task": str(self.task.name), "network": repr(self.skeleton), "device": self.device}
-        more = {"augmentation": "trivial"} if self.is_trivial(epochs, images) else {}
+        more = {"augmentation": "trivial"} if self.has_trivial_augment(epochs, images) else {}
         return {"pipeline": pipeline.key, "seed": seed, "epochs": epochs, **parts, **more}
 
 

@@ -131,15 +131,15 @@ def test_a_final_training_has_trivial_augment_from_a_length_on_that_is_said(plac
 
     evaluator, (line,) = said()
     least = int(line.removeprefix("final augmentation: from ").split(" ")[0].replace(",", ""))
-    assert evaluator.retrains_trivially(least)
-    assert not evaluator.retrains_trivially(least - 1)
+    assert evaluator.retrains_with_trivial_augment(least)
+    assert not evaluator.retrains_with_trivial_augment(least - 1)
     assert least * evaluator.task.load().final_images >= LEAST_SHOWN
-    assert not evaluator.retrains_trivially(), "few images are not shown often enough"
+    assert not evaluator.retrains_with_trivial_augment(), "few images are not shown often enough"
     evaluator, (line,) = said(retrain_augmentation="trivial")
-    assert evaluator.retrains_trivially(1)
+    assert evaluator.retrains_with_trivial_augment(1)
     assert "from" not in line
     evaluator, lines = said(retrain_augmentation="policy")
-    assert not evaluator.retrains_trivially(least)
+    assert not evaluator.retrains_with_trivial_augment(least)
     assert lines == []
 
 

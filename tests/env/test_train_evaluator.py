@@ -198,8 +198,8 @@ def test_a_long_enough_final_training_has_it(
     evaluator = residual_on_digits(1, retrain_epochs=2, retrain_augmentation="auto")
     monkeypatch.setattr(trivial, "LEAST_EPOCHS", epochs)
     monkeypatch.setattr(trivial, "LEAST_SHOWN", shown * evaluator.task.load().final_images)
-    assert evaluator.retrains_trivially() == expected
-    assert not evaluator.retrains_trivially(epochs=1)
+    assert evaluator.retrains_with_trivial_augment() == expected
+    assert not evaluator.retrains_with_trivial_augment(epochs=1)
 
 
 def test_a_checkpoint_of_another_final_augmentation_is_not_gone_on_from(

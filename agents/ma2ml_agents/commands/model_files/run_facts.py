@@ -154,5 +154,5 @@ def _of_task(folder: Path, result: Mapping[str, Any]) -> dict[str, Any]:
         "images": images,
         "chance": chance and chance.accuracy,
         "test_interval": interval,
-        "augmentation": TRIVIAL if epochs and evaluator.retrains_trivially(epochs) else None,
+        "augmentation": TRIVIAL if epochs and evaluator.retrains_with_trivial_augment(epochs) else None,
     }
