@@ -36,7 +36,6 @@ class Evolution(Bounded, ABC):
     def __init__(self, specs: Sequence[AgentSpec], seed: int, *, distinct: bool = True) -> None:
         self.layout = Layout(specs)
         self.proposals = NewProposals(self.layout, enabled=distinct)
-        self.known: list[list[int]] = []
         self.proposed = 0
         self.rng = np.random.default_rng(seed)
         self.mutable: NDArray[np.int64] = np.flatnonzero(self.layout.nvec > 1)
@@ -58,8 +57,6 @@ class Evolution(Bounded, ABC):
     def learn(self, joint: NDArray[np.int64]) -> None:
         """Records joint actions, shape (B, D), as evaluated."""
         self.proposals.learn(joint)
-        if self.proposals.enabled:
-            self.known += joint.tolist()
 
     def _children(self, rows: int) -> NDArray[np.int64]:
         return np.stack([self.propose() for _ in range(rows)])
@@ -98,17 +95,15 @@ class Evolution(Bounded, ABC):
         return canonical
 
     def state_dict(self) -> dict[str, Any]:
-        """Returns random state, number of proposals, known pipelines and pending proposals."""
+        """Returns random state, number of proposals and known pipelines."""
         return {
             "rng": self.rng.bit_generator.state,
             "proposed": self.proposed,
-            "known": list(self.known),
             "proposals": self.proposals.state_dict(),
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Restores the learner from its `state_dict`."""
         self.rng.bit_generator.state = state["rng"]
-        self.proposed, self.known = state["proposed"], list(state["known"])
-        known = np.array(self.known, dtype=np.int64).reshape(-1, len(self.layout))
-        self.proposals.load_state_dict(state["proposals"], known)
+        self.proposed = state["proposed"]
+        self.proposals.load_state_dict(state["proposals"])

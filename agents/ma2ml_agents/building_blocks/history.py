@@ -130,7 +130,7 @@ class HistoryLearner(Bounded, ABC):
         self.seed = state["seed"]
         self.rng.bit_generator.state = state["rng"]
         self.history.load_state_dict(state["history"])
-        self.proposals.load_state_dict(state["proposals"], self.history.actions)
+        self.proposals.load_state_dict(state["proposals"])
 
     def random(self, rows: int) -> Joint:
         """Uniform joint actions, feasible where costs are known, shape (rows, D)."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -51,7 +51,7 @@ class NewProposals:
         self._candidates = candidates
         self._redraws = redraws
         self.enabled = enabled
-        self._known: set[bytes] = set()
+        self._known: dict[bytes, None] = {}
         self._open: deque[Joint] = deque()
         self._feasible: Feasible | None = None
 
@@ -111,28 +111,30 @@ class NewProposals:
 
     def remember(self, joint: Joint) -> None:
         """Records canonical joint actions, shape (n, D), as proposed."""
-        self._known.update(self._names(joint))
+        self._known |= dict.fromkeys(self._names(joint))
         self._open.extend(joint.copy())
 
     def clear(self) -> None:
         """Forgets all joint actions, but not what is feasible."""
-        self._known, self._open = set(), deque()
+        self._known, self._open = {}, deque()
 
     def learn(self, joint: Joint) -> None:
         """Records joint actions, shape (n, D), as evaluated; they need not have been proposed here."""
-        self._known.update(self._names(joint))
+        self._known |= dict.fromkeys(self._names(joint))
         for row in joint:
             if self._open and np.array_equal(self._open[0], row):
                 self._open.popleft()
 
     def state_dict(self) -> dict[str, Any]:
-        """Proposals without a result; the known ones are the learner's history."""
-        return {"open": self.open.tolist()}
+        """Returns what was proposed or evaluated, if that matters, and the proposals without a result."""
+        known = np.frombuffer(b"".join(self._known if self.enabled else ()), dtype=self._dtype)
+        return {"known": known.reshape(-1, len(self._layout)).tolist(), "open": self.open.tolist()}
 
-    def load_state_dict(self, state: dict[str, Any], evaluated: Joint) -> None:
-        """Restores the state after the joint actions `evaluated`, shape (n, D)."""
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Restores the state from its `state_dict`."""
         self._open = deque(np.array(row, dtype=np.int64) for row in state["open"])
-        self._known = {*self._names(evaluated), *self._names(self.open)}
+        known = np.array(state["known"], dtype=np.int64).reshape(-1, len(self._layout))
+        self._known = dict.fromkeys(self._names(known))
 
     def _replacement(self, drawn: Joint, sample: Sample, uniform: Uniform, value: Value | None) -> Joint:
         """A new and feasible joint action in place of a known or infeasible draw, shape (1, D) as the draw."""
@@ -183,5 +185,9 @@ class NewProposals:
 
     def _names(self, joint: Joint) -> list[bytes]:
         """Each joint action as bytes, as few as its largest choice needs."""
-        dtype = np.min_scalar_type(int(self._layout.nvec.max()) - 1)
-        return [row.tobytes() for row in np.ascontiguousarray(joint, dtype=dtype)]
+        return [row.tobytes() for row in np.ascontiguousarray(joint, dtype=self._dtype)]
+
+    @property
+    def _dtype(self) -> np.dtype[Any]:
+        """Smallest type of integers that holds the largest choice."""
+        return np.min_scalar_type(int(self._layout.nvec.max()) - 1)

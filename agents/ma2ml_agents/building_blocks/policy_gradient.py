@@ -63,7 +63,6 @@ class PolicyLearner(Bounded):
         self.policy = make_policy(config.policy, self.layout, self.generator)
         self.optimizer = torch.optim.Adam(self.policy.parameters(), lr=config.learning_rate, fused=True)
         self.proposals = NewProposals(self.layout, redraws=REDRAWS, enabled=config.distinct)
-        self.known: list[list[int]] = []
 
     def act(self, observations: Observations) -> Actions:
         """Samples B joint actions."""
@@ -72,8 +71,6 @@ class PolicyLearner(Bounded):
     def learn(self, actions: Tensor) -> None:
         """Records joint actions, shape (B, D), as evaluated."""
         self.proposals.learn(actions.numpy())
-        if self.proposals.enabled:
-            self.known += actions.tolist()
 
     def sample(self, rows: int) -> NDArray[np.int64]:
         """Samples of the policies, canonical, shape (rows, D)."""
@@ -86,12 +83,11 @@ class PolicyLearner(Bounded):
         return numbers
 
     def state_dict(self) -> dict[str, Any]:
-        """Returns policies, optimizer, random state, known pipelines and pending proposals."""
+        """Returns policies, optimizer, random state and known pipelines."""
         return {
             "policy": self.policy.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "generator": self.generator.get_state(),
-            "known": list(self.known),
             "proposals": self.proposals.state_dict(),
         }
 
@@ -100,9 +96,7 @@ class PolicyLearner(Bounded):
         self.policy.load_state_dict(state["policy"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.generator.set_state(state["generator"])
-        self.known = list(state["known"])
-        known = np.array(self.known, dtype=np.int64).reshape(-1, len(self.layout))
-        self.proposals.load_state_dict(state["proposals"], known)
+        self.proposals.load_state_dict(state["proposals"])
 
     def transitions(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """Joint actions, shape (B, D), and rewards, float64, shape (B,), of a batch."""

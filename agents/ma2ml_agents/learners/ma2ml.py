@@ -197,11 +197,10 @@ class MA2ML(ActorCriticLearner):
         return {agent: action[0] for agent, action in best.items()}
 
     def state_dict(self) -> dict[str, Any]:
-        """State of the base class, target policies, replay, open proposals and the Gaussian process."""
+        """State of the base class, target policies, replay and the Gaussian process."""
         own = {
             "target": self.target_policy.state_dict(),
             "replay": self.replay.state_dict(),
-            "proposals": self.proposals.state_dict(),
             "seed": self.seed,
             "rng": self.rng.bit_generator.state,
         }
@@ -214,7 +213,6 @@ class MA2ML(ActorCriticLearner):
         super().load_state_dict(state)
         self.target_policy.load_state_dict(state["target"])
         self.replay.load_state_dict(state["replay"])
-        self.proposals.load_state_dict(state["proposals"], self.replay.actions.long().numpy())
         self.seed, self.rng.bit_generator.state = state["seed"], state["rng"]
         if self.process is not None:
             self.process.load_state_dict(state["process"])

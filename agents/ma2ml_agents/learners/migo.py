@@ -83,7 +83,6 @@ class MIGO(Bounded):
         self.velocity: NDArray[np.float64] = np.zeros_like(self.distribution.theta)
         self.adaptation = StepAdaptation(self.distribution.parameters, self.config.adaptation)
         self.proposals = NewProposals(self.layout, enabled=self.config.distinct)
-        self.known: list[list[int]] = []
 
     def act(self, observations: Observations) -> Actions:
         """Samples B joint actions."""
@@ -93,7 +92,6 @@ class MIGO(Bounded):
         """Takes one natural-gradient step, unless all rewards are equal."""
         joint = self.layout.join(batch.actions)
         self.proposals.learn(joint)
-        self.known += joint.tolist()
         if np.ptp(batch.rewards) > 0:
             self._step(joint, self._utilities(batch.rewards))
         return {"entropy": self.distribution.entropy()}
@@ -105,7 +103,6 @@ class MIGO(Bounded):
             "velocity": self.velocity.tolist(),
             "path": self.adaptation.path.tolist(),
             "adaptation": [self.adaptation.weight, self.adaptation.slowdown],
-            "known": list(self.known),
             "proposals": self.proposals.state_dict(),
             "rng": self.rng.bit_generator.state,
         }
@@ -115,9 +112,7 @@ class MIGO(Bounded):
         self.distribution.theta = np.array(state["theta"])
         self.velocity, self.adaptation.path = np.array(state["velocity"]), np.array(state["path"])
         self.adaptation.weight, self.adaptation.slowdown = state["adaptation"]
-        self.known = list(state["known"])
-        known = np.array(self.known, dtype=np.int64).reshape(-1, len(self.layout))
-        self.proposals.load_state_dict(state["proposals"], known)
+        self.proposals.load_state_dict(state["proposals"])
         self.rng.bit_generator.state = state["rng"]
 
     def _sample(self, rows: int) -> Joint:

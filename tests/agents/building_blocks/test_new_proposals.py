@@ -78,7 +78,8 @@ def test_a_restored_state_remembers_open_proposals() -> None:
     first, second = NewProposals(layout()), NewProposals(layout())
     drawn = first.draw(certain, 4, np.random.default_rng(0).random)
     first.learn(drawn[:2])
-    second.load_state_dict(first.state_dict(), drawn[:2])
+    second.load_state_dict(first.state_dict())
     again = [p.draw(certain, 4, np.random.default_rng(1).random).tolist() for p in (first, second)]
     assert again[0] == again[1]
     assert first.open.tolist() == second.open.tolist()
+    assert first.state_dict() == second.state_dict()
