@@ -36,10 +36,10 @@ from torch import nn
 
 import ma2ml_env
 from ma2ml_env import AutoMLEnv, Pipeline
-from ma2ml_env.augment.trivial import trivial_augment
 from ma2ml_env.evaluators.train import TrainEvaluator
 from ma2ml_env.search_spaces.autoaugment import Policy, SubPolicy
 from ma2ml_env.search_spaces.recipe import Recipe
+from ma2ml_env.search_spaces.trivialaugment import trivial_augment
 from ma2ml_env.surrogate.evaluations_file import read_evaluations
 from ma2ml_env.training.loop import Fit, Fitting, Normalization, accuracy
 from ma2ml_env.trials import top_k

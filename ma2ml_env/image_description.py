@@ -6,9 +6,9 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ma2ml_env.augment.trivial import LEAST_EPOCHS, LEAST_SHOWN
 from ma2ml_env.catalog import Spec
 from ma2ml_env.evaluators.train import TrainEvaluator
+from ma2ml_env.search_spaces.trivialaugment import LEAST_EPOCHS, LEAST_SHOWN
 from ma2ml_env.tasks.image_folder import FolderReport, ImageFolder
 from ma2ml_env.tasks.location import shortened
 from ma2ml_env.types import AgentID

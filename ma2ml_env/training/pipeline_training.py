@@ -12,10 +12,10 @@ from typing import Any
 import torch
 from torch import nn
 
-from ma2ml_env.augment.trivial import long_enough, trivial_augment
 from ma2ml_env.models import build_network
 from ma2ml_env.models.dropout import add_dropout
 from ma2ml_env.search_spaces.recipe import Recipe
+from ma2ml_env.search_spaces.trivialaugment import long_enough, trivial_augment
 from ma2ml_env.tasks.task import Images, Splits
 from ma2ml_env.training.checkpoint import Checkpoint
 from ma2ml_env.training.classifier import Classifier

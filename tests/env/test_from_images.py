@@ -12,7 +12,6 @@ from picture_files import write_pictures
 
 import ma2ml_env
 from ma2ml_env import catalog, from_images, registry
-from ma2ml_env.augment.trivial import LEAST_SHOWN
 from ma2ml_env.errors import MA2MLError, UnknownNameError
 from ma2ml_env.evaluators.train import TrainEvaluator
 from ma2ml_env.from_images import entry_from_images
@@ -21,6 +20,7 @@ from ma2ml_env.image_proxy import SearchTime
 from ma2ml_env.image_spaces import network_space
 from ma2ml_env.models import count
 from ma2ml_env.models.residual import ResidualSkeleton
+from ma2ml_env.search_spaces.trivialaugment import LEAST_SHOWN
 from ma2ml_env.tasks import image_folder
 from ma2ml_env.testing import check_env, check_evaluator
 from ma2ml_env.training.timing import Speed

@@ -15,8 +15,6 @@ from torch import nn
 
 import ma2ml_env
 from ma2ml_env import Decision, SearchSpace
-from ma2ml_env.augment import trivial
-from ma2ml_env.augment.trivial import trivial_augment
 from ma2ml_env.env import AutoMLEnv
 from ma2ml_env.errors import MA2MLError
 from ma2ml_env.evaluators.train import TrainEvaluator
@@ -24,9 +22,11 @@ from ma2ml_env.models.modules import DropPath
 from ma2ml_env.models.nasnet import NASNetSkeleton
 from ma2ml_env.models.residual import ResidualSkeleton
 from ma2ml_env.search_space import decode_joint
+from ma2ml_env.search_spaces import trivialaugment
 from ma2ml_env.search_spaces.autoaugment import autoaugment
 from ma2ml_env.search_spaces.recipe import OPTIMIZERS, Recipe
 from ma2ml_env.search_spaces.residual import residual
+from ma2ml_env.search_spaces.trivialaugment import trivial_augment
 from ma2ml_env.tasks.digits import Digits
 from ma2ml_env.tasks.task import Images
 from ma2ml_env.training import pipeline_training
@@ -196,8 +196,8 @@ def test_a_long_enough_final_training_has_it(
     monkeypatch: pytest.MonkeyPatch, epochs: int, shown: float, expected: bool
 ) -> None:
     evaluator = residual_on_digits(1, retrain_epochs=2, retrain_augmentation="auto")
-    monkeypatch.setattr(trivial, "LEAST_EPOCHS", epochs)
-    monkeypatch.setattr(trivial, "LEAST_SHOWN", shown * evaluator.task.load().final_images)
+    monkeypatch.setattr(trivialaugment, "LEAST_EPOCHS", epochs)
+    monkeypatch.setattr(trivialaugment, "LEAST_SHOWN", shown * evaluator.task.load().final_images)
     assert evaluator.retrains_with_trivial_augment() == expected
     assert not evaluator.retrains_with_trivial_augment(epochs=1)
 

@@ -6,8 +6,8 @@ from collections import Counter
 
 from torchvision.transforms import v2
 
-from ma2ml_env.augment.trivial import trivial_augment
 from ma2ml_env.search_spaces.autoaugment import WITHOUT_MAGNITUDE
+from ma2ml_env.search_spaces.trivialaugment import trivial_augment
 
 
 def test_an_image_gets_any_of_torchvisions_operations_equally_often_at_any_level() -> None:
