@@ -37,6 +37,7 @@ from torch import nn
 import ma2ml_env
 from ma2ml_env import AutoMLEnv, Pipeline
 from ma2ml_env.evaluators.train import TrainEvaluator
+from ma2ml_env.from_images import entry_from_images
 from ma2ml_env.search_spaces.autoaugment import Policy, SubPolicy
 from ma2ml_env.search_spaces.recipe import Recipe
 from ma2ml_env.search_spaces.trivialaugment import trivial_augment
@@ -115,12 +116,10 @@ def of_tables() -> Iterator[Training]:
 
 def of_folder(folder: Path, epochs: int | None) -> Iterator[Training]:
     """The default pipeline of a folder of images, and the same with a policy."""
-    found = ma2ml_env.make_from_images(folder, device="cpu", stem_stride=SEARCH_STRIDE, epochs=1)
-    evaluator = cast("TrainEvaluator", found.evaluator)
-    epochs = epochs or SHOWN // len(evaluator.task.load().train)
-    network = replace(evaluator.network, stem_stride=FINAL.stride)
-    changed = replace(evaluator, network=network, search_stem_stride=None, retrain_epochs=epochs)
-    env, problem = AutoMLEnv(found.search_spaces, changed, found.reward), f"{folder.name}, {epochs} epochs"
+    entry = entry_from_images(folder, device="cpu", stem_stride=SEARCH_STRIDE, epochs=1).entry
+    epochs = epochs or SHOWN // len(entry.build().evaluator.task.load().train)
+    env = entry.override(stem_stride=FINAL.stride, retrain_epochs=epochs).build()
+    problem = f"{folder.name}, {epochs} epochs"
     default = {name: space.default for name, space in env.search_spaces.items()}
     policy = env.search_spaces["aug"].sample(np.random.default_rng(0))
     for change in DEFAULT_CHANGES:
