@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ma2ml_env.catalog import Spec
 from ma2ml_env.evaluators.train import TrainEvaluator
-from ma2ml_env.search_spaces.trivialaugment import LEAST_EPOCHS, LEAST_SHOWN
+from ma2ml_env.search_spaces.trivialaugment import fewest_epochs
 from ma2ml_env.tasks.image_folder import FolderReport, ImageFolder
 from ma2ml_env.tasks.location import shortened
 from ma2ml_env.types import AgentID
@@ -64,8 +63,8 @@ def _final_augmentation(evaluator: TrainEvaluator) -> str:
     """Augmentation of the final training where it may be another than the policy."""
     if evaluator.retrain_augmentation == "trivial":
         return "TrivialAugment in place of the policy"
-    least = max(LEAST_EPOCHS, math.ceil(LEAST_SHOWN / evaluator.task.load().final_images))
-    return f"from {least:,} epochs on TrivialAugment in place of the policy"
+    fewest = fewest_epochs(evaluator.task.load().final_images)
+    return f"from {fewest:,} epochs on TrivialAugment in place of the policy"
 
 
 def class_ratio(task: ImageFolder) -> float:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from ma2ml_env.search_spaces.autoaugment import (
     MAGNITUDES,
     OPERATIONS,
@@ -34,11 +36,10 @@ def trivial_augment() -> Policy:
     return Policy(tuple(SubPolicy((operation,)) for operation in [*chosen, *[nothing] * len(MAGNITUDES)]))
 
 
-def long_enough(epochs: int, images: int) -> bool:
-    """Whether a training is so long that it gains from TrivialAugment; shorter ones lose by it.
+def fewest_epochs(images: int) -> int:
+    """Returns the length from which on a training gains from TrivialAugment; shorter ones lose by it.
 
     Args:
-        epochs: of the training.
-        images: that are trained on, in each epoch.
+        images: number of images that are trained on, in each epoch, at least 1.
     """
-    return epochs >= LEAST_EPOCHS and epochs * images >= LEAST_SHOWN
+    return max(LEAST_EPOCHS, math.ceil(LEAST_SHOWN / images))

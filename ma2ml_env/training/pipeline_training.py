@@ -15,7 +15,7 @@ from torch import nn
 from ma2ml_env.models import build_network
 from ma2ml_env.models.dropout import add_dropout
 from ma2ml_env.search_spaces.recipe import Recipe
-from ma2ml_env.search_spaces.trivialaugment import long_enough, trivial_augment
+from ma2ml_env.search_spaces.trivialaugment import fewest_epochs, trivial_augment
 from ma2ml_env.tasks.task import Images, Splits
 from ma2ml_env.training.checkpoint import Checkpoint
 from ma2ml_env.training.classifier import Classifier
@@ -165,7 +165,7 @@ class PipelineTraining:
     def has_trivial_augment(self, epochs: int, images: int) -> bool:
         """Whether a final training of so many epochs on so many images has TrivialAugment in place of the policy."""
         if self.final_augmentation == "auto":
-            return long_enough(epochs, images)
+            return epochs >= fewest_epochs(images)
         return self.final_augmentation == "trivial"
 
     def _fit(

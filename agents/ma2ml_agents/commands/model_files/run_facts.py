@@ -33,9 +33,9 @@ QUALITY = {
 def facts_of_run(folder: Path, training: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """Returns what a run's folder holds about its model; facts that are not there are left out.
 
-    Keys: `environment`, `learner`, `seed`, `budget`, `trials`, `trial`, `epochs` and
-    `augmentation` (of the final training; the latter where it is not the pipeline's), `pipeline` (in words), `action`,
-    `flops`, `params`, `observed_accuracy`, `expected_accuracy`, `interval`, `test_accuracy`,
+    Keys: `environment`, `learner`, `seed`, `budget`, `trials`, `trial`, `epochs` and `augmentation` (of the
+    final training; the latter where it is not the pipeline's), `pipeline` (in words), `action`, `flops`, `params`,
+    `observed_accuracy`, `expected_accuracy`, `interval`, `test_accuracy`,
     `test_interval` (Wilson's, 95 %; that of a balanced accuracy is as if all classes were recognized equally often),
     `metric`, `chance` (accuracy of guessing on the test images), `images` (numbers per split), `training_versions`.
 
