@@ -4,10 +4,10 @@
     python experiments/practitioner.py --show
 
 Compared are `ma2ml train --data` limited by time alone (`--budget 10000`): search, finalists, and the training of the
-winner; the same with random search; a residual network with a fixed recipe, `rivals/resnet.py`; and AutoGluon without
-pretrained weights, `rivals/autogluon.py`, by the Python of an environment that it is installed in. Each method has all
-cores and the same minutes, and runs alone. The sets are mnist5k, and 2,000 images of CIFAR-10; the methods see folders
-of files.
+winner; the same with random search; a residual network with a fixed recipe, `rivals/resnet_images.py`; and AutoGluon
+without pretrained weights, `rivals/autogluon_images.py`, by the Python of an environment that it is installed in. Each
+method has all cores and the same minutes, and runs alone. The sets are mnist5k, and 2,000 images of CIFAR-10; the
+methods see folders of files.
 
 Runs are appended to `results/practitioner/runs.csv` and not repeated, those of the first seed first. The table goes to
 `results/practitioner/practitioner.md`.
@@ -80,7 +80,7 @@ def searched(algo: str, data: Path, out: Path, minutes: float, seed: int) -> dic
 
 def rival(python: str, name: str, data: Path, minutes: float, seed: int) -> dict[str, Any]:
     """Runs a script of `rivals/`; returns test accuracy, and its other numbers in words."""
-    command = [python, str(HERE / "rivals" / f"{name}.py"), str(data / "train"), str(data / "test")]
+    command = [python, str(HERE / "rivals" / f"{name}_images.py"), str(data / "train"), str(data / "test")]
     limits = ["--seconds", str(minutes * 60), "--seed", str(seed)]
     done = subprocess.run([*command, *limits], check=True, stdout=subprocess.PIPE, text=True)
     found = json.loads(done.stdout.splitlines()[-1])
@@ -105,7 +105,7 @@ def missing(minutes: float, autogluon: str | None) -> list[tuple[str, str, int, 
     """Returns the runs to make."""
     methods = [method for method in METHODS if method != "autogluon" or autogluon is not None]
     done = finished(RUNS, CELL)
-    wanted = [(of, method, seed, minutes) for seed, of, method in itertools.product(range(SEEDS), SETS, methods)]
+    wanted = [(of, method, seed, minutes) for seed, method, of in itertools.product(range(SEEDS), methods, SETS)]
     return [cell for cell in wanted if cell not in done]
 
 

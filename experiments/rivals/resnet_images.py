@@ -1,6 +1,6 @@
 """A residual network with a fixed recipe, trained on a folder of images within a time limit.
 
-    python experiments/rivals/resnet.py TRAIN TEST --seconds 900 --seed 0
+    python experiments/rivals/resnet_images.py TRAIN TEST --seconds 900 --seed 0
 
 What a practitioner trains without a search: timm's ResNet-18 of half its width with a stem for small images,
 TrivialAugmentWide, a crop and, for colored images, a flip, SGD with Nesterov momentum under a one-cycle schedule, label
