@@ -27,8 +27,9 @@ if TYPE_CHECKING:
 
 MODEL_FILE, WEIGHTS_FILE = "model.safetensors", "weights.safetensors"
 FINAL_CHECKPOINT = "final.pt"
-MEASURED_EPOCH, SHORTER = 2, 0.75
-"""The epoch of a session by which the time of the later ones is measured, and the share of these that must fit."""
+MEASURED_EPOCH, SHORTER, FILLED = 2, 0.9, 0.95
+"""The epoch of a session by which the time of the later ones is measured, the share of these that must fit, and the
+share of the time left that a training which begins anew is planned to take."""
 MORE = 1.25
 """Least ratio of the epochs for which there is time to those that are planned, or that a model has, from which a
 training begins anew."""
@@ -174,9 +175,10 @@ class FinalTraining:
 
             def on_epoch(epoch: int, loss: float, accuracy: float) -> None:
                 progress.show(epoch, loss, accuracy)
-                fitting = max(1, math.floor(min(whole, self.split.left / max(progress.seconds, 1e-9))))
-                too_few, more = fitting < SHORTER * (epochs - epoch), not there and fitting >= MORE * epochs
-                if adapt and epoch == there + MEASURED_EPOCH and (too_few or more):
+                left = self.split.left / max(progress.seconds, 1e-9)
+                fitting = max(1, math.floor(min(whole, FILLED * left)))
+                too_few, more = left < SHORTER * (epochs - epoch), not there and fitting >= MORE * epochs
+                if adapt and epoch == there + MEASURED_EPOCH and fitting != epochs and (too_few or more):
                     raise _OtherPaceError(fitting)
 
             model, accuracy = evaluator.retrain_observed(
