@@ -107,6 +107,16 @@ def test_a_final_training_whose_epochs_are_faster_than_planned_begins_anew_with_
     assert ten_seconds(1000.0)._train(6)[0] == 6, "what was begun is not given up for more"
 
 
+def test_an_epoch_that_is_longer_than_the_time_left_is_announced(
+    ten_seconds: Callable[[float], FinalTraining], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(TimeSplit, "final_training_seconds", lambda split, winner, trials: 1000.0)
+    assert ten_seconds(99.0)._train(1)[0] == 1
+    assert "an epoch takes about 0:01:40, longer than the time limit leaves" in capsys.readouterr().out
+    assert ten_seconds(101.0)._train(1)[0] == 1
+    assert "longer than the time limit" not in capsys.readouterr().out
+
+
 def test_the_network_of_slow_epochs_is_let_go_before_another_is_trained(
     ten_seconds: Callable[[float], FinalTraining],
 ) -> None:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 
 from ma2ml_agents.commands.finale.time_split import TimeSplit
+from ma2ml_agents.runs.progress import duration
 from ma2ml_agents.runs.training_progress import TrainingProgress, save_curve
 from ma2ml_agents.runs.words import counted
 from ma2ml_agents.search.chance import chance_level
@@ -155,6 +156,9 @@ class FinalTraining:
             return model, {"test_accuracy": float(accuracy)}
         if epochs < evaluator.retrain_epochs:
             self._say(f"the time limit leaves {epochs} of {evaluator.retrain_epochs} epochs for the final training")
+        seconds = self.split.final_training_seconds(self.winner, self.trials) / evaluator.retrain_epochs
+        if epochs == 1 and seconds > self.split.left:
+            self._say(f"an epoch takes about {duration(seconds)}, longer than the time limit leaves")
         self._say_begun(epochs)
         try:
             return self._observed(evaluator, epochs, adapt=True)
