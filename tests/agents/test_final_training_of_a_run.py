@@ -93,6 +93,8 @@ def test_a_final_training_whose_epochs_are_slower_than_planned_begins_anew_with_
     assert "epochs are slower than planned: the final training begins anew, with 4 of 10" in capsys.readouterr().out
     assert ten_seconds(3.0)._train(10)[0] == 1, "not even one fits"
     assert ten_seconds(-3.0)._train(10)[0] == 1
+    assert ten_seconds(-3.0)._train(2)[0] == 2, "it is complete"
+    assert ten_seconds(3.0)._train(3)[0] == 3, "a single epoch is no shorter than a new training of one"
 
 
 def test_a_final_training_whose_epochs_are_faster_than_planned_begins_anew_with_more(

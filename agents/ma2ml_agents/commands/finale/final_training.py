@@ -181,8 +181,10 @@ class FinalTraining:
                 progress.show(epoch, loss, accuracy)
                 left = self.split.left / max(progress.seconds, 1e-9)
                 fitting = max(1, math.floor(min(whole, FILLED * left)))
-                too_few, more = left < SHORTER * (epochs - epoch), not there and fitting >= MORE * epochs
-                if adapt and epoch == there + MEASURED_EPOCH and fitting != epochs and (too_few or more):
+                remaining = epochs - epoch
+                too_few = left < SHORTER * remaining and fitting < remaining
+                more = not there and fitting >= MORE * epochs
+                if adapt and epoch == there + MEASURED_EPOCH and (too_few or more):
                     raise _OtherPaceError(fitting)
 
             model, accuracy = evaluator.retrain_observed(
