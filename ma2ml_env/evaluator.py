@@ -173,6 +173,39 @@ class Resumable(Protocol):
 
 
 @runtime_checkable
+class Shortenable(Resumable, Protocol):
+    """Trains the final model on a part of the images too, where all would take too long, and tells of every step."""
+
+    def least_share(self) -> float:
+        """Returns the least share of the images that a final training should have, in (0, 1]."""
+        ...
+
+    def retrain_observed(
+        self,
+        pipeline: Pipeline,
+        *,
+        seed: int,
+        epochs: int | None = None,
+        checkpoint: Path | None = None,
+        on_epoch: Callable[[int, float, float], None] = lambda epoch, loss, accuracy: None,
+        share: float = 1.0,
+        on_step: Callable[[float], None] = lambda epochs: None,
+    ) -> tuple[Any, float]:
+        """Returns the model, which has `save(path)`, and its test accuracy in [0, 1].
+
+        Args:
+            pipeline: to train.
+            seed: seed of the environment.
+            epochs: epochs in place of `retrain_epochs`.
+            checkpoint: file to go on from and to write; None for no checkpoints.
+            on_epoch: as of `Resumable`.
+            share: share of the images of each class to train on, in (0, 1].
+            on_step: receives the number of epochs so far, a fraction, after every step.
+        """
+        ...
+
+
+@runtime_checkable
 class Savable(Protocol):
     """Checks before a search that its final model can be saved."""
 
@@ -223,6 +256,7 @@ ABILITIES = (
     Preparing,
     Retrainable,
     Resumable,
+    Shortenable,
     Savable,
     Illustrated,
     Defined,

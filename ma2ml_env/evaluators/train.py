@@ -26,6 +26,10 @@ RETRAIN_AUGMENTATIONS = ("policy", "trivial", "auto")
 MOST_EPOCHS, MOST_THREADS = 1_000_000, 4096
 STRIDE_POWER = 1.7
 """Power of the stem's stride by which the time of a training falls: 3.1 times as long at half the stride, measured."""
+THREADS_POWER = 0.6
+"""Power of the number of threads by which the time of a training falls: two of them were 1.1 to 1.9 times as fast."""
+SMALL_PART = 0.5
+"""Share of the images in a search below which a final training may have a part of them too."""
 TRAINING_VERSION = 1
 """Incremented by every change that affects a pipeline's accuracy; stored results of another version are refused."""
 
@@ -178,6 +182,8 @@ class TrainEvaluator:
         epochs: int | None = None,
         checkpoint: Path | None = None,
         on_epoch: Callable[[int, float, float], None] = lambda epoch, loss, accuracy: None,
+        share: float = 1.0,
+        on_step: Callable[[float], None] = lambda epochs: None,
     ) -> tuple[Classifier, float]:
         """Trains the final model on train and validation together; interrupted, it goes on from its checkpoint.
 
@@ -189,34 +195,46 @@ class TrainEvaluator:
             epochs: epochs in place of `retrain_epochs`.
             checkpoint: file to go on from and to write; left there at the end. None for no checkpoints.
             on_epoch: receives (epoch from 1, mean training loss, training accuracy), those before the checkpoint too.
+            share: share of the images of each class to train on, in (0, 1].
+            on_step: receives the number of epochs so far, a fraction, after every step.
 
         Returns:
             The model, in evaluation mode on the CPU, and its test accuracy.
 
         Raises:
             DivergedError: if the training diverges.
-            MA2MLError: for fewer than one epoch.
+            MA2MLError: for fewer than one epoch, or a share that is none.
         """
         wanted = self.retrain_epochs if epochs is None else epochs
         require_range("epochs", wanted, 1, MOST_EPOCHS)
-        return self._training.final_model(pipeline, seed, wanted, checkpoint, on_epoch)
+        if not 0 < share <= 1:
+            raise MA2MLError(f"share is a share of the images in (0, 1], not {share}")
+        return self._training.final_model(pipeline, seed, wanted, checkpoint, on_epoch, share=share, on_step=on_step)
 
-    def retrains_with_trivial_augment(self, epochs: int | None = None) -> bool:
+    def least_share(self) -> float:
+        """Least share of the images of a final training, in (0, 1]: that of a search if it is small, else 1."""
+        splits = self.task.load()
+        searched: float = len(splits.train) / splits.final_images
+        return searched if searched < SMALL_PART else 1.0
+
+    def retrains_with_trivial_augment(self, epochs: int | None = None, share: float = 1.0) -> bool:
         """Whether the final training has TrivialAugment in place of the pipeline's policy.
 
         Args:
             epochs: epochs in place of `retrain_epochs`.
+            share: share of the images that it trains on.
         """
-        wanted = self.retrain_epochs if epochs is None else epochs
-        return self._training.has_trivial_augment(wanted, self.task.load().final_images)
+        images = round(share * self.task.load().final_images)
+        return self._training.has_trivial_augment(epochs or self.retrain_epochs, images)
 
     def retrain_length(self) -> float:
-        """Duration of the final training divided by that of an evaluation: epochs, images, and strides of the stem."""
+        """Duration of the final training divided by that of an evaluation: epochs, images, stem strides, threads."""
         splits = self.task.load()
         more: float = splits.final_images / len(splits.train)
         coarser: float = 1.0 if self.search_stem_stride is None else self.search_stem_stride / self.network.stem_stride
         longer: float = coarser**STRIDE_POWER
-        return self.retrain_epochs / self.epochs * more * longer
+        faster: float = ((self.retrain_threads or self.threads) / self.threads) ** THREADS_POWER
+        return self.retrain_epochs / self.epochs * more * longer / faster
 
     def sample_images(self, count: int) -> Any:
         """Training images, evenly spaced, uint8 (count, channels, height, width), for rendering and measurements.

@@ -25,6 +25,25 @@ class Images:
         return len(self.labels)
 
 
+def share_of(images: Images, share: float) -> Images:
+    """Returns a share of the images of each class, evenly spaced, at least one; all of them for a share of 1.
+
+    Args:
+        images: labels of which lie in the host's memory.
+        share: in (0, 1].
+    """
+    if share == 1:
+        return images
+    import torch
+
+    counts = torch.bincount(images.labels).tolist()
+    of_classes = torch.split(torch.argsort(images.labels, stable=True), counts)
+    wanted = [max(1, round(share * count)) if count else 0 for count in counts]
+    chosen = [own[torch.arange(few) * len(own) // max(1, few)] for own, few in zip(of_classes, wanted, strict=True)]
+    rows = torch.cat(chosen).sort().values
+    return Images(images.pixels[rows], images.labels[rows])
+
+
 @dataclass(frozen=True)
 class Splits:
     """The parts of a data set.

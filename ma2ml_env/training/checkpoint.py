@@ -22,11 +22,13 @@ class BegunTraining(NamedTuple):
         pipeline: key of its pipeline.
         epochs: epochs of the whole training.
         epoch: epochs that are done.
+        share: share of the images that it trains on.
     """
 
     pipeline: str
     epochs: int
     epoch: int
+    share: float = 1.0
 
 
 def begun_training(path: Path) -> BegunTraining | None:
@@ -36,7 +38,8 @@ def begun_training(path: Path) -> BegunTraining | None:
     try:
         document = torch.load(path, map_location="cpu", weights_only=True)
         identity = document["identity"]
-        return BegunTraining(str(identity["pipeline"]), int(identity["epochs"]), int(document["state"]["epoch"]))
+        epochs, done = int(identity["epochs"]), int(document["state"]["epoch"])
+        return BegunTraining(str(identity["pipeline"]), epochs, done, float(identity.get("share", 1.0)))
     except Exception:  # as in `Checkpoint.load`
         return None
 

@@ -135,8 +135,11 @@ class Fit:
         """The network to evaluate: the averaged one where the recipe has `ema_decay`, else the given one."""
         return self.network if self.average is None else self.average.module
 
-    def run_epoch(self) -> None:
+    def run_epoch(self, on_step: Callable[[float], None] = lambda epochs: None) -> None:
         """Trains for one epoch.
+
+        Args:
+            on_step: receives the number of epochs so far, a fraction, after every step.
 
         Raises:
             DivergedError: if its loss is not finite.
@@ -160,6 +163,7 @@ class Fit:
             total += loss.detach()
             if self.watched:
                 correct += _hits(logits, targets)
+            on_step((step + 1) / fitting.batches_per_epoch)
         self.epoch += 1
         if not torch.isfinite(total):
             raise DivergedError(f"the loss is {total.item()} after epoch {self.epoch} of {fitting.epochs}")

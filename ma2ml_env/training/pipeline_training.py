@@ -16,7 +16,7 @@ from ma2ml_env.models import build_network
 from ma2ml_env.models.dropout import add_dropout
 from ma2ml_env.search_spaces.recipe import Recipe
 from ma2ml_env.search_spaces.trivialaugment import fewest_epochs, trivial_augment
-from ma2ml_env.tasks.task import Images, Splits
+from ma2ml_env.tasks.task import Images, Splits, share_of
 from ma2ml_env.training.checkpoint import Checkpoint
 from ma2ml_env.training.classifier import Classifier
 from ma2ml_env.training.loop import DivergedError, Fit, Fitting, Normalization, accuracy, fit
@@ -125,6 +125,9 @@ class PipelineTraining:
         epochs: int,
         checkpoint: Path | None = None,
         on_epoch: Callable[[int, float, float], None] = lambda epoch, loss, accuracy: None,
+        *,
+        share: float = 1.0,
+        on_step: Callable[[float], None] = lambda epochs: None,
     ) -> tuple[Classifier, float]:
         """Trains on train and validation together, from a checkpoint if there is one of the same training.
 
@@ -136,6 +139,8 @@ class PipelineTraining:
             epochs: number of epochs of the training.
             checkpoint: file of the checkpoint; None for none.
             on_epoch: receives (epoch from 1, mean training loss, training accuracy).
+            share: share of the images of each class to train on, in (0, 1].
+            on_step: receives the number of epochs so far, a fraction, after every step.
 
         Returns:
             The model, in evaluation mode on the CPU, and its test accuracy.
@@ -143,16 +148,16 @@ class PipelineTraining:
         Raises:
             DivergedError: if the training diverges.
         """
-        both = _moved(self.task.load().train_and_validation, self.device)
+        both = _moved(share_of(self.task.load().train_and_validation, share), self.device)
         with self._deterministic(pipeline.random_seed(seed)):
             training = self._started(pipeline, seed, both, epochs, final=True)
-            file = Checkpoint(checkpoint, self._identity(pipeline, seed, epochs, len(both)))
+            file = Checkpoint(checkpoint, self._identity(pipeline, seed, epochs, len(both), share))
             if (state := file.load()) is not None:
                 training.load_state_dict(state)
             for number, (loss, share) in enumerate(training.curve, start=1):
                 on_epoch(number, loss, share)
             while training.epoch < epochs:
-                training.run_epoch()
+                training.run_epoch(on_step)
                 on_epoch(training.epoch, *training.curve[-1])
                 file.offer(training.state_dict)
             network = training.evaluated
@@ -212,11 +217,12 @@ class PipelineTraining:
             finally:
                 torch.set_num_threads(before)
 
-    def _identity(self, pipeline: Pipeline, seed: int, epochs: int, images: int) -> dict[str, Any]:
+    def _identity(self, pipeline: Pipeline, seed: int, epochs: int, images: int, share: float) -> dict[str, Any]:
         """All that determines a final training, as plain values."""
         parts = {"task": str(self.task.name), "network": repr(self.skeleton), "device": self.device}
         more = {"augmentation": "trivial"} if self.has_trivial_augment(epochs, images) else {}
-        return {"pipeline": pipeline.key, "seed": seed, "epochs": epochs, **parts, **more}
+        part = {"share": share} if share < 1 else {}
+        return {"pipeline": pipeline.key, "seed": seed, "epochs": epochs, **parts, **more, **part}
 
 
 def averaged(recipe: Recipe, steps: int) -> Recipe:

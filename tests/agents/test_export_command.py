@@ -89,7 +89,9 @@ def test_the_finalists_stand_in_the_card_with_their_latency(tmp_path: Path) -> N
         {"trial": 0, "expected": 0.5, "low": None, "high": None},
         {"trial": 99, "expected": 0.4, "low": None, "high": None},
     ]
-    (tmp_path / "result.json").write_text(json.dumps({**result, "finalists": finalists, "epochs": 30}))
+    (tmp_path / "result.json").write_text(
+        json.dumps({**result, "finalists": finalists, "epochs": 30, "image_share": 0.125})
+    )
     env = env_of_run(tmp_path)
     store = TrialStore(tmp_path / "trials.db")
     actions = {row["number"]: json.loads(row["action"]) for row in store.rows()}
@@ -104,6 +106,7 @@ def test_the_finalists_stand_in_the_card_with_their_latency(tmp_path: Path) -> N
     assert "| 1 | 70.00% (95 % interval 60.00% to 80.00%) | " in card
     assert "| 0 | 50.00% | " in card
     assert "| epochs of the final training | 30 |" in card
+    assert "| share of the training images in it | 12.50% |" in card
 
 
 def test_a_balanced_accuracy_is_called_so_and_has_an_interval_of_as_many_equally_split_images(tmp_path: Path) -> None:

@@ -17,12 +17,13 @@ from ma2ml_agents.commands import main
 from ma2ml_agents.commands.finale import final_training
 from ma2ml_agents.commands.finale.finale_options import duration_seconds
 from ma2ml_agents.commands.finale.resumed import resumed_in_words, trials_of_run
-from ma2ml_agents.commands.finale.time_split import MARGIN, TimeSplit
+from ma2ml_agents.commands.finale.time_split import MARGIN, Length, TimeSplit
 from ma2ml_agents.runs import progress
 from ma2ml_agents.runs.environment import env_of_run
 from ma2ml_agents.search.finalists import FinalistPlan, finalist_seed
 from ma2ml_env import AutoMLEnv, Decision, Result, SearchSpace, Trial
 from ma2ml_env.errors import MA2MLError
+from ma2ml_env.evaluator import Shortenable
 from ma2ml_env.evaluators.train import TrainEvaluator
 from ma2ml_env.trials import TrialStore
 
@@ -113,10 +114,10 @@ def test_a_final_training_that_was_interrupted_goes_on_with_its_epochs_and_says_
     final = final_training.FinalTraining(env, winner, trials, 0, tmp_path, split, Console())
     capsys.readouterr()
     for epochs, said in ((2, "the final training goes on from its checkpoint of 1 of 2 epochs"), (1, "begins anew")):
-        final._say_begun(epochs)
+        final._say_begun(Length(epochs))
         assert said in capsys.readouterr().out
     torch.save(state | {"identity": {"pipeline": "another", "epochs": 2}}, file)
-    final_training.FinalTraining(env, winner, trials, 0, tmp_path, split, Console())._say_begun(2)
+    final_training.FinalTraining(env, winner, trials, 0, tmp_path, split, Console())._say_begun(Length(2))
     assert "is of another pipeline, so the final training begins anew" in capsys.readouterr().out
 
 
@@ -136,7 +137,7 @@ def test_a_final_training_shortened_by_a_time_limit_is_made_up_for_without_one(
 ) -> None:
     command = [*SMALL, "--budget", "1", "--out", str(tmp_path)]
     with monkeypatch.context() as late:
-        late.setattr(TimeSplit, "final_epochs", lambda split, winner, trials: 1)
+        late.setattr(TimeSplit, "final_length", lambda *_: Length(1))
         assert main([*command, "--time-limit", "1h"]) == 0
     said = capsys.readouterr().out
     assert "time limit 1:00:00: search" in said
@@ -188,13 +189,44 @@ def test_the_time_for_finalists_and_final_training_is_kept_by_what_evaluations_t
 def test_a_final_training_that_does_not_fit_has_fewer_epochs() -> None:
     env, trials = slow_trials(500.0, 10.0, 30.0)
     split = TimeSplit(1000.0, env, FinalistPlan(2, 2), workers=1)
-    assert split.final_epochs(trials[1], trials) is None
+    evaluator = env.evaluator
+    assert split.final_length(evaluator, trials[1], trials) == Length(8)
     late = replace(split, limit=20.0)
-    assert late.final_epochs(trials[1], trials) == math.floor(8 * late.left / 40 / MARGIN)
+    assert late.final_length(evaluator, trials[1], trials) == Length(math.floor(8 * late.left / 40 / MARGIN))
     slow = math.floor(8 * late.left / 120 / MARGIN)
-    assert late.final_epochs(trials[0], trials) == slow, "its first evaluation was slow"
-    assert replace(split, limit=0.001).final_epochs(trials[0], trials) == 1
-    assert replace(split, limit=None).final_epochs(trials[0], trials) is None
+    assert late.final_length(evaluator, trials[0], trials) == Length(slow), "its first evaluation was slow"
+    assert replace(split, limit=0.001).final_length(evaluator, trials[0], trials) == Length(1)
+    assert replace(split, limit=None).final_length(evaluator, trials[0], trials) == Length(8)
+
+
+@dataclass
+class InPart(Slow):
+    """An evaluator whose final training may have a part of the images; it is never called."""
+
+    least: float = 0.01
+
+    def least_share(self):
+        return self.least
+
+
+def test_a_final_training_of_which_hardly_an_epoch_fits_has_fewer_images_but_as_many_as_a_search() -> None:
+    for passes, length in (
+        (math.inf, Length(8)),
+        (100.0, Length(8)),
+        (5.5, Length(5)),
+        (3.0, Length(3)),
+        (1.5, Length(3, 0.5)),
+        (0.3, Length(3, 0.1)),
+        (0.02, Length(2, 0.01)),
+        (0.0, Length(1, 0.01)),
+        (-5.0, Length(1, 0.01)),
+    ):
+        found = Length.fitting(InPart(), passes)
+        assert found == (length.epochs, pytest.approx(length.share))
+    assert Length.fitting(InPart(retrain_epochs=2), 1.0) == Length(2, 0.5), "no more epochs than there are"
+    assert Length.fitting(InPart(least=1.0), 0.3) == Length.fitting(Slow(), 0.3) == Length(1)
+    assert not isinstance(Slow(), Shortenable)
+    assert isinstance(InPart(), Shortenable)
 
 
 @pytest.mark.parametrize(

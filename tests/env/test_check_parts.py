@@ -120,7 +120,10 @@ class Able:
     def retrain_length(self):
         return 4.0
 
-    def retrain_observed(self, pipeline, *, seed, epochs=None, checkpoint=None, on_epoch=None):
+    def least_share(self):
+        return 1.0
+
+    def retrain_observed(self, pipeline, *, seed, epochs=None, checkpoint=None, on_epoch=None, share=1, on_step=None):
         raise AssertionError("a check retrains nothing")
 
     def check_savable(self):
@@ -164,7 +167,8 @@ def test_the_abilities_of_our_evaluators():
     expected = {
         "ma2ml/synthetic-v0": {"Priced", "NoiseFree", "KnownOptimum", "Instant"},
         "ma2ml/digits-v0": {
-            "Priced", "Preparing", "Retrainable", "Resumable", "Savable", "Illustrated", "Defined", "TrainsNetworks"
+            "Priced", "Preparing", "Retrainable", "Resumable", "Shortenable", "Savable", "Illustrated", "Defined",
+            "TrainsNetworks",
         },
         "ma2ml/digits-surrogate-v0": {
             "Priced", "BatchPriced", "NoiseFree", "Batched", "NoiseFreeBatched", "Instant", "Defined"

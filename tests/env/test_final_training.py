@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from ma2ml_env import Pipeline
 from ma2ml_env.errors import MA2MLError
 from ma2ml_env.evaluator import Resumable
 from ma2ml_env.search_spaces.recipe import Recipe
+from ma2ml_env.tasks.task import Images, share_of
 from ma2ml_env.training import pipeline_training
 from ma2ml_env.training.checkpoint import Checkpoint, begun_training
 
@@ -80,7 +82,9 @@ def test_only_the_epochs_after_the_checkpoint_are_trained(tmp_path: Path, monkey
     trained: list[int] = []
     run_epoch = pipeline_training.Fit.run_epoch
     monkeypatch.setattr(
-        pipeline_training.Fit, "run_epoch", lambda self: (trained.append(self.epoch + 1), run_epoch(self))
+        pipeline_training.Fit,
+        "run_epoch",
+        lambda self, on_step: (trained.append(self.epoch + 1), run_epoch(self, on_step)),
     )
     evaluator.retrain_observed(pipeline, seed=1, checkpoint=tmp_path / "final.pt")
     assert trained == [3]
@@ -101,7 +105,7 @@ def test_a_checkpoint_is_no_pickle_of_objects(tmp_path: Path) -> None:
     evaluator, pipeline = case(RECIPES[0])
     with pytest.raises(StoppedError):
         evaluator.retrain_observed(pipeline, seed=1, checkpoint=tmp_path / "final.pt", on_epoch=stop_after(1))
-    assert begun_training(tmp_path / "final.pt") == (pipeline.key, EPOCHS, 1)
+    assert begun_training(tmp_path / "final.pt") == (pipeline.key, EPOCHS, 1, 1.0)
     document = torch.load(tmp_path / "final.pt", weights_only=True)
     assert document["identity"]["seed"] == 1
     assert document["state"]["epoch"] == 1
@@ -113,6 +117,47 @@ def test_a_longer_training_takes_as_many_evaluations_as_it_reads_more_images() -
     assert isinstance(evaluator, Resumable)
     both = len(splits.train) + len(splits.validation)
     assert evaluator.retrain_length() == pytest.approx(EPOCHS / 5 * both / len(splits.train))
+    two = replace(evaluator, retrain_threads=2).retrain_length()
+    assert evaluator.retrain_length() / 2 < two < evaluator.retrain_length(), "threads help, but not in full"
+
+
+def test_a_final_training_on_a_share_of_the_images_has_as_many_steps_as_they_are_worth_and_tells_of_each() -> None:
+    evaluator, pipeline = case(RECIPES[1])
+    both = evaluator.task.load().train_and_validation
+    told, points = list[float](), list[tuple[int, float, float]]()
+    evaluator.retrain_observed(
+        pipeline, seed=1, epochs=2, share=0.3, on_step=told.append, on_epoch=lambda *point: points.append(point)
+    )
+    steps = len(share_of(both, 0.3)) // RECIPES[1].batch_size
+    assert told == pytest.approx([step / steps for step in range(1, 2 * steps + 1)])
+    assert [epoch for epoch, _, _ in points] == [1, 2]
+    with pytest.raises(MA2MLError, match=r"share is a share of the images in \(0, 1\], not 0"):
+        evaluator.retrain_observed(pipeline, seed=0, share=0)
+
+
+def test_a_share_of_images_has_the_same_share_of_each_class_and_at_least_one() -> None:
+    labels = torch.tensor([2, 0, 2, 0, 2, 0, 2, 0, 2, 2, 4])
+    images = Images(torch.arange(11, dtype=torch.uint8).reshape(-1, 1, 1, 1), labels)
+    half = share_of(images, 0.5)
+    assert torch.bincount(half.labels).tolist() == [2, 0, 3, 0, 1]
+    assert half.pixels.flatten().tolist() == [0, 1, 4, 5, 8, 10], "evenly spaced, in their order"
+    assert torch.bincount(share_of(images, 1e-6).labels).tolist() == [1, 0, 1, 0, 1]
+    assert share_of(images, 1.0) is images
+
+
+def test_a_checkpoint_is_of_the_images_that_it_was_trained_on(tmp_path: Path) -> None:
+    evaluator, pipeline = case(RECIPES[1])
+    file = tmp_path / "final.pt"
+    with pytest.raises(StoppedError):
+        evaluator.retrain_observed(pipeline, seed=1, share=0.5, checkpoint=file, on_epoch=stop_after(1))
+    assert begun_training(file) == (pipeline.key, EPOCHS, 1, 0.5)
+    alone = evaluator.retrain_observed(pipeline, seed=1)[1]
+    assert evaluator.retrain_observed(pipeline, seed=1, checkpoint=file)[1] == alone
+
+
+def test_a_final_training_has_all_images_where_a_search_has_most_of_them() -> None:
+    evaluator, _ = case(RECIPES[0])
+    assert evaluator.least_share() == 1
 
 
 def test_the_weights_are_averaged_over_a_tenth_of_the_steps_and_never_over_fewer_than_the_recipe_wants() -> None:

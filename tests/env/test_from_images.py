@@ -87,6 +87,7 @@ def test_where_few_epochs_fit_a_search_trains_on_fewer_images(place, speed) -> N
     splits = entry.build().evaluator.task.load()
     assert (len(splits.train), len(splits.train_and_validation), splits.final_images) == (20, 48, 48)
     assert entry.build().evaluator.retrain_length() == pytest.approx(200 / 8 * 48 / 20)
+    assert entry.build().evaluator.least_share() == 20 / 48, "no fewer than the search"
 
 
 def test_a_coarser_stem_is_taken_where_too_few_epochs_fit(place, tmp_path, monkeypatch) -> None:

@@ -232,9 +232,9 @@ def test_the_final_training_may_have_more_threads_than_a_training_of_the_search(
     threads = []
     start = pipeline_training.Fit.run_epoch
 
-    def run_epoch(self) -> None:
+    def run_epoch(self, *arguments) -> None:
         threads.append(torch.get_num_threads())
-        start(self)
+        start(self, *arguments)
 
     monkeypatch.setattr(pipeline_training.Fit, "run_epoch", run_epoch)
     space = residual(widths=[[8]], stems=[8])

@@ -20,7 +20,7 @@ from ma2ml_agents.search.finalists import ranked_trials
 from ma2ml_agents.search.loop import CHECKPOINT_FOLDER, TRIALS_FILE
 from ma2ml_env import AutoMLEnv, Trial
 from ma2ml_env.errors import MA2MLError, UnsupportedError
-from ma2ml_env.evaluator import Preparing, Resumable, Savable, TrainsNetworks
+from ma2ml_env.evaluator import Preparing, Resumable, Savable, Shortenable, TrainsNetworks
 from ma2ml_env.trials import TrialStore
 from ma2ml_env.types import derived_seed
 
@@ -182,9 +182,14 @@ def _train(options: RetrainOptions, env: AutoMLEnv, trial: Trial, wanted: Retrai
     label = f"pipeline {trial.number}, training {wanted.number + 1} of {options.trials}"
     checkpoint = options.run / CHECKPOINT_FOLDER / f"retrain-{wanted.name}.pt"
     with TrainingProgress(label, wanted.epochs, console) as progress:
+        in_steps: Any = {"on_step": progress.advance} if isinstance(evaluator, Shortenable) else {}
         try:
             model, accuracy = evaluator.retrain_observed(
-                trial.pipeline, seed=training_seed(wanted.number), checkpoint=checkpoint, on_epoch=progress.show
+                trial.pipeline,
+                seed=training_seed(wanted.number),
+                checkpoint=checkpoint,
+                on_epoch=progress.show,
+                **in_steps,
             )
         except (ArithmeticError, MemoryError, RuntimeError) as failure:
             found = replace(wanted, error=str(failure).partition("\n")[0])

@@ -102,6 +102,7 @@ def _cost(about: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
 
 
 def _search(about: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
+    part = {"image_share": f"{about['image_share']:.2%}"} if "image_share" in about else {}
     labels = {
         "environment": "environment",
         "learner": "learner",
@@ -110,9 +111,10 @@ def _search(about: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
         "trial": "number of this pipeline",
         "seed": "seed",
         "epochs": "epochs of the final training",
+        "image_share": "share of the training images in it",
         "augmentation": "augmentation of the final training",
     }
-    return ((label, str(about[name])) for name, label in labels.items() if name in about)
+    return ((label, str({**about, **part}[name])) for name, label in labels.items() if name in about)
 
 
 def _finalists(about: Mapping[str, Any]) -> str:

@@ -13,6 +13,9 @@ from ma2ml_agents.runs.progress import PLAIN_LINES, LiveBar, RemainingColumn, du
 from ma2ml_env.files import write_text
 
 CURVE_FILE, CURVE_FIGURE = "curve.csv", "curve.png"
+LONG = 60.0
+"""Seconds without a finished epoch after which a line tells how far it is, away from a terminal; twice as many for each
+further line."""
 Point = tuple[int, float, float]
 """Epoch from 1, mean training loss, accuracy on the augmented training images."""
 
@@ -34,12 +37,13 @@ class TrainingProgress(LiveBar):
         self._label, self._epochs = label, epochs
         self.curve: list[Point] = []
         self._last, self.seconds = time.monotonic(), 0.0
+        self._within, self._silent = 0.0, LONG
         super().__init__(label, epochs, console, RemainingColumn(self.seconds_left))
 
     def show(self, epoch: int, loss: float, accuracy: float) -> None:
         """Adds a finished epoch."""
         now = time.monotonic()
-        self.seconds, self._last = now - self._last, now
+        self.seconds, self._last, self._within = now - self._last, now, 0.0
         self.curve.append((epoch, loss, accuracy))
         summary = f"loss {loss:.3f}, training accuracy {accuracy:.2%}"
         self._bar.update(self._task, completed=epoch, description=summary)
@@ -50,9 +54,21 @@ class TrainingProgress(LiveBar):
             line = f"{self._label}: {epoch}/{self._epochs} epochs, {summary}{remaining}"
             self._console.print(line, highlight=False, markup=False, soft_wrap=True)
 
+    def advance(self, done: float) -> None:
+        """Shows how far the training is between two epochs; `done` is the number of epochs so far, a fraction."""
+        self._within = max(0.0, done - len(self.curve))
+        self._bar.update(self._task, completed=done)
+        if not self._console.is_terminal and time.monotonic() - self._last >= self._silent:
+            self._silent *= 2
+            text = f"{self._label}: {done:.2f}/{self._epochs} epochs, {duration(self.seconds_left())} left"
+            self._console.print(text, highlight=False, markup=False, soft_wrap=True)
+
     def seconds_left(self) -> float | None:
-        """Estimated seconds until the last epoch at the pace of the latest one, None before the second one."""
-        return (self._epochs - len(self.curve)) * self.seconds if len(self.curve) > 1 else None
+        """Estimated seconds until the last epoch at the pace of the latest one, or of the first; None before any."""
+        left = self._epochs - len(self.curve) - self._within
+        if len(self.curve) > 1:
+            return left * self.seconds
+        return left * (time.monotonic() - self._last) / self._within if self._within else None
 
 
 def save_curve(curve: list[Point], folder: Path, title: str) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
-from ma2ml_agents.commands.finale.time_split import TimeSplit
+from ma2ml_agents.commands.finale.time_split import Length, TimeSplit
 from ma2ml_agents.runs.progress import duration
 from ma2ml_agents.runs.training_progress import TrainingProgress, save_curve
 from ma2ml_agents.runs.words import counted
@@ -21,18 +20,20 @@ from ma2ml_agents.search.chance import chance_level
 from ma2ml_agents.search.loop import CHECKPOINT_FOLDER
 from ma2ml_agents.search.outcome import RESULT_FILE
 from ma2ml_env import AutoMLEnv, Trial
-from ma2ml_env.evaluator import Resumable, Retrainable
+from ma2ml_env.evaluator import Resumable, Retrainable, Shortenable
 
 if TYPE_CHECKING:
     from ma2ml_env.training.checkpoint import BegunTraining
 
 MODEL_FILE, WEIGHTS_FILE = "model.safetensors", "weights.safetensors"
 FINAL_CHECKPOINT = "final.pt"
-MEASURED_EPOCH, SHORTER, FILLED = 2, 0.9, 0.95
-"""The epoch of a session by which the time of the later ones is measured, the share of these that must fit, and the
-share of the time left that a training which begins anew is planned to take."""
+MEASURED_EPOCH, LONG_EPOCH = 2, 30.0
+"""The epoch of a session by which the time of the later ones is measured, and seconds of one that tells it at once."""
+SHORTER, FILLED = 0.9, 0.95
+"""The share of the later epochs that must fit, and the share of the time left that a training which begins anew is
+planned to take."""
 MORE = 1.25
-"""Least ratio of the epochs for which there is time to those that are planned, or that a model has, from which a
+"""Least ratio of the length for which there is time to the one that is planned, or that a model has, from which a
 training begins anew."""
 
 
@@ -40,12 +41,12 @@ class _OtherPaceError(Exception):
     """Ends a training whose epochs take much more or less time than planned.
 
     Args:
-        epochs: number of those that fit into the time.
+        length: length that fits into the time.
     """
 
-    def __init__(self, epochs: int) -> None:
-        super().__init__(epochs)
-        self.epochs = epochs
+    def __init__(self, length: Length) -> None:
+        super().__init__(length)
+        self.length = length
 
 
 def begun_final_training(out: Path) -> BegunTraining | None:
@@ -84,12 +85,12 @@ class FinalTraining:
         """Trains and saves the model, unless the folder has it; returns numbers for the result, none if it failed."""
         if not isinstance(self.env.evaluator, Retrainable):
             return {}
-        epochs = self._epochs()
-        numbers = self._earlier(epochs)
+        length = self._length()
+        numbers = self._earlier(length)
         if numbers is None:
             started = time.monotonic()
             try:
-                model, numbers = self._train(epochs)
+                model, numbers = self._train(length)
             except (ArithmeticError, MemoryError, RuntimeError) as failure:
                 self._say_failed(failure)
                 return {}
@@ -130,8 +131,8 @@ class FinalTraining:
         """The final training that an earlier session began and did not finish; None without one."""
         return begun_final_training(self.out)
 
-    def _epochs(self) -> int | None:
-        """Epochs of the training, those for which time is left; None where the evaluator does not state any.
+    def _length(self) -> Length | None:
+        """Length of the training, that for which time is left; None where the evaluator does not state any.
 
         A training that was begun goes on as long as it was meant to be, if there is time for most of the rest of it,
         or the rest is no longer than a new training would be.
@@ -139,68 +140,78 @@ class FinalTraining:
         evaluator = self.env.evaluator
         if not isinstance(evaluator, Resumable):
             return None
-        whole, fitting = evaluator.retrain_epochs, self.split.final_epochs(self.winner, self.trials)
+        whole, fitting = evaluator.retrain_epochs, self.split.final_length(evaluator, self.winner, self.trials)
         begun = self._begun
-        if fitting is None or begun is None or begun.pipeline != self.winner.pipeline.key or begun.epochs > whole:
-            return fitting or whole
-        seconds = self.split.final_training_seconds(self.winner, self.trials)
-        remaining = begun.epochs - begun.epoch
-        fits = SHORTER * seconds * remaining / whole <= self.split.left
-        return begun.epochs if fits or remaining <= fitting else fitting
+        other = begun is None or begun.pipeline != self.winner.pipeline.key or begun.epochs > whole
+        if begun is None or other or fitting == Length(whole):
+            return fitting
+        seconds = self.split.final_epoch_seconds(evaluator, self.winner, self.trials)
+        remaining = begun.share * (begun.epochs - begun.epoch)
+        fits = SHORTER * seconds * remaining <= self.split.left
+        return Length(begun.epochs, begun.share) if fits or remaining <= fitting.passes else fitting
 
-    def _train(self, epochs: int | None) -> tuple[Any, dict[str, Any]]:
+    def _train(self, length: Length | None) -> tuple[Any, dict[str, Any]]:
         evaluator = self.env.evaluator
-        if not isinstance(evaluator, Resumable) or epochs is None:
+        if not isinstance(evaluator, Resumable) or length is None:
             assert isinstance(evaluator, Retrainable)
             model, accuracy = evaluator.retrain(self.winner.pipeline, seed=self.seed)
             return model, {"test_accuracy": float(accuracy)}
-        if epochs < evaluator.retrain_epochs:
-            self._say(f"the time limit leaves {epochs} of {evaluator.retrain_epochs} epochs for the final training")
-        seconds = self.split.final_training_seconds(self.winner, self.trials) / evaluator.retrain_epochs
-        if epochs == 1 and seconds > self.split.left:
+        if length != Length(evaluator.retrain_epochs):
+            self._say(f"the time limit leaves {_in_words(length, evaluator)} for the final training")
+        seconds = length.share * self.split.final_epoch_seconds(evaluator, self.winner, self.trials)
+        if length.epochs == 1 and seconds > self.split.left:
             self._say(f"an epoch takes about {duration(seconds)}, longer than the time limit leaves")
-        self._say_begun(epochs)
+        self._say_begun(length)
         try:
-            return self._observed(evaluator, epochs, adapt=True)
+            return self._observed(evaluator, length, adapt=True)
         except _OtherPaceError as other:
-            fitting = other.epochs  # its traceback holds the first network, which is let go before the second is made
-        pace = "slower" if fitting < epochs else "faster"
-        so_many = f"{fitting} of {evaluator.retrain_epochs}"
-        self._say(f"epochs are {pace} than planned: the final training begins anew, with {so_many}")
+            fitting = other.length  # its traceback holds the first network, which is let go before the second is made
+        pace = "slower" if fitting.passes < length.passes else "faster"
+        so_long = _in_words(fitting, evaluator)
+        self._say(f"epochs are {pace} than planned: the final training begins anew, with {so_long}")
         return self._observed(evaluator, fitting, adapt=False)
 
-    def _observed(self, evaluator: Resumable, epochs: int, *, adapt: bool) -> tuple[Any, dict[str, Any]]:
-        """Trains with a bar and a curve; raises `_OtherPaceError` after two epochs if another number of them fits.
+    def _observed(self, evaluator: Resumable, length: Length, *, adapt: bool) -> tuple[Any, dict[str, Any]]:
+        """Trains with a bar and a curve; raises `_OtherPaceError` after two epochs if another length fits.
 
         Epochs of an earlier session are shown anew in no time, and are not measured.
         """
-        there, whole = self._epochs_there(epochs), evaluator.retrain_epochs
+        there, (epochs, share) = self._epochs_there(length), length
         with TrainingProgress("final training", epochs, self.console) as progress:
 
             def on_epoch(epoch: int, loss: float, accuracy: float) -> None:
                 progress.show(epoch, loss, accuracy)
+                measured = epoch == there + MEASURED_EPOCH or (epoch == there + 1 and progress.seconds >= LONG_EPOCH)
+                if not (adapt and measured):
+                    return
                 left = self.split.left / max(progress.seconds, 1e-9)
-                fitting = max(1, math.floor(min(whole, FILLED * left)))
-                remaining = epochs - epoch
-                too_few = left < SHORTER * remaining and fitting < remaining
-                more = not there and fitting >= MORE * epochs
-                if adapt and epoch == there + MEASURED_EPOCH and (too_few or more):
+                fitting, remaining = Length.fitting(evaluator, FILLED * left * share), epochs - epoch
+                too_few = left < SHORTER * remaining and fitting.passes < remaining * share
+                more = not there and fitting.passes >= MORE * length.passes
+                if too_few or more:
                     raise _OtherPaceError(fitting)
 
+            in_steps: Any = {"share": share, "on_step": progress.advance} if isinstance(evaluator, Shortenable) else {}
             model, accuracy = evaluator.retrain_observed(
-                self.winner.pipeline, seed=self.seed, epochs=epochs, checkpoint=self._checkpoint, on_epoch=on_epoch
+                self.winner.pipeline,
+                seed=self.seed,
+                epochs=epochs,
+                checkpoint=self._checkpoint,
+                on_epoch=on_epoch,
+                **in_steps,
             )
         self._draw(progress)
-        return model, {"test_accuracy": float(accuracy), "epochs": epochs}
+        part = {"image_share": share} if share < 1 else {}
+        return model, {"test_accuracy": float(accuracy), "epochs": epochs, **part}
 
-    def _epochs_there(self, epochs: int) -> int:
-        """Number of epochs of a training of so many that its checkpoint has, 0 without one."""
+    def _epochs_there(self, length: Length) -> int:
+        """Number of epochs that the checkpoint of a training of this length has, 0 without one."""
         begun = self._begun
-        if begun is None or (begun.pipeline, begun.epochs) != (self.winner.pipeline.key, epochs):
+        if begun is None or begun.pipeline != self.winner.pipeline.key or (begun.epochs, begun.share) != length:
             return 0
         return begun.epoch
 
-    def _say_begun(self, epochs: int) -> None:
+    def _say_begun(self, length: Length) -> None:
         """Says whether a training that was interrupted goes on."""
         begun = self._begun
         if begun is None:
@@ -208,8 +219,11 @@ class FinalTraining:
         there = f"of {begun.epoch} of {counted(begun.epochs, 'epoch')}"
         if begun.pipeline != self.winner.pipeline.key:
             self._say(f"the checkpoint {there} is of another pipeline, so the final training begins anew")
-        elif begun.epochs != epochs:
-            self._say(f"the checkpoint {there} is of another length than {epochs}, so the final training begins anew")
+        elif begun.epochs != length.epochs:
+            other = f"is of another length than {length.epochs}"
+            self._say(f"the checkpoint {there} {other}, so the final training begins anew")
+        elif begun.share != length.share:
+            self._say(f"the checkpoint {there} is of other images, so the final training begins anew")
         else:
             self._say(f"the final training goes on from its checkpoint {there}")
 
@@ -234,7 +248,7 @@ class FinalTraining:
             return False
         return True
 
-    def _earlier(self, wanted: int | None) -> dict[str, Any] | None:
+    def _earlier(self, wanted: Length | None) -> dict[str, Any] | None:
         """Numbers of the model in the folder, None if there is none of this pipeline, or it would be trained longer."""
         if not ((self.out / RESULT_FILE).exists() and (self.out / MODEL_FILE).exists()):
             return None
@@ -244,17 +258,23 @@ class FinalTraining:
         if earlier.get("trial") != self.winner.number:
             self._say(f"the model there is of pipeline {earlier.get('trial')}; it will be replaced")
             return None
-        epochs = earlier.get("epochs")
-        if epochs is not None and wanted is not None and epochs < wanted and self._worth(epochs, wanted):
-            trained = f"the model there was trained for {counted(epochs, 'epoch')}"
-            self._say(f"{trained}; there is time for {wanted}, so it will be replaced")
-            return None
-        return {name: earlier[name] for name in ("test_accuracy", "epochs") if name in earlier}
-
-    def _worth(self, earlier: int, wanted: int) -> bool:
-        """Whether more epochs are worth a whole training: all of them, or many more."""
-        evaluator = self.env.evaluator
-        return wanted >= MORE * earlier or (isinstance(evaluator, Resumable) and wanted == evaluator.retrain_epochs)
+        epochs, evaluator = earlier.get("epochs"), self.env.evaluator
+        if epochs is not None and wanted is not None and isinstance(evaluator, Resumable):
+            there, whole = Length(epochs, earlier.get("image_share", 1.0)), Length(evaluator.retrain_epochs)
+            worth = wanted.passes >= MORE * there.passes or wanted == whole
+            if there.passes < wanted.passes and worth:
+                trained = f"the model there was trained for {_in_words(there)}"
+                self._say(f"{trained}; there is time for {_in_words(wanted)}, so it will be replaced")
+                return None
+        return {name: earlier[name] for name in ("test_accuracy", "epochs", "image_share") if name in earlier}
 
     def _say(self, text: str) -> None:
         self.console.print(text, highlight=False, markup=False, soft_wrap=True)
+
+
+def _in_words(length: Length, evaluator: Resumable | None = None) -> str:
+    """Epochs of a length, of how many of an evaluator, and the share of the images if it is not all of them."""
+    epochs = counted(length.epochs, "epoch")
+    if evaluator is not None:
+        epochs = f"{length.epochs} of {counted(evaluator.retrain_epochs, 'epoch')}"
+    return epochs if length.share == 1 else f"{epochs} on {length.share:.2%} of the images"

@@ -7,11 +7,12 @@ import statistics
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
 from ma2ml_agents.runs.progress import duration
 from ma2ml_agents.search.finalists import FinalistPlan
 from ma2ml_env import AutoMLEnv, Trial
-from ma2ml_env.evaluator import Resumable, is_instant
+from ma2ml_env.evaluator import Resumable, Shortenable, is_instant
 
 MARGIN = 1.1
 """Factor of caution on estimated seconds."""
@@ -24,6 +25,40 @@ LATEST = 10
 """Number of the latest evaluations that predict the next one."""
 FEW = 20
 """Number of pipelines below which a search is little more than a guess."""
+FEWEST_EPOCHS = 3
+"""Epochs of a final training below which it has fewer images instead: their pace is known before the last of them."""
+
+ROUNDING = 1e-9
+
+
+class Length(NamedTuple):
+    """Length of a final training.
+
+    Attributes:
+        epochs: number of epochs, at least 1.
+        share: share of the images that it trains on, in (0, 1].
+    """
+
+    epochs: int
+    share: float = 1.0
+
+    @property
+    def passes(self) -> float:
+        """Number of epochs on all images that take as long."""
+        return self.epochs * self.share
+
+    @classmethod
+    def fitting(cls, evaluator: Resumable, passes: float) -> Length:
+        """Returns the length of a final training for which there is time.
+
+        Args:
+            evaluator: of the training.
+            passes: number of epochs on all images that fit into the time; any number.
+        """
+        whole = evaluator.retrain_epochs
+        least = evaluator.least_share() if isinstance(evaluator, Shortenable) else 1.0
+        share = min(1.0, max(least, passes / min(FEWEST_EPOCHS, whole)))
+        return cls(max(1, math.floor(min(whole, passes / share + ROUNDING))), share)
 
 
 @dataclass(frozen=True)
@@ -120,21 +155,17 @@ class TimeSplit:
         """Returns the `time.monotonic()` at which the finalists' evaluations must end."""
         return None if self.limit is None else self.started + self.limit - self.final_seconds(trials)
 
-    def final_epochs(self, winner: Trial, trials: Sequence[Trial]) -> int | None:
-        """Returns the epochs of the final training for which time is left, None if all of them."""
-        evaluator = self.env.evaluator
-        if self.limit is None or not isinstance(evaluator, Resumable):
-            return None
-        needed = self.final_training_seconds(winner, trials)
-        if needed <= self.left:
-            return None
-        return max(1, math.floor(evaluator.retrain_epochs * self.left / needed))
+    def final_length(self, evaluator: Resumable, winner: Trial, trials: Sequence[Trial]) -> Length:
+        """Returns the length of the final training for which time is left."""
+        if math.isinf(self.left):
+            return Length(evaluator.retrain_epochs)
+        return Length.fitting(evaluator, self.left / self.final_epoch_seconds(evaluator, winner, trials))
 
-    def final_training_seconds(self, winner: Trial, trials: Sequence[Trial]) -> float:
-        """Returns the expected seconds of all epochs of the final training of a pipeline."""
-        assert isinstance(self.env.evaluator, Resumable)
+    def final_epoch_seconds(self, evaluator: Resumable, winner: Trial, trials: Sequence[Trial]) -> float:
+        """Returns the expected seconds of an epoch of the final training of a pipeline, on all images."""
         slowest = max(self._usual_seconds(trials), default=winner.result.seconds)
-        return MARGIN * min(winner.result.seconds, slowest) * self.env.evaluator.retrain_length()
+        seconds = MARGIN * min(winner.result.seconds, slowest) * evaluator.retrain_length() / evaluator.retrain_epochs
+        return max(seconds, 1e-9)
 
     def _reachable(self, done: int, pace: float) -> int | None:
         """Number of trials at which the search ends, if it had the least share of the limit from now on.

@@ -33,8 +33,9 @@ QUALITY = {
 def facts_of_run(folder: Path, training: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """Returns what a run's folder holds about its model; facts that are not there are left out.
 
-    Keys: `environment`, `learner`, `seed`, `budget`, `trials`, `trial`, `epochs` and `augmentation` (of the
-    final training; the latter where it is not the pipeline's), `pipeline` (in words), `action`, `flops`, `params`,
+    Keys: `environment`, `learner`, `seed`, `budget`, `trials`, `trial`, `epochs`, `image_share` and `augmentation` (of
+    the final training; the last two where they are not all images and the pipeline's), `pipeline` (in words), `action`,
+    `flops`, `params`,
     `observed_accuracy`, `expected_accuracy`, `interval`, `test_accuracy`,
     `test_interval` (Wilson's, 95 %; that of a balanced accuracy is as if all classes were recognized equally often),
     `metric`, `chance` (accuracy of guessing on the test images), `images` (numbers per split), `training_versions`.
@@ -59,6 +60,7 @@ def facts_of_run(folder: Path, training: Mapping[str, Any] | None = None) -> dic
         "trials": result.get("trials"),
         "trial": result.get("trial"),
         "epochs": result.get("epochs"),
+        "image_share": result.get("image_share"),
         "training_versions": config.get("project"),
         **{fact: result.get(field) for field, fact in QUALITY.items()},
         **_of_trial(folder / TRIALS_FILE, result.get("trial")),
@@ -136,7 +138,7 @@ def _of_trial(file: Path, number: int | None) -> dict[str, Any]:
 
 def _of_task(folder: Path, result: Mapping[str, Any]) -> dict[str, Any]:
     """Returns what a run's task says of its images; nothing where images are not trained on, or gone."""
-    test_accuracy, epochs = result.get("test_accuracy"), result.get("epochs")
+    test_accuracy, epochs, share = result.get("test_accuracy"), result.get("epochs"), result.get("image_share", 1.0)
     try:
         evaluator = env_of_run(folder).evaluator
         if not isinstance(evaluator, TrainEvaluator):
@@ -154,5 +156,5 @@ def _of_task(folder: Path, result: Mapping[str, Any]) -> dict[str, Any]:
         "images": images,
         "chance": chance and chance.accuracy,
         "test_interval": interval,
-        "augmentation": TRIVIAL if epochs and evaluator.retrains_with_trivial_augment(epochs) else None,
+        "augmentation": TRIVIAL if epochs and evaluator.retrains_with_trivial_augment(epochs, share) else None,
     }
