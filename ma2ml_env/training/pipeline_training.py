@@ -20,7 +20,7 @@ from ma2ml_env.tasks.task import Images, Splits, share_of
 from ma2ml_env.training.checkpoint import Checkpoint
 from ma2ml_env.training.classifier import Classifier
 from ma2ml_env.training.loop import DivergedError, Fit, Fitting, Normalization, accuracy, fit
-from ma2ml_env.training.precision import precision
+from ma2ml_env.training.precision import denormals_flushed, precision
 from ma2ml_env.types import Pipeline
 
 AVERAGED = 0.1
@@ -207,9 +207,9 @@ class PipelineTraining:
 
     @contextmanager
     def _deterministic(self, seed: int) -> Iterator[None]:
-        """Seeds torch, sets its threads and precision for one training; afterwards all are as before."""
-        before = torch.get_num_threads()
-        with torch.random.fork_rng(devices=[self.device] if self.device != "cpu" else []), precision(self.precision):
+        """Seeds torch, sets its threads and arithmetic for one training; afterwards all are as before."""
+        before, devices = torch.get_num_threads(), [self.device] if self.device != "cpu" else []
+        with torch.random.fork_rng(devices=devices), precision(self.precision), denormals_flushed():
             torch.manual_seed(seed)
             torch.set_num_threads(self.threads)
             try:

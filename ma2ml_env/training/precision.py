@@ -1,4 +1,4 @@
-"""Number format of the networks' arithmetic."""
+"""Number format of the networks' arithmetic, and its denormal numbers."""
 
 from __future__ import annotations
 
@@ -25,6 +25,26 @@ def precision(name: str) -> Iterator[None]:
     finally:
         torch.backends.cudnn.allow_tf32 = tf32
         _chosen.reset(token)
+
+
+@contextmanager
+def denormals_flushed() -> Iterator[None]:
+    """Takes denormal numbers for zero in a CPU's arithmetic within the block; afterwards they are as before.
+
+    Weights that have become irrelevant decay to such numbers, with which a training is five times as slow. It applies
+    to the calling thread, and to those that torch starts within the block.
+    """
+    before = _are_flushed()
+    torch.set_flush_denormal(True)
+    try:
+        yield
+    finally:
+        torch.set_flush_denormal(before)
+
+
+def _are_flushed() -> bool:
+    tiny = torch.finfo(torch.float32).tiny
+    return not bool((torch.tensor(tiny) / 2).view(torch.int32))
 
 
 @contextmanager

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 import weakref
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -10,6 +13,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from picture_files import write_pictures
 from rich.console import Console
 
 from ma2ml_agents.commands.finale import final_training
@@ -283,3 +287,32 @@ def test_the_model_that_stays_when_a_training_fails_is_named(
     assert "the model there is of pipeline 7; it will be replaced" in said
     file = final.out / "model.safetensors"
     assert f"so there is no model of it, and {file}, of an earlier training, stays: the loss is nan" in said
+
+
+THREADS = """
+import sys
+import torch
+from ma2ml_agents.commands import main
+from ma2ml_env.training import pipeline_training
+
+start = pipeline_training.PipelineTraining._started
+
+def started(self, *arguments, final=False):
+    if final:
+        halves = torch.full((1_000_000,), torch.finfo(torch.float32).tiny) / 2
+        print("denormal:", int(halves.view(torch.int32).count_nonzero()), "threads:", torch.get_num_threads())
+    return start(self, *arguments, final=final)
+
+pipeline_training.PipelineTraining._started = started
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+def test_every_thread_of_a_final_training_takes_denormal_numbers_for_zero(tmp_path: Path) -> None:
+    write_pictures(tmp_path / "pictures", {"a": 150, "b": 150}, size=24)
+    options = ["--budget", "1", "--finalists", "0", "--executor", "inline", "--seconds-per-pipeline", "0.5"]
+    options += ["--set", "retrain_epochs=1", "--set", "retrain_threads=2", "--out", str(tmp_path / "run")]
+    command = [sys.executable, "-c", THREADS, "train", "--data", str(tmp_path / "pictures"), *options]
+    usual = {name: value for name, value in os.environ.items() if name != "OMP_NUM_THREADS"}
+    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, env=usual)
+    assert "denormal: 0 threads: 2" in done.stdout.splitlines()

@@ -185,6 +185,23 @@ def test_the_final_model_holds_the_average_of_its_weights(monkeypatch: pytest.Mo
     assert any(not torch.equal(last[name], kept[name]) for name in kept)
 
 
+def test_denormal_numbers_are_zero_in_a_training_and_afterwards_as_before() -> None:
+    def survives() -> bool:
+        return bool((torch.tensor(torch.finfo(torch.float32).tiny) / 2).view(torch.int32))
+
+    evaluator, pipeline = case(RECIPES[0])
+    inside = list[bool]()
+    for before in (False, True):
+        torch.set_flush_denormal(before)
+        try:
+            evaluator.retrain_observed(pipeline, seed=0, epochs=1, on_step=lambda _: inside.append(survives()))
+            assert survives() is not before
+        finally:
+            torch.set_flush_denormal(False)
+    assert inside
+    assert not any(inside)
+
+
 def test_no_epochs_are_refused() -> None:
     evaluator, pipeline = case(RECIPES[0])
     with pytest.raises(MA2MLError, match="epochs must be in 1"):

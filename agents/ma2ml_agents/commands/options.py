@@ -49,6 +49,16 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+def one_thread() -> None:
+    """Limits torch to one thread in this process, which leaves the cores to the workers.
+
+    A final training starts threads of its own then, which take denormal numbers for zero.
+    """
+    import torch
+
+    torch.set_num_threads(1)
+
+
 def flat(groups: Iterable[Iterable[str]]) -> list[str]:
     """Returns all values of a `Repeatable` flag, in order."""
     return [value for group in groups for value in group]

@@ -12,7 +12,7 @@ from rich.console import Console
 
 from ma2ml_agents.commands.finale.retrainings import Retraining, Retrainings, retrain_table
 from ma2ml_agents.commands.model_files.run_facts import facts_of_run
-from ma2ml_agents.commands.options import parse
+from ma2ml_agents.commands.options import one_thread, parse
 from ma2ml_agents.runs.environment import entry_of_run
 from ma2ml_agents.runs.folder import lock_folder
 from ma2ml_agents.runs.training_progress import TrainingProgress
@@ -57,6 +57,7 @@ def main(argv: Sequence[str], prog: str) -> int:
     """Runs the command; returns 1 if no training succeeded."""
     options: RetrainOptions = parse(RetrainOptions, argv, prog)
     _check(options)
+    one_thread()
     console = Console()
     env = _scaled_env(options)
     with lock_folder(options.run):

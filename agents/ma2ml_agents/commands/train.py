@@ -18,7 +18,7 @@ from ma2ml_agents.commands.cost_check import check_bounds
 from ma2ml_agents.commands.data import with_data
 from ma2ml_agents.commands.finale.outcome import conclude
 from ma2ml_agents.commands.finale.time_split import LEAST_SEARCH, MOST_FINAL, TimeSplit
-from ma2ml_agents.commands.options import cores, flat, register_environments
+from ma2ml_agents.commands.options import cores, flat, one_thread, register_environments
 from ma2ml_agents.commands.session import Session
 from ma2ml_agents.commands.train_options import TrainOptions, parse_train
 from ma2ml_agents.executors import Executor, InlineExecutor, ProcessExecutor
@@ -64,6 +64,7 @@ def train(options: TrainOptions, console: Console) -> int:
     """
     started = time.monotonic()
     options.check()
+    one_thread()
     register_environments([options.search.registry])
     options, expected = with_data(options, console, _search_time(options, started))
     identity, out = _identity(options)
@@ -114,7 +115,6 @@ def _identity(options: TrainOptions) -> tuple[dict[str, Any], Path]:
 def _plan(env: AutoMLEnv, options: TrainOptions, out: Path, console: Console) -> SearchPlan:
     """Returns the checked plan of the search, whose budget is what the finalists leave, before its time is split."""
     search = options.search
-    _one_thread()
     return SearchPlan(
         env=env,
         learner=learner_from_config(search.algo, agent_specs(env), options.config, search.seed),
@@ -129,13 +129,6 @@ def _plan(env: AutoMLEnv, options: TrainOptions, out: Path, console: Console) ->
         retry_failed=options.evaluation.retry_failed,
         give_up_after=None if options.evaluation.ignore_failures else GIVE_UP_AFTER,
     )
-
-
-def _one_thread() -> None:
-    """Limits this process to one thread, which suffices for a learner, and leaves the cores to the workers."""
-    import torch
-
-    torch.set_num_threads(1)
 
 
 def _warm_start(options: TrainOptions, env: AutoMLEnv, out: Path, console: Console) -> list[JointAction]:

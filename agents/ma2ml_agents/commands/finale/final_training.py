@@ -172,7 +172,7 @@ class FinalTraining:
         return self._observed(evaluator, fitting, adapt=False)
 
     def _observed(self, evaluator: Resumable, length: Length, *, adapt: bool) -> tuple[Any, dict[str, Any]]:
-        """Trains with a bar and a curve; raises `_OtherPaceError` after two epochs if another length fits.
+        """Trains with a bar and a curve; raises `_OtherPaceError` after two epochs, or a long one, if another fits.
 
         Epochs of an earlier session are shown anew in no time, and are not measured.
         """

@@ -35,10 +35,9 @@ def facts_of_run(folder: Path, training: Mapping[str, Any] | None = None) -> dic
 
     Keys: `environment`, `learner`, `seed`, `budget`, `trials`, `trial`, `epochs`, `image_share` and `augmentation` (of
     the final training; the last two where they are not all images and the pipeline's), `pipeline` (in words), `action`,
-    `flops`, `params`,
-    `observed_accuracy`, `expected_accuracy`, `interval`, `test_accuracy`,
-    `test_interval` (Wilson's, 95 %; that of a balanced accuracy is as if all classes were recognized equally often),
-    `metric`, `chance` (accuracy of guessing on the test images), `images` (numbers per split), `training_versions`.
+    `flops`, `params`, `observed_accuracy`, `expected_accuracy`, `interval`, `test_accuracy`, `test_interval` (Wilson's,
+    95 %; that of a balanced accuracy is as if all classes were recognized equally often), `metric`, `chance` (accuracy
+    of guessing on the test images), `images` (numbers per split), `training_versions`.
 
     Args:
         folder: of the run.
