@@ -154,8 +154,8 @@ class PipelineTraining:
             file = Checkpoint(checkpoint, self._identity(pipeline, seed, epochs, len(both), share))
             if (state := file.load()) is not None:
                 training.load_state_dict(state)
-            for number, (loss, share) in enumerate(training.curve, start=1):
-                on_epoch(number, loss, share)
+            for number, point in enumerate(training.curve, start=1):
+                on_epoch(number, *point)
             while training.epoch < epochs:
                 training.run_epoch(on_step)
                 on_epoch(training.epoch, *training.curve[-1])

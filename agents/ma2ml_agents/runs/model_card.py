@@ -102,7 +102,9 @@ def _cost(about: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
 
 
 def _search(about: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
-    part = {"image_share": f"{about['image_share']:.2%}"} if "image_share" in about else {}
+    shown = dict(about)
+    if "image_share" in about:
+        shown["image_share"] = f"{about['image_share']:.2%}"
     labels = {
         "environment": "environment",
         "learner": "learner",
@@ -114,7 +116,7 @@ def _search(about: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
         "image_share": "share of the training images in it",
         "augmentation": "augmentation of the final training",
     }
-    return ((label, str({**about, **part}[name])) for name, label in labels.items() if name in about)
+    return ((label, str(shown[name])) for name, label in labels.items() if name in shown)
 
 
 def _finalists(about: Mapping[str, Any]) -> str:
