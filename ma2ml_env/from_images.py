@@ -127,7 +127,7 @@ def entry_from_images(
     on_step(f"reading the images of {folder}")
     task: ImageFolder = catalog.build(spec, catalog.TASKS, "the images")
     task.load()
-    device = others.get("device") or _device()
+    device = others.get("device") or usual_device()
     usual = _entry(task, Proxy(_usual_stride(task.image_size, device), LEAST_EPOCHS), device)
     usual.override(**others).build()  # refuses a setting before anything is timed
     proxy = _proxy(task, device, others, seconds_per_pipeline, search_time or SearchTime(), on_step)
@@ -194,7 +194,7 @@ def _proxy(
         on_step(f"measuring how fast networks of stem stride {candidate} train on this machine")
         entry = _entry(task, Proxy(candidate, LEAST_EPOCHS), device).override(**others)
         speed = _speed(entry, search_time.share(TIMING_SHARE))
-        slowdown = search_time.slowdown(speed.busy) if device == "cpu" else float(search_time.workers)
+        slowdown = search_time.slowdown(speed.busy, device)
         affordable = search_time.affordable(seconds, slowdown)
         training[candidate] = speed.training * speed.busy
         fixed = speed.measuring * (len(splits.validation) + 2 * min(len(splits.validation), 2000))
@@ -241,7 +241,8 @@ def _usual_stride(image_size: int, device: str) -> int:
     return strides[-1] if device == "cpu" else strides[0]
 
 
-def _device() -> str:
+def usual_device() -> str:
+    """Returns the device of trainings on own images where none is named: `"cuda"` where torch sees a GPU."""
     import torch
 
     return "cuda" if torch.cuda.is_available() else "cpu"

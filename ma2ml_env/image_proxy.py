@@ -19,6 +19,9 @@ FINAL_EPOCHS = 30
 over 120 of the coarser stem on 2,000 colored images."""
 LARGEST_CUT = 4.0
 """Largest factor by which an evaluation is shortened for more pipelines: shorter ones no longer tell them apart."""
+GPU_SHARING = 0.5
+"""Exponent of the number of workers that share a GPU in the seconds by the clock of an evaluation: small networks took
+1.3 and 1.9 times as long with 2 and 4 of them on an H100."""
 BUSY = 1.1
 """Seconds by the clock per second of processor time from which others use the cores too."""
 
@@ -71,13 +74,16 @@ class SearchTime(NamedTuple):
     loading: float = 0.0
     final: float = math.inf
 
-    def slowdown(self, busy: float) -> float:
+    def slowdown(self, busy: float, device: str = "cpu") -> float:
         """Returns the expected seconds by the clock per second of processor time, while all workers are at work.
 
         Args:
             busy: the same of one training alone, measured. Above `BUSY`, others compete for the cores, and each further
                 worker takes a core's share from all; else there are only too many workers for the cores.
+            device: of the trainings; all workers share a GPU.
         """
+        if device != "cpu":
+            return float(self.workers**GPU_SHARING)
         if busy > BUSY:
             return busy + (self.workers - 1) / self.cores
         return max(1.0, self.workers / self.cores)

@@ -12,7 +12,7 @@ import pytest
 from ma2ml_agents import agent_specs, make_learner, run_search
 from ma2ml_agents.executors import ProcessExecutor
 from ma2ml_agents.search import Callbacks
-from ma2ml_agents.search.plan import updates_before
+from ma2ml_agents.search.plan import most_in_flight, updates_before
 from ma2ml_env import AutoMLEnv, Decision, Result, SearchSpace, Trial
 from ma2ml_env.reward import accuracy
 from ma2ml_env.trials import TrialLogError
@@ -62,6 +62,18 @@ def test_updates_before_counts_the_full_batches_that_are_known(batch_size: int, 
     for number in range(50):
         known = [earlier for earlier in range(number) if earlier <= number - window]
         assert updates_before(number, batch_size, window) == len(known) // batch_size
+
+
+@pytest.mark.parametrize("name", ["ma2ml", "ma2ml_lite", "random_search"])
+@pytest.mark.parametrize("window", [1, 4, 20])
+def test_no_more_evaluations_are_in_flight_than_a_window_and_a_batch_allow(name: str, window: int) -> None:
+    learner = learner_for(game(RandomDuration()), name)
+    batch, ahead = learner.batch_size, 1 if learner.on_policy else window
+    in_flight = []
+    for done in range(60):
+        allowed = [number for number in range(200) if updates_before(number, batch, ahead) <= done // batch]
+        in_flight.append(len(allowed) - done)
+    assert most_in_flight(learner, window) == max(in_flight)
 
 
 @pytest.mark.parametrize("name", SETTINGS)

@@ -9,9 +9,9 @@ from dataclasses import asdict, dataclass
 import pytest
 import tyro
 
-from ma2ml_agents.commands import main
+from ma2ml_agents.commands import main, train_options
 from ma2ml_agents.commands.options import field_docs, help_registry, parse_settings
-from ma2ml_agents.commands.train_options import parse_train
+from ma2ml_agents.commands.train_options import GPU_WORKERS, parse_train
 from ma2ml_agents.learners.ma2ml import MA2ML
 from ma2ml_agents.learners.random_search import RandomSearch
 from ma2ml_env.errors import MA2MLError
@@ -27,6 +27,18 @@ def parse(*arguments: str):
 )
 def test_a_flag_counts_as_often_as_it_is_given(arguments: tuple[str, ...]) -> None:
     assert parse(*arguments).overrides() == {"a": 1, "b": 2}
+
+
+def test_workers_that_share_a_gpu_are_few_unless_they_are_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(train_options, "cores", lambda: 16)
+    monkeypatch.setattr(train_options, "usual_device", lambda: "cuda")
+    assert parse().workers() == 16
+    assert parse("--set", "device=cuda:1").workers() == GPU_WORKERS
+    assert parse("--data", "pictures").workers() == GPU_WORKERS
+    assert parse("--data", "pictures", "--set", "device=cpu").workers() == 16
+    assert parse("--set", "device=cuda", "--workers", "9").workers() == 9
+    monkeypatch.setattr(train_options, "cores", lambda: 2)
+    assert parse("--set", "device=cuda").workers() == 2
 
 
 def test_loggers_and_warm_starts_may_be_given_again() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
 import signal
 import subprocess
 import sys
@@ -32,11 +33,25 @@ def valid(pipeline: Pipeline, *, seed: int) -> Result:
     return Result((pipeline["a"]["x"] + pipeline["a"]["y"]) / 30, 1, 1, 0.0)
 
 
+def numbered(pipeline: Pipeline, *, seed: int) -> Result:
+    """The number of the process stands for the FLOPs."""
+    return Result(0.5, os.getpid(), 1, 0.0)
+
+
+def test_an_evaluation_alone_takes_the_worker_that_has_loaded_its_libraries() -> None:
+    env = env_of(numbered)
+    pipeline = env.decode({"a": (0, 0)})
+    with ProcessExecutor(env.evaluate, 3) as executor:
+        assert len({executor.submit(pipeline, 0).result().flops for _ in range(4)}) == 1
+        together = [executor.submit(pipeline, seed) for seed in range(12)]
+        assert all(future.result().flops > 1 for future in together)
+
+
 FAMILY = """
 import multiprocessing, os, subprocess, sys, time
 from ma2ml_agents import agent_specs, make_learner, run_search
 from ma2ml_agents.executors import ProcessExecutor
-from ma2ml_env import AutoMLEnv, Decision, Result, SearchSpace
+from ma2ml_env import AutoMLEnv, Decision, Pipeline, Result, SearchSpace
 from ma2ml_env.reward import accuracy
 
 def evaluate(pipeline, *, seed):

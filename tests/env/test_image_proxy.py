@@ -26,6 +26,12 @@ def test_on_a_busy_machine_each_further_worker_takes_its_share_of_the_cores() ->
     assert SearchTime(workers=2, cores=2).slowdown(1.5) == pytest.approx(4 / 2)
 
 
+def test_workers_that_share_a_gpu_slow_an_evaluation_by_less_than_their_number() -> None:
+    assert SearchTime(workers=1, cores=16).slowdown(1.0, "cuda") == 1
+    for workers in (2, 4):
+        assert 1 < SearchTime(workers=workers, cores=16).slowdown(1.0, "cuda") < workers
+
+
 @pytest.mark.usefixtures("now")
 def test_an_evaluation_is_as_long_as_asked_where_enough_of_them_fit() -> None:
     assert SearchTime(ends=math.inf).affordable(20.0, 3.0) == 20

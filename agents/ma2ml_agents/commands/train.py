@@ -28,7 +28,7 @@ from ma2ml_agents.runs.folder import check_folder, run_folder
 from ma2ml_agents.runs.loggers import SearchLog, check_loggers
 from ma2ml_agents.search import SearchPlan
 from ma2ml_agents.search.loop import TRIALS_FILE
-from ma2ml_agents.search.plan import GIVE_UP_AFTER
+from ma2ml_agents.search.plan import GIVE_UP_AFTER, most_in_flight
 from ma2ml_agents.search.pruner import make_pruner
 from ma2ml_agents.search.warm_start import default_action, read_warm_start
 from ma2ml_env import AutoMLEnv
@@ -84,7 +84,7 @@ def train(options: TrainOptions, console: Console) -> int:
             executor = _executor(env, options)
             stack.callback(executor.shutdown)
             fixed = options.finale.finalists is not None
-            workers = executor.capacity  # that of a whole cluster
+            workers = min(executor.capacity, most_in_flight(plan.learner, options.search.window))
             split = TimeSplit(options.time_limit(), env, options.finalists(), workers, started, *expected, fixed)
             plan = replace(plan, time_limit=split.search_limit(), reserve=split.after_search, pace=split.pace)
             title = f"{options.search.algo} on {options.search.env}"
@@ -97,7 +97,7 @@ def _search_time(options: TrainOptions, started: float) -> SearchTime:
     limit = options.time_limit()
     return SearchTime(
         ends=math.inf if limit is None else started + LEAST_SEARCH * limit,
-        workers=1 if options.evaluation.executor == "inline" else options.evaluation.workers,
+        workers=1 if options.evaluation.executor == "inline" else min(options.workers(), options.search.window),
         pipelines=min(PIPELINES, options.search.budget),
         cores=cores(),
         loading=0.0 if options.evaluation.executor == "inline" else min(time.process_time(), MOST_LOADING),
@@ -179,4 +179,4 @@ def _executor(env: AutoMLEnv, options: TrainOptions) -> Executor:
     if _in_process(env, options):
         return InlineExecutor(env.evaluate)
     memory_limit = None if evaluation.memory_limit is None else round(evaluation.memory_limit * 2**30)
-    return ProcessExecutor(env.evaluate, evaluation.workers, timeout=evaluation.timeout, memory_limit=memory_limit)
+    return ProcessExecutor(env.evaluate, options.workers(), timeout=evaluation.timeout, memory_limit=memory_limit)

@@ -64,7 +64,7 @@ class ProcessExecutor(ManagedExecutor):
                 f"this evaluator cannot be sent to another process ({error}); use the inline executor"
             ) from error
         self._workers = [Worker(payload, timeout, memory_limit) for _ in range(workers)]
-        self._idle: queue.SimpleQueue[Worker] = queue.SimpleQueue()
+        self._idle: queue.LifoQueue[Worker] = queue.LifoQueue()
         for worker in self._workers:
             self._idle.put(worker)
         self._submitted: set[Future[Result]] = set()
@@ -72,7 +72,7 @@ class ProcessExecutor(ManagedExecutor):
         atexit.register(self.shutdown)
 
     def submit(self, pipeline: Pipeline, seed: int, **fidelity: Any) -> Future[Result]:
-        """Evaluates in the next idle worker."""
+        """Evaluates in the worker that was busy last, as the others may still have to load their libraries."""
         future = in_background(self._run, pipeline, seed, fidelity)
         self._submitted.add(future)
         future.add_done_callback(self._submitted.discard)

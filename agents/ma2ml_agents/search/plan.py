@@ -129,3 +129,13 @@ def updates_before(number: int, batch_size: int, window: int) -> int:
         window: number of proposals that may run ahead, at least 1; with 1 all earlier results are known.
     """
     return max(0, number - window + 1) // batch_size
+
+
+def most_in_flight(learner: Learner, window: int) -> int:
+    """Returns the most evaluations that a search has at once, however many workers there are.
+
+    Args:
+        learner: of the search.
+        window: number of proposals that may run ahead, at least 1; an on-policy learner takes 1.
+    """
+    return learner.batch_size + (1 if learner.on_policy else window) - 1
