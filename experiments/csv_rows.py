@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import lzma
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,10 +12,12 @@ import pandas as pd
 
 
 def append_rows(file: Path, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-    """Appends rows to a CSV file; a new one begins with the names of its columns."""
-    with file.open("a", encoding="utf-8", newline="") as text:
+    """Appends rows to a CSV file, compressed if it ends in `.xz`; a new one begins with the names of its columns."""
+    new = not file.exists()
+    opened = lzma.open if file.suffix == ".xz" else open
+    with opened(file, "at", encoding="utf-8", newline="") as text:
         writer = csv.writer(text, lineterminator="\n")
-        if text.tell() == 0:
+        if new:
             writer.writerow(columns)
         writer.writerows(rows)
 

@@ -1,6 +1,6 @@
 """Measure what finalists gain where the truth is known, for how many evaluations.
 
-    python experiments/finalists.py --seeds 10
+    python experiments/finalists.py --seeds 10 [--workers 16]
     python experiments/finalists.py --show
 
 A search of `budget` evaluations spends k x n of them at its end on finalists: its k best distinct pipelines are
@@ -10,13 +10,15 @@ the critic, given the new ones too. Against them stand the best observed reward,
 that spends its whole budget. The value of an answer is its noise-free reward.
 
 Learners draw the same proposals under any budget, so one search of 300 evaluations shows them all. Runs are appended to
-`results/finalists/runs.csv` and not repeated. The tables go to `results/finalists/finalists.md`.
+`results/finalists/runs.csv.xz` and not repeated. The tables go to `results/finalists/finalists.md`.
 """
 
 from __future__ import annotations
 
 import argparse
+import multiprocessing
 from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
 from typing import Any
 
@@ -30,23 +32,34 @@ from ma2ml_agents import agent_specs, make_learner, run_search
 from ma2ml_agents.building_blocks.gaussian_process.process import GaussianProcess
 from ma2ml_agents.building_blocks.joint_action import Layout
 from ma2ml_agents.building_blocks.standardize import normal_scores
+from ma2ml_agents.search.finalists import FinalistPlan
 from ma2ml_agents.search.shrinkage import expected_values
 from ma2ml_env import AutoMLEnv, Trial
 from ma2ml_env.trials import top_k
 
 HERE = Path(__file__).parent
-RUNS, PAGE = HERE / "results/finalists/runs.csv", HERE / "results/finalists/finalists.md"
+RUNS, PAGE = HERE / "results/finalists/runs.csv.xz", HERE / "results/finalists/finalists.md"
 PROBLEMS = (
     "ma2ml/digits-surrogate-v0",
     "ma2ml/fcnet-protein-v0",
     "ma2ml/fcnet-naval-v0",
     "ma2ml/fcnet-parkinsons-v0",
     "ma2ml/fcnet-slice-v0",
+    "ma2ml/cifar10-16px-surrogate-v0",
     "ma2ml/synthetic-v0",
 )
-LEARNERS = ("random_search", "regularized_evolution", "one_plus_one", "ma2ml_lite", "ma2ml", "gp", "tpe")
-BUDGETS = (80, 300)
-FINALISTS, REPEATS = (1, 3, 5, 10), (1, 2, 3)
+LEARNERS = (
+    "random_search",
+    "regularized_evolution",
+    "one_plus_one",
+    "ma2ml_lite",
+    "ma2ml_on_policy",
+    "ma2ml",
+    "gp",
+    "tpe",
+)
+BUDGETS = (40, 80, 150, 300)
+FINALISTS, REPEATS = (1, 2, 3, 4, 5, 10), (1, 2, 3)
 FIT_STEPS = 20
 RULES = ("observed_new", "observed_all", "critic_new", "critic_all", "critic_posterior")
 CELL = ["problem", "learner", "seed"]
@@ -123,6 +136,7 @@ class Finale:
 
 def run(problem: str, learner: str, seed: int) -> list[list[Any]]:
     """Rows of one search."""
+    torch.set_num_threads(1)
     env = ma2ml_env.make(problem)
     env.reset(seed=seed)
     trials = run_search(env, make_learner(learner, agent_specs(env), seed=seed), max(BUDGETS))
@@ -143,12 +157,11 @@ def missing(seeds: int) -> list[tuple[str, str, int]]:
 
 
 def gains(runs: pd.DataFrame) -> pd.DataFrame:
-    """Mean gains over the highest observed reward of a search with the whole budget, by budget, k and n."""
-    usual = runs[runs.k == 0].set_index([*CELL, "budget"])["observed_new"]
+    """Gains over the highest observed reward of a search with the whole budget, in percentage points, by run."""
     found = runs.set_index([*CELL, "budget"])
-    for rule in RULES:
-        found[rule] -= usual.reindex(found.index)
-    return found.reset_index().groupby(["budget", "k", "n"])[list(RULES)].mean()
+    usual = found[found.k == 0]["observed_new"].reindex(found.index)
+    found[list(RULES)] = 100 * found[list(RULES)].sub(usual, axis=0)
+    return found.reset_index()
 
 
 def page(runs: pd.DataFrame) -> str:
@@ -157,20 +170,15 @@ def page(runs: pd.DataFrame) -> str:
     searches = runs[CELL].drop_duplicates()
     lines += [
         f"{len(searches)} searches: {searches.problem.nunique()} problems, {searches.learner.nunique()} learners, "
-        f"{searches.seed.nunique()} seeds. Gains are in percentage points of reward; with k = 0 nothing is evaluated "
-        "again.",
+        f"{searches.seed.nunique()} seeds. Gains are in percentage points of reward, ± their standard error; with "
+        "k = 0 nothing is evaluated again.",
         "",
     ]
-    subsets = {"all problems": runs, **{name: runs[runs.problem == name] for name in PROBLEMS}}
-    for name, part in subsets.items():
-        for budget, table in gains(part).groupby(level="budget"):
-            lines += [f"## {name}, {budget} evaluations", "", f"| k | n | {' | '.join(map(_title, RULES))} |"]
-            lines.append("|---|---|" + "---|" * len(RULES))
-            for (_, k, n), row in table.iterrows():
-                lines.append(f"| {k} | {n} | " + " | ".join(f"{100 * row[rule]:+.2f}" for rule in RULES) + " |")
-            lines.append("")
-    lines += _by_learner(runs) + _intervals(runs)
-    return "\n".join(lines)
+    found = gains(runs)
+    lines += _defaults(found)
+    for budget in BUDGETS:
+        lines += _rules(found[found.budget == budget], budget) + _problems(found[found.budget == budget], budget)
+    return "\n".join([*lines, *_intervals(runs)])
 
 
 def _title(rule: str) -> str:
@@ -179,16 +187,42 @@ def _title(rule: str) -> str:
     return f"finalists {'observed' if chosen == 'observed' else 'by critic'}, winner by {by}"
 
 
-def _by_learner(runs: pd.DataFrame, k: int = 5, n: int = 2) -> list[str]:
-    """Lines of a table of the gains of k observed finalists by n evaluations, by learner, with standard errors."""
-    lines = [f"## {k} finalists, {n} evaluations each, by learner", "", "| learner | 300 evaluations | searches |"]
-    lines.append("|---|---|---|")
-    large = runs[runs.budget == max(BUDGETS)]
-    usual = large[large.k == 0].set_index(CELL)["observed_new"]
-    gain = large[(large.k == k) & (large.n == n)].set_index(CELL)["observed_new"] - usual
-    for learner, values in gain.groupby(level="learner"):
-        lines.append(f"| {learner} | {100 * values.mean():+.2f} ± {100 * values.sem():.2f} | {len(values)} |")
-    return [*lines, f"| all | {100 * gain.mean():+.2f} ± {100 * gain.sem():.2f} | {len(gain)} |", ""]
+def _defaults(found: pd.DataFrame) -> list[str]:
+    """Lines of a table of the gains of the default extent, which has observed finalists and takes the new mean."""
+    plans = {budget: FinalistPlan.of_budget(budget) for budget in BUDGETS}
+    heads = [f"{budget} evaluations: {plan.count} x {plan.repeats}" for budget, plan in plans.items()]
+    lines = ["## The default extent, by learner", "", f"| learner | {' | '.join(heads)} | searches |"]
+    lines.append("|---|" + "---|" * (len(heads) + 1))
+    cells = {b: found[(found.budget == b) & (found.k == p.count) & (found.n == p.repeats)] for b, p in plans.items()}
+    for learner in [*LEARNERS, "all"]:
+        parts = [cell if learner == "all" else cell[cell.learner == learner] for cell in cells.values()]
+        values = " | ".join(_mean(part.observed_new) for part in parts)
+        lines.append(f"| {learner} | {values} | {len(parts[0])} |")
+    return [*lines, ""]
+
+
+def _rules(found: pd.DataFrame, budget: int) -> list[str]:
+    """Lines of a table of the gains of every rule, by extent."""
+    lines = [f"## {budget} evaluations, by rule", "", f"| k | n | {' | '.join(map(_title, RULES))} |"]
+    lines.append("|---|---|" + "---|" * len(RULES))
+    for (k, n), part in found.groupby(["k", "n"]):
+        lines.append(f"| {k} | {n} | {' | '.join(_mean(part[rule]) for rule in RULES)} |")
+    return [*lines, ""]
+
+
+def _problems(found: pd.DataFrame, budget: int) -> list[str]:
+    """Lines of a table of the gains of observed finalists whose new mean decides, by extent and problem."""
+    names = [problem.removeprefix("ma2ml/").removesuffix("-v0") for problem in PROBLEMS]
+    lines = [f"## {budget} evaluations, by problem", "", f"| k | n | {' | '.join(names)} |"]
+    lines.append("|---|---|" + "---|" * len(names))
+    for (k, n), part in found.groupby(["k", "n"]):
+        values = (_mean(part[part.problem == problem].observed_new) for problem in PROBLEMS)
+        lines.append(f"| {k} | {n} | {' | '.join(values)} |")
+    return [*lines, ""]
+
+
+def _mean(values: pd.Series) -> str:
+    return f"{values.mean():+.2f} ± {values.sem():.2f}"
 
 
 def _intervals(runs: pd.DataFrame) -> list[str]:
@@ -204,14 +238,17 @@ def _intervals(runs: pd.DataFrame) -> list[str]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, default=10)
+    parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--show", action="store_true", help="make no runs, write the tables")
     given = parser.parse_args()
-    torch.set_num_threads(1)
-    RUNS.parent.mkdir(parents=True, exist_ok=True)
-    for cell in [] if given.show else missing(given.seeds):
-        rows = run(*cell)
-        append_rows(RUNS, COLUMNS, rows)
-        print(*cell, flush=True)
+    if not given.show:
+        RUNS.parent.mkdir(parents=True, exist_ok=True)
+        spawn = multiprocessing.get_context("spawn")
+        with ProcessPoolExecutor(given.workers, mp_context=spawn) as pool:
+            searches = {pool.submit(run, *cell): cell for cell in missing(given.seeds)}
+            for search in as_completed(searches):
+                append_rows(RUNS, COLUMNS, search.result())
+                print(*searches[search], flush=True)
     PAGE.write_text(page(pd.read_csv(RUNS)), encoding="utf-8")
 
 

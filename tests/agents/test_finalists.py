@@ -174,11 +174,28 @@ def test_failed_evaluations_are_repeated_on_demand(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("budget", "plan"), [(1, (0, 2)), (30, (0, 2)), (40, (2, 2)), (80, (4, 2)), (300, (5, 2)), (10_000, (5, 2))]
+    ("budget", "plan"),
+    [(39, (0, 1)), (40, (2, 1)), (60, (3, 1)), (80, (2, 2)), (120, (2, 3)), (180, (3, 3)), (10_000, (5, 3))],
 )
-def test_the_default_is_at_most_a_tenth_of_the_budget(budget: int, plan: tuple[int, int]) -> None:
+def test_the_default_is_at_most_a_twentieth_of_the_budget(budget: int, plan: tuple[int, int]) -> None:
     found = FinalistPlan.of_budget(budget)
     assert (found.count, found.repeats) == plan
+    assert found.cost <= budget / 20
+
+
+def test_finalists_or_evaluations_that_are_asked_for_stay_as_they_are() -> None:
+    assert FinalistPlan.of_budget(80, 5) == FinalistPlan(5, 2)
+    assert FinalistPlan.of_budget(80, None, 1) == FinalistPlan(4, 1)
+    assert FinalistPlan.of_budget(10**4, None, 7) == FinalistPlan(5, 7)
+
+
+@pytest.mark.parametrize("repeats", [None, 1, 2])
+def test_the_finalists_of_a_search_suit_the_budget_that_the_two_make_up(repeats: int | None) -> None:
+    for budget in range(1, 400):
+        wanted = FinalistPlan.of_budget(budget, None, repeats)
+        trials = budget - wanted.cost
+        found = FinalistPlan.of_search(trials, repeats)
+        assert wanted.cost <= found.cost <= (trials + found.cost) / 20
 
 
 def test_a_plan_out_of_range_or_beyond_the_budget_is_refused() -> None:

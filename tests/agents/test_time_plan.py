@@ -24,8 +24,8 @@ def split_of(limit: float | None, *seconds: float, **settings) -> tuple[TimeSpli
 
 def test_the_pipelines_that_fit_leave_the_share_of_the_final_training() -> None:
     split, _ = split_of(1000.0, expected=20.0)
-    # 49 fit at 20 s for two workers in the search's least share, which 2 finalists of 2 evaluations suit
-    kept = MARGIN * 20 * 2 + MARGIN * 20 * 4
+    # 44 fit at 20 s for two workers in the search's least share, which 2 finalists of one evaluation suit
+    kept = MARGIN * 20 + MARGIN * 20 * 4
     assert split.fitting() == 2 * math.floor((1000 - 1 - kept) / 20)
     assert replace(split, loading=100.0).fitting() == 2 * math.floor((1000 - 1 - 100 - kept) / 20)
     assert replace(split, expected=math.nan).fitting() is None
@@ -58,20 +58,28 @@ def test_finalists_follow_from_the_pipelines_there_are_and_the_time_that_is_left
     assert replace(late, finalists=FinalistPlan(6, 2)).extent(trials).count == 0
 
 
-@pytest.mark.parametrize(("pipelines", "count"), [(35, 0), (36, 2), (53, 2), (54, 3), (71, 3), (72, 4), (200, 4)])
+@pytest.mark.parametrize(("pipelines", "count"), [(75, 0), (76, 2), (113, 2), (114, 3), (151, 3), (152, 4), (400, 4)])
 def test_the_finalists_that_suit_the_pipelines_are_those_of_a_budget_for_both(pipelines: int, count: int) -> None:
     env, _ = slow_trials()
     trials = [trial_of(env, number) for number in range(pipelines)]
-    split = TimeSplit(1e6, env, FinalistPlan(4, 2), workers=2)
-    assert split.extent(trials) == FinalistPlan(count, 2)
-    if count:
-        assert FinalistPlan.of_budget(pipelines + 2 * count).count >= count
+    split = TimeSplit(1e6, env, FinalistPlan(4, 2), workers=2, repeats=2)
+    assert split.extent(trials).count == count
+    assert 2 * count <= (pipelines + 2 * count) / 20
+
+
+def test_few_pipelines_have_fewer_evaluations_of_a_finalist_unless_their_number_is_asked_for() -> None:
+    env, _ = slow_trials()
+    trials = [trial_of(env, number) for number in range(57)]
+    split = TimeSplit(1e6, env, FinalistPlan(5, 3), workers=2)
+    assert split.extent(trials) == FinalistPlan(3, 1), "57 trials and 3 evaluations are a budget of 60"
+    assert replace(split, repeats=3).extent(trials).count == 0
+    assert replace(split, finalists=FinalistPlan(2, 1)).extent(trials) == FinalistPlan(2, 1), "no more than wanted"
 
 
 def test_stored_finalists_need_no_time_and_stay() -> None:
     env, _ = slow_trials()
-    trials = [trial_of(env, number) for number in range(72)]
-    split = TimeSplit(25.0, env, FinalistPlan(4, 2), workers=2)
+    trials = [trial_of(env, number) for number in range(152)]
+    split = TimeSplit(25.0, env, FinalistPlan(4, 2), workers=2, repeats=2)
     assert split.extent(trials).count == 2, "15 s suffice for two evaluations of 10 s at once"
 
     def stored(*pairs: tuple[int, int]) -> Callable[[FinalistPlan], int]:

@@ -22,8 +22,10 @@ from ma2ml_env.types import derived_seed
 
 FINALISTS_FILE = "finalists.db"
 REPEATS = 2
-MOST, SHARE = 5, 10
-"""Default number of finalists, of a budget of which their evaluations are at most one in ten."""
+"""Default number of evaluations of each of so many finalists as were asked for."""
+MOST, MOST_REPEATS, SHARE = 5, 3, 20
+"""Largest default numbers of finalists and of evaluations of each, which are at most one in 20 of a budget: of the
+extents measured on seven problems, more lose by a shorter search what they gain by a better choice."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +41,7 @@ class FinalistPlan:
     """
 
     count: int = MOST
-    repeats: int = REPEATS
+    repeats: int = MOST_REPEATS
 
     def __post_init__(self) -> None:
         for name, value, least in (("finalists", self.count, 0), ("finalist_trials", self.repeats, 1)):
@@ -50,6 +52,9 @@ class FinalistPlan:
     def of_budget(cls, budget: int, count: int | None = None, repeats: int | None = None) -> FinalistPlan:
         """Returns the plan within a budget; numbers that are None follow from it.
 
+        What a twentieth of the budget pays for are two finalists, then up to three evaluations of each, then up to five
+        finalists.
+
         Args:
             budget: number of all evaluations, at least 1.
             count: number of finalists.
@@ -58,17 +63,29 @@ class FinalistPlan:
         Raises:
             MA2MLError: for numbers out of range, or if nothing of the budget is left for the search.
         """
-        each = REPEATS if repeats is None else repeats
+        paid = budget // SHARE
+        if repeats is None:
+            repeats = REPEATS if count is not None else min(MOST_REPEATS, max(1, paid // 2))
         if count is None:
-            fitting = budget // SHARE // max(1, each)
+            fitting = paid // max(1, repeats)
             count = min(MOST, fitting) if fitting > 1 else 0
-        plan = cls(count, each)
+        plan = cls(count, repeats)
         if plan.cost >= budget:
             raise MA2MLError(
                 f"{plan.count} finalists of {plan.repeats} evaluations each leave nothing of a budget of {budget} for "
                 "the search; take fewer, or --finalists 0"
             )
         return plan
+
+    @classmethod
+    def of_search(cls, trials: int, repeats: int | None = None) -> FinalistPlan:
+        """Returns the default plan after a search of so many trials, which are the rest of the budget.
+
+        Args:
+            trials: number of trials of the search.
+            repeats: evaluations of each finalist; None if they follow too.
+        """
+        return cls.of_budget(max(1, trials * SHARE // (SHARE - 1)), None, repeats)
 
     @property
     def cost(self) -> int:

@@ -6,7 +6,6 @@ import math
 import re
 from dataclasses import dataclass
 
-from ma2ml_agents.search.finalists import REPEATS
 from ma2ml_env.errors import MA2MLError
 
 UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
@@ -18,10 +17,11 @@ class FinaleOptions:
     """Finalists: the best pipelines of the search, evaluated again so that the winner is not the luckiest."""
 
     finalists: int | None = None
-    """Number of finalists; 0 for none, so that the highest observed reward wins. By default up to 5, as many as a tenth
-    of the budget pays for. Their evaluations are part of the budget."""
-    finalist_trials: int = REPEATS
-    """Evaluations of each finalist, under other seeds than the search's."""
+    """Number of finalists; 0 for none, so that the highest observed reward wins. By default up to 5, as many as a
+    twentieth of the budget pays for. Their evaluations are part of the budget."""
+    finalist_trials: int | None = None
+    """Evaluations of each finalist, under other seeds than the search's. By default up to 3, as many as a twentieth of
+    the budget pays for, and 2 with --finalists."""
 
 
 def duration_seconds(text: str) -> float:

@@ -77,6 +77,7 @@ class TimeSplit:
         expected: seconds of an evaluation by the clock, measured beforehand; NaN if it was not.
         loading: seconds by the clock of a worker before its first evaluation.
         fixed_finalists: whether their number was asked for, so that it does not follow from that of the pipelines.
+        repeats: evaluations of each finalist that were asked for; None if they follow from the number of pipelines.
     """
 
     limit: float | None
@@ -87,6 +88,7 @@ class TimeSplit:
     expected: float = math.nan
     loading: float = 0.0
     fixed_finalists: bool = False
+    repeats: int | None = None
 
     @property
     def left(self) -> float:
@@ -178,13 +180,10 @@ class TimeSplit:
         return done + math.floor(left / pace) * self.workers
 
     def _suiting(self, trials: int | None) -> FinalistPlan:
-        """The finalists that suit so many trials, as many as a budget of these and of the finalists pays for."""
-        wanted = self.finalists
+        """The finalists that suit so many trials, no more than were wanted."""
         if self.fixed_finalists or trials is None:
-            return wanted
-        plans = (replace(wanted, count=count) for count in range(wanted.count, 1, -1))
-        paid = (p for p in plans if FinalistPlan.of_budget(trials + p.cost, None, p.repeats).count >= p.count)
-        return next(paid, replace(wanted, count=0))
+            return self.finalists
+        return min(self.finalists, FinalistPlan.of_search(trials, self.repeats), key=lambda plan: plan.cost)
 
     def _finalist_seconds(self, pace: float, trials: int | None) -> float:
         rounds = math.ceil(self._suiting(trials).cost / self.workers)
