@@ -233,12 +233,8 @@ def _intervals(runs: pd.DataFrame) -> list[str]:
     lines = [
         "## Estimates of the winner's value",
         "",
-        "Share of the intervals of 95 % that hold the true value, all budgets",
-    ]
-    lines[-1] += (
-        ". An FCNet problem has four stored trainings of a pipeline, of which two evaluations are often the same."
-    )
-    lines += [
+        "Share of the intervals of 95 % that hold the true value, at all budgets, and the mean error in percentage "
+        "points. FCNet's tables have four trainings of a pipeline, so that two evaluations are often the same.",
         "",
         f"| k | n | {' | '.join(map(_name, PROBLEMS))} | mean error |",
         "|---|---|" + "---|" * (len(PROBLEMS) + 1),
