@@ -13,7 +13,7 @@ import pandas as pd
 
 def append_rows(file: Path, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
     """Appends rows to a CSV file, compressed if it ends in `.xz`; a new one begins with the names of its columns."""
-    new = not file.exists()
+    new = not file.exists() or not file.stat().st_size
     opened = lzma.open if file.suffix == ".xz" else open
     with opened(file, "at", encoding="utf-8", newline="") as text:
         writer = csv.writer(text, lineterminator="\n")

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import argparse
 import multiprocessing
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
 from typing import Any
@@ -64,6 +64,7 @@ FIT_STEPS = 20
 RULES = ("observed_new", "observed_all", "critic_new", "critic_all", "critic_posterior")
 CELL = ["problem", "learner", "seed"]
 COLUMNS = [*CELL, "budget", "k", "n", *RULES, "covered", "error"]
+Cell = Callable[[pd.DataFrame], str]
 
 
 class Finale:
@@ -126,7 +127,7 @@ class Finale:
         return [*found, *self.checked(observed, new, mean)]
 
     def checked(self, shortlist: Sequence[Trial], new: Any, mean: Any) -> list[Any]:
-        """Whether the winner's interval holds its true value, and its estimate's error."""
+        """Checks the winner's interval: 1 if it holds the true value, else 0, and the error of its estimate."""
         estimates = expected_values([new[t.pipeline.key] for t in shortlist], [t.reward for t in shortlist])
         winner = max(range(len(shortlist)), key=lambda row: mean[shortlist[row].pipeline.key])
         said, truth = estimates[winner], self.value(shortlist[winner])
@@ -203,47 +204,46 @@ def _defaults(found: pd.DataFrame) -> list[str]:
 
 def _rules(found: pd.DataFrame, budget: int) -> list[str]:
     """Lines of a table of the gains of every rule, by extent."""
-    lines = [f"## {budget} evaluations, by rule", "", f"| k | n | {' | '.join(map(_title, RULES))} |"]
-    lines.append("|---|---|" + "---|" * len(RULES))
-    for (k, n), part in found.groupby(["k", "n"]):
-        lines.append(f"| {k} | {n} | {' | '.join(_mean(part[rule]) for rule in RULES)} |")
-    return [*lines, ""]
+    cells = {_title(rule): lambda part, rule=rule: _mean(part[rule]) for rule in RULES}
+    return [f"## {budget} evaluations, by rule", "", *_by_extent(found, cells)]
 
 
 def _problems(found: pd.DataFrame, budget: int) -> list[str]:
     """Lines of a table of the gains of observed finalists whose new mean decides, by extent and problem."""
-    lines = [f"## {budget} evaluations, by problem", "", f"| k | n | {' | '.join(map(_name, PROBLEMS))} |"]
-    lines.append("|---|---|" + "---|" * len(PROBLEMS))
-    for (k, n), part in found.groupby(["k", "n"]):
-        values = (_mean(part[part.problem == problem].observed_new) for problem in PROBLEMS)
-        lines.append(f"| {k} | {n} | {' | '.join(values)} |")
-    return [*lines, ""]
-
-
-def _name(problem: str) -> str:
-    return problem.removeprefix("ma2ml/").removesuffix("-v0")
-
-
-def _mean(values: pd.Series) -> str:
-    return f"{values.mean():+.2f} ± {values.sem():.2f}"
+    cells = _by_problem(lambda part: _mean(part.observed_new))
+    return [f"## {budget} evaluations, by problem", "", *_by_extent(found, cells)]
 
 
 def _intervals(runs: pd.DataFrame) -> list[str]:
     """Lines of a table of the winner's estimate: share of intervals that hold the truth, by problem, and mean error."""
-    lines = [
+    cells = _by_problem(lambda part: f"{part.covered.mean():.0%}")
+    cells["mean error"] = lambda part: f"{100 * part.error.mean():+.2f}"
+    return [
         "## Estimates of the winner's value",
         "",
         "Share of the intervals of 95 % that hold the true value, at all budgets, and the mean error in percentage "
         "points. FCNet's tables have four trainings of a pipeline, so that two evaluations are often the same.",
         "",
-        f"| k | n | {' | '.join(map(_name, PROBLEMS))} | mean error |",
-        "|---|---|" + "---|" * (len(PROBLEMS) + 1),
+        *_by_extent(runs[(runs.k > 0) & runs.covered.notna()], cells),
     ]
-    for (k, n), part in runs[(runs.k > 0) & runs.covered.notna()].groupby(["k", "n"]):
-        held = part.groupby("problem").covered.mean()
-        shares = " | ".join(f"{held[problem]:.0%}" for problem in PROBLEMS)
-        lines.append(f"| {k} | {n} | {shares} | {100 * part.error.mean():+.2f} |")
+
+
+def _by_problem(cell: Cell) -> dict[str, Cell]:
+    """The same cell for every problem."""
+    names = {problem: problem.removeprefix("ma2ml/").removesuffix("-v0") for problem in PROBLEMS}
+    return {name: lambda part, one=problem: cell(part[part.problem == one]) for problem, name in names.items()}
+
+
+def _by_extent(rows: pd.DataFrame, cells: Mapping[str, Cell]) -> list[str]:
+    """Lines of a table with a row per extent; cells are {title of a column: text from the rows of an extent}."""
+    lines = [f"| k | n | {' | '.join(cells)} |", "|---|---|" + "---|" * len(cells)]
+    for (k, n), part in rows.groupby(["k", "n"]):
+        lines.append(f"| {k} | {n} | {' | '.join(cell(part) for cell in cells.values())} |")
     return [*lines, ""]
+
+
+def _mean(values: pd.Series) -> str:
+    return f"{values.mean():+.2f} ± {values.sem():.2f}"
 
 
 def main() -> None:
