@@ -51,7 +51,7 @@ FAMILY = """
 import multiprocessing, os, subprocess, sys, time
 from ma2ml_agents import agent_specs, make_learner, run_search
 from ma2ml_agents.executors import ProcessExecutor
-from ma2ml_env import AutoMLEnv, Decision, Pipeline, Result, SearchSpace
+from ma2ml_env import AutoMLEnv, Decision, Result, SearchSpace
 from ma2ml_env.reward import accuracy
 
 def evaluate(pipeline, *, seed):

@@ -83,9 +83,16 @@ def train(options: TrainOptions, console: Console) -> int:
         with ExitStack() as stack:
             executor = _executor(env, options)
             stack.callback(executor.shutdown)
-            fixed = options.finale.finalists is not None, options.finale.finalist_trials
-            workers = min(executor.capacity, most_in_flight(plan.learner, options.search.window))
-            split = TimeSplit(options.time_limit(), env, options.finalists(), workers, started, *expected, *fixed)
+            split = TimeSplit(
+                options.time_limit(),
+                env,
+                options.finalists(),
+                min(executor.capacity, most_in_flight(plan.learner, options.search.window)),
+                started,
+                *expected,
+                fixed_finalists=options.finale.finalists is not None,
+                repeats=options.finale.finalist_trials,
+            )
             plan = replace(plan, time_limit=split.search_limit(), reserve=split.after_search, pace=split.pace)
             title = f"{options.search.algo} on {options.search.env}"
             search = Session(plan, out, title, split, executor, console).run(log)

@@ -165,7 +165,7 @@ class TrainOptions:
         if self.evaluation.workers is not None:
             return self.evaluation.workers
         found = "cpu" if self.data.data is None else usual_device()
-        device = self.overrides().get("device", found)
+        device = self.overrides().get("device") or found
         return cores() if device == "cpu" else min(cores(), GPU_WORKERS)
 
     def finalists(self) -> FinalistPlan:
